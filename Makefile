@@ -1,0 +1,22 @@
+# The two commands for a newcomer are `make demo` and `make test`; the rest serves who works here.
+PYTHON ?= python3
+PY := .venv/bin/python
+export PORT ?= 8000
+
+.PHONY: venv format
+
+# Rebuilt only when the lock changed. uv installs in seconds where pip takes a minute, and both check
+# every hash; uv itself comes from the same lock.
+venv: .venv/installed.stamp
+.venv/installed.stamp: requirements-dev.txt
+	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed; set PYTHON=python3.x")'
+	test -x $(PY) || $(PYTHON) -m venv .venv
+	sed -n '/^uv==/,/[^\\]$$/p' requirements-dev.txt > .venv/uv-lock.txt
+	$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r .venv/uv-lock.txt
+	$(PY) -m uv pip sync --quiet --python $(PY) --require-hashes requirements-dev.txt \
+		|| $(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	touch $@
+
+format: venv
+	.venv/bin/ruff check --fix .
+	.venv/bin/ruff format .

@@ -1,0 +1,1 @@
+"""The project: settings, URLs, and what spans several apps."""

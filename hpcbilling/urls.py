@@ -1,0 +1,9 @@
+"""Addresses. Each app adds its own pages with include()."""
+
+from django.contrib import admin
+from django.urls import include, path
+
+urlpatterns = [
+    path("admin/", admin.site.urls),
+    path("i18n/", include("django.conf.urls.i18n")),
+]
