@@ -20,3 +20,12 @@ venv: .venv/installed.stamp
 format: venv
 	.venv/bin/ruff check --fix .
 	.venv/bin/ruff format .
+
+.PHONY: test services
+
+test: venv
+	.venv/bin/pytest -n auto --dist worksteal
+
+# Just the two servers of the demo; Ctrl-C stops them, their data stays.
+services: venv
+	$(PY) -m hpcbilling.embedded --keep

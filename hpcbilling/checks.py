@@ -1,0 +1,37 @@
+"""System checks that a deployment must pass."""
+
+from typing import Any
+
+from django.conf import settings
+from django.core import checks
+from django.db.utils import OperationalError
+
+from hpcbilling import database_roles
+
+
+@checks.register(checks.Tags.security, deploy=True)
+def application_role_is_weak(**_options: Any) -> list[checks.CheckMessage]:
+    """In production the application's role must not own tables or be a superuser."""
+    if not settings.PRODUCTION:
+        return []
+    try:
+        reasons = database_roles.excess_of_power()
+    except OperationalError as error:
+        return [
+            checks.Info(
+                f"The database could not be asked about the application's role: {error}",
+                id="hpcbilling.I001",
+            )
+        ]
+    if not reasons:
+        return []
+    return [
+        checks.Error(
+            f"The role in DATABASE_URL can get around constraints: {'; '.join(reasons)}.",
+            hint=(
+                "Let DATABASE_OWNER_URL name the role that owns the tables, and DATABASE_URL one that "
+                "was only made with CREATE ROLE … LOGIN; then run `manage.py migrate`."
+            ),
+            id="hpcbilling.E001",
+        )
+    ]

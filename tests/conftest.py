@@ -1,0 +1,54 @@
+"""Fixtures for all tests. Databases are real PostgreSQL; see tests/databases.py."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+from django.core.cache import cache
+from pytest_django.plugin import DjangoDbBlocker
+
+from tests import databases
+
+
+@pytest.fixture(scope="session")
+def worker_database(django_db_blocker: DjangoDbBlocker) -> Iterator[str]:
+    """The name of this worker's own clone of the migrated template."""
+    name = f"test_hpcbilling_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
+    with django_db_blocker.unblock():
+        databases.make_template()
+        databases.clone(name)
+        databases.point_at(name)
+    yield name
+    with django_db_blocker.unblock():
+        databases.point_at("none")
+        databases.drop(name)
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(worker_database: str) -> None:
+    """What pytest-django's `db` waits for: connections log in as the application's own role."""
+
+
+@pytest.fixture
+def committed_db(
+    worker_database: str, django_db_blocker: DjangoDbBlocker
+) -> Iterator[databases.Database]:
+    """A database of its own with real commits, for races between connections and processes.
+
+    It is a fresh clone of the migrated template; `url` and `owner_url` let other processes in. It
+    is dropped afterwards. Not to be combined with `db`.
+    """
+    name = f"{worker_database}_race"
+    with django_db_blocker.unblock():
+        database = databases.clone(name)
+        databases.point_at(name)
+        yield database
+        databases.point_at(worker_database)
+        databases.drop(name)
+
+
+@pytest.fixture(autouse=True)
+def empty_cache() -> Iterator[None]:
+    """Each test starts with an empty cache; each worker has a Redis database of its own."""
+    yield
+    cache.clear()
