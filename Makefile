@@ -29,3 +29,19 @@ test: venv
 # Just the two servers of the demo; Ctrl-C stops them, their data stays.
 services: venv
 	$(PY) -m hpcbilling.embedded --keep
+
+.PHONY: lint
+
+# `check --deploy` runs with what a production site would set; the values are made up here.
+DEPLOY_CHECK = ENVIRONMENT=production ALLOWED_HOSTS=billing.example \
+	SITE_BASE_URL=https://billing.example \
+	SECRET_KEY=$(shell head -c 60 /dev/urandom | base64 | tr -dc A-Za-z0-9)
+lint: venv
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+	$(PY) -m hpcbilling.embedded sh -c '\
+		$(PY) manage.py migrate --verbosity 0 && \
+		$(PY) manage.py makemigrations --check --dry-run && \
+		$(DEPLOY_CHECK) $(PY) manage.py check --deploy --fail-level WARNING'

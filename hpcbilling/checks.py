@@ -29,8 +29,8 @@ def application_role_is_weak(**_options: Any) -> list[checks.CheckMessage]:
         checks.Error(
             f"The role in DATABASE_URL can get around constraints: {'; '.join(reasons)}.",
             hint=(
-                "Let DATABASE_OWNER_URL name the role that owns the tables, and DATABASE_URL one that "
-                "was only made with CREATE ROLE … LOGIN; then run `manage.py migrate`."
+                "Let DATABASE_OWNER_URL name the role that owns the tables, and DATABASE_URL one "
+                "only made with CREATE ROLE … LOGIN; then run `manage.py migrate`."
             ),
             id="hpcbilling.E001",
         )

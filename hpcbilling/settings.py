@@ -98,6 +98,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "hpcbilling.metrics.RequestMetricsMiddleware",
     "django_structlog.middlewares.RequestMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -241,6 +242,7 @@ STORAGES = {
     },
 }
 WHITENOISE_USE_FINDERS = not PRODUCTION
+WHITENOISE_AUTOREFRESH = not PRODUCTION
 DATA_UPLOAD_MAX_MEMORY_SIZE = 10 * 1024 * 1024
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 5000
 
@@ -316,6 +318,8 @@ UNFOLD: dict[str, Any] = {
 }
 IMPORT_EXPORT_USE_TRANSACTIONS = True
 
+# Operations. Processes that share PROMETHEUS_MULTIPROC_DIR are counted together.
+METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
 LOG_LEVEL = env.str("LOG_LEVEL", default="WARNING" if ENVIRONMENT == environment.TEST else "INFO")
 LOG_FORMAT = env.str("LOG_FORMAT", default="json")
 LOGGING = log_setup.logging_config(LOG_LEVEL, as_json=LOG_FORMAT == "json")

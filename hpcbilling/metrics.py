@@ -1,0 +1,95 @@
+"""/metrics, the series that are there from the start, and the counting of requests and logins."""
+
+import hmac
+import time
+from collections.abc import Callable
+from typing import Any
+
+from axes.signals import user_locked_out
+from django.conf import settings
+from django.contrib.auth.signals import user_logged_in, user_login_failed
+from django.dispatch import receiver
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.views.decorators.http import require_safe
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from core import metrics
+
+KNOWN_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+# Probes and files would drown what people do.
+NOT_COUNTED = frozenset({"healthz", "readyz", "metrics"})
+
+IMPORT_STATUSES = ("complete", "incomplete", "failed")
+IMPORT_KINDS = ("job", "step", "quarantined")
+WEBHOOK_OUTCOMES = ("settled", "ignored", "duplicate", "mismatch", "rejected")
+LOGIN_OUTCOMES = ("success", "failure", "locked_out")
+RECEIPT_TRANSITIONS = (("draft", "issued"), ("issued", "paid"), ("issued", "void"))
+
+
+def present_from_the_start() -> None:
+    """Create the series that alerts rely on, so that 'no event yet' reads 0 and not 'no data'."""
+    for status in IMPORT_STATUSES:
+        metrics.IMPORT_RUNS.labels(status=status)
+    for kind in IMPORT_KINDS:
+        metrics.IMPORT_ROWS.labels(kind=kind)
+    for outcome in LOGIN_OUTCOMES:
+        metrics.LOGINS.labels(outcome=outcome)
+    for before, after in RECEIPT_TRANSITIONS:
+        metrics.RECEIPT_TRANSITIONS.labels(from_status=before, to_status=after)
+    for provider in settings.PAYMENT_PROVIDERS:
+        for outcome in WEBHOOK_OUTCOMES:
+            metrics.WEBHOOKS.labels(provider=provider, outcome=outcome)
+
+
+@require_safe
+def metrics_view(request: HttpRequest) -> HttpResponse:
+    """Prometheus's page. Production shows it only to who has METRICS_TOKEN (bearer)."""
+    token = settings.METRICS_TOKEN
+    given = request.headers.get("Authorization", "").removeprefix("Bearer ")
+    if token and not hmac.compare_digest(given.encode(), token.encode()):
+        return HttpResponse(
+            "This page needs the bearer token in METRICS_TOKEN.\n",
+            status=401,
+            content_type="text/plain",
+            headers={"WWW-Authenticate": "Bearer"},
+        )
+    if settings.PRODUCTION and not token:
+        return HttpResponse(
+            "Set METRICS_TOKEN to turn this page on.\n", status=403, content_type="text/plain"
+        )
+    present_from_the_start()
+    return HttpResponse(metrics.exposition(), content_type=CONTENT_TYPE_LATEST)
+
+
+class RequestMetricsMiddleware:
+    """Counts and times requests under their route's name, never under a path with ids in it."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        start = time.perf_counter()
+        response = self.get_response(request)
+        match = request.resolver_match
+        route = (match.view_name or match.route) if match else "unmatched"
+        if route not in NOT_COUNTED:
+            method = request.method if request.method in KNOWN_METHODS else "OTHER"
+            metrics.HTTP_REQUESTS.labels(route, method, str(response.status_code)).inc()
+            metrics.HTTP_SECONDS.labels(route, method).observe(time.perf_counter() - start)
+        return response
+
+
+@receiver(user_logged_in)
+def _count_login(**_event: Any) -> None:
+    metrics.LOGINS.labels(outcome="success").inc()
+
+
+@receiver(user_login_failed)
+def _count_failure(**_event: Any) -> None:
+    metrics.LOGINS.labels(outcome="failure").inc()
+
+
+@receiver(user_locked_out)
+def _count_lockout(**_event: Any) -> None:
+    metrics.LOGINS.labels(outcome="locked_out").inc()
