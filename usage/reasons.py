@@ -1,0 +1,42 @@
+"""Why a row is in quarantine: stable codes, kept in the database and translated where shown."""
+
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """One code per kind of fault. Never renamed: stored rows carry them."""
+
+    COLUMNS = "columns"
+    NUL = "nul"
+    CONTROL_CHARACTER = "control_character"
+    NEWLINE = "newline"
+    TRUNCATED = "truncated"
+    TOO_LONG = "too_long"
+    MISSING = "missing"
+    JOB_ID = "job_id"
+    ARRAY_WITHOUT_RAW_ID = "array_without_raw_id"
+    STATE = "state"
+    TIME = "time"
+    EPOCH_ZERO = "epoch_zero"
+    FUTURE_END = "future_end"
+    FUTURE_TIME = "future_time"
+    NONEXISTENT_TIME = "nonexistent_time"
+    AMBIGUOUS_TIME = "ambiguous_time"
+    END_BEFORE_START = "end_before_start"
+    ELAPSED = "elapsed"
+    ELAPSED_MISMATCH = "elapsed_mismatch"
+    SUSPENDED = "suspended"
+    TRES = "tres"
+    NO_ALLOC_TRES = "no_alloc_tres"
+    NO_REQ_TRES = "no_req_tres"
+    NO_NODES = "no_nodes"
+    GPU_MISSING = "gpu_missing"
+
+
+class RowError(ValueError):
+    """A row that can't be billed as it stands. ``detail`` quotes at most a short piece of it."""
+
+    def __init__(self, reason: Reason, detail: str) -> None:
+        super().__init__(f"{reason.value}: {detail}")
+        self.reason = reason
+        self.detail = detail

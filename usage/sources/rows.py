@@ -1,0 +1,258 @@
+"""Puts physical lines together to logical rows: job names may hold delimiters and line feeds.
+
+A row is put together only where one reading is possible. Every line ends up in exactly one row.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from usage.reasons import Reason
+from usage.sources.columns import Layout
+from usage.sources.lines import Lines
+from usage.sources.recover import recover
+
+MAX_JOINED_LINES = 64
+
+
+@dataclass(slots=True)
+class Row:
+    """A logical row. ``cells`` has one text per column, or is None for a row that can't be read.
+
+    ``cut``: the input ended within it. ``raw`` is safe to store; ``cells`` may hold U+FFFD instead.
+    """
+
+    line: int
+    offset: int
+    size: int
+    raw: str
+    cells: list[str] | None
+    bad_utf8: bool
+    cut: bool
+    reason: Reason = Reason.COLUMNS
+    detail: str = ""
+    flags: tuple[str, ...] = ()
+
+
+class Assembler:
+    """Iterate once for the rows, in the order and without gaps between their bytes.
+
+    ``line`` and ``offset`` are where the input goes on; ``first`` is a line that was read ahead.
+    """
+
+    def __init__(
+        self, layout: Layout, delimiter: str, lines: Lines, max_bytes: int, first: list[bytes]
+    ) -> None:
+        self._layout = layout
+        self._delimiter = delimiter
+        self._lines = lines
+        self._max_bytes = max_bytes
+        self._first = first
+        self._held: Row | None = None
+        self._open: list[Row] = []
+        self._begun = False
+        self.leading = 0
+        self.truncated = False
+
+    def rows(self, line_number: int, offset: int) -> Iterator[Row]:
+        width, delimiter = self._layout.width, self._delimiter
+        for line in self._all_lines():
+            line_number += 1
+            cut = self._lines.unterminated
+            size = len(line) if cut else len(line) + 1
+            text, cell_text = decode(line)
+            cells = cell_text.split(delimiter)
+            row = Row(line_number, offset, size, text, cells, text is not cell_text, cut)
+            offset += size
+            if b"\0" in line or (b"\x1f" in line and delimiter != "\x1f"):
+                self._spoil(row, line)
+            if len(cells) == width and not self._open and row.cells is not None:
+                # The usual case: a whole row, which ends the one before it.
+                if self._held is not None:
+                    yield self._held
+                self._held = row
+                self._begun = True
+            else:
+                yield from self._feed(row)
+        yield from self._end()
+
+    def _all_lines(self) -> Iterator[bytes]:
+        yield from self._first
+        yield from self._lines
+
+    def _feed(self, row: Row) -> Iterator[Row]:
+        if self._open:
+            yield from self._continue(row)
+        elif row.cells is None:
+            yield from self._hold(row)
+        elif not row.raw.strip():
+            yield from self._blank(row)
+        elif len(row.cells) >= self._layout.width:
+            yield from self._hold(self._whole(row))
+        elif self._layout.begins_row(row.cells):
+            yield from self._hold(None)
+            self._begun = True
+            self._open = [row]
+        elif self._belongs_to_name(row):
+            self._append(row)
+        else:
+            yield from self._hold(self._bad(row))
+
+    def _hold(self, row: Row | None) -> Iterator[Row]:
+        """Pass on the row before; keep this one, for the next line may belong to it."""
+        self._begun = self._begun or row is not None
+        if self._held is not None:
+            yield self._held
+        self._held = row
+
+    def _blank(self, row: Row) -> Iterator[Row]:
+        """A blank line says nothing; its bytes go with the row before it, or with the header."""
+        if self._held is not None:
+            self._held.size += row.size
+        elif self._begun:
+            yield from self._hold(self._bad(row))
+        else:
+            self.leading += row.size
+
+    def _whole(self, row: Row) -> Row:
+        """A row with as many cells as columns or more."""
+        cells = row.cells or []
+        found = self._reading(cells)
+        if found is None:
+            return self._bad(row)
+        row.cells = found
+        if len(cells) != len(found):
+            row.flags += ("delimiter_in_text",)
+        return row
+
+    def _reading(self, cells: list[str]) -> list[str] | None:
+        if len(cells) == self._layout.width:
+            return cells if self._layout.fits(cells) else None
+        # With a unit separator nobody can have typed the delimiter: the row is simply wrong.
+        return None if self._delimiter == "\x1f" else recover(self._layout, cells, self._delimiter)
+
+    def _belongs_to_name(self, row: Row) -> bool:
+        held = self._held
+        return (
+            held is not None
+            and held.cells is not None
+            and self._layout.last_free
+            and not row.cut
+            and held.size + row.size <= self._max_bytes
+        )
+
+    def _append(self, row: Row) -> None:
+        held = self._held
+        if held is None or held.cells is None:
+            raise AssertionError("nothing to append to")
+        held.raw += "\n" + row.raw
+        held.cells[-1] += "\n" + self._delimiter.join(row.cells or ())
+        held.flags = (*held.flags, "newline_in_text")
+        held.size += row.size
+        held.bad_utf8 = held.bad_utf8 or row.bad_utf8
+
+    def _continue(self, row: Row) -> Iterator[Row]:
+        """A line after the beginning of a row."""
+        if row.cells is None:
+            yield from self._give_up()
+            yield from self._feed(row)
+            return
+        self._open.append(row)
+        joined = self._join()
+        if joined is None:
+            yield from self._give_up()
+        elif len(joined.cells or ()) >= self._layout.width:
+            yield from self._close(row, joined)
+
+    def _close(self, row: Row, joined: Row) -> Iterator[Row]:
+        found = self._reading(joined.cells or [])
+        alone = len(row.cells or ()) >= self._layout.width and self._reading(row.cells or [])
+        if found is None:
+            yield from self._give_up()
+        elif alone:
+            # A row with a line feed in it, or a cut row and a whole one: both can be read.
+            rows, self._open = self._open, []
+            for each in rows:
+                yield from self._hold(
+                    self._bad(each, Reason.NEWLINE, "a line feed that can be read in two ways")
+                )
+        else:
+            self._open = []
+            joined.cells = found
+            yield from self._hold(joined)
+
+    def _join(self) -> Row | None:
+        """The open lines as one row; None when they are too many or too large."""
+        first = self._open[0]
+        size = sum(row.size for row in self._open)
+        if len(self._open) > MAX_JOINED_LINES or size > self._max_bytes:
+            return None
+        cells: list[str] = []
+        for row in self._open:
+            more = row.cells or [""]
+            cells = [*cells[:-1], f"{cells[-1]}\n{more[0]}", *more[1:]] if cells else list(more)
+        return Row(
+            first.line,
+            first.offset,
+            size,
+            "\n".join(row.raw for row in self._open),
+            cells,
+            any(row.bad_utf8 for row in self._open),
+            self._open[-1].cut,
+            flags=("newline_in_text",),
+        )
+
+    def _give_up(self) -> Iterator[Row]:
+        """What was taken for the beginning of a row is none: quarantine it, look at the rest
+        again.
+        """
+        first, *rest = self._open
+        self._open = []
+        yield from self._hold(self._bad(first))
+        for row in rest:
+            yield from self._feed(row)
+
+    def _end(self) -> Iterator[Row]:
+        while self._open:
+            first, *rest = self._open
+            self._open = []
+            self.truncated = True
+            yield from self._hold(
+                self._bad(first, Reason.TRUNCATED, "the input ends within this row")
+            )
+            for row in rest:
+                yield from self._feed(row)
+        held = self._held
+        if held is None:
+            return
+        if held.cut:
+            self.truncated = True
+            unread = held.cells is None and held.reason is Reason.COLUMNS
+            if unread or (held.cells is not None and not self._layout.last_harmless):
+                self._bad(held, Reason.TRUNCATED, "the input ends within this row")
+        yield held
+
+    def _bad(self, row: Row, reason: Reason = Reason.COLUMNS, detail: str = "") -> Row:
+        found = len(row.cells or ())
+        row.cells = None
+        row.reason = reason
+        row.detail = detail or f"{found} columns where {self._layout.width} are expected"
+        return row
+
+    def _spoil(self, row: Row, line: bytes) -> None:
+        if b"\0" in line:
+            row.raw = row.raw.replace("\0", "\\x00")
+            self._bad(row, Reason.NUL, "a NUL character")
+        else:
+            self._bad(row, Reason.CONTROL_CHARACTER, "a unit separator within a cell")
+
+
+def decode(line: bytes) -> tuple[str, str]:
+    """A line as text that is safe to store, and as text to read cells from: not UTF-8 is U+FFFD
+    there.
+    """
+    bare = line[:-1] if line.endswith(b"\r") else line
+    try:
+        text = bare.decode()
+    except UnicodeDecodeError:
+        return bare.decode("utf-8", "backslashreplace"), bare.decode("utf-8", "replace")
+    return text, text

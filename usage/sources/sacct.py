@@ -1,0 +1,170 @@
+"""Reads what ``sacct --parsable2`` printed: one pass, constant memory, nothing lost.
+
+Each logical row comes out once, as a job, a step, or bad with a reason. Its byte range is known,
+and the ranges follow one another from the end of the header to the end of the input. (A job name
+that holds a whole forged row, line feed included, can't be told from a real one in text: leave
+JobName out of the columns, or read JSON, where users are not trusted.)
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import BinaryIO, Literal
+from zoneinfo import ZoneInfo
+
+from usage.normalise import Fields, JobRow, normalise_fields
+from usage.reasons import RowError
+from usage.sources.columns import (
+    FileRefused,
+    Layout,
+    canonical,
+    check_first_row,
+    is_header,
+    read_header,
+    refuse_other_delimiter,
+    require,
+)
+from usage.sources.lines import Lines
+from usage.sources.rows import Assembler, Row, decode
+from usage.times import Clock
+
+__all__ = ["FileRefused", "Parsed", "SacctReader"]
+
+UTC = ZoneInfo("UTC")
+_BOM = b"\xef\xbb\xbf"
+_UTF16 = (b"\xff\xfe", b"\xfe\xff")
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """One logical row of the input.
+
+    ``line`` is the 1-based number of its first physical line, ``offset`` and ``size`` its bytes,
+    with its line feeds and blank lines after it. ``raw`` is its text, safe to store: NUL and
+    bytes that are not UTF-8 are spelled out (``\\x00``, ``\\xff``). ``reason`` is a Reason code
+    for a bad row, else empty.
+    """
+
+    line: int
+    kind: Literal["job", "step", "bad"]
+    raw: str
+    job: JobRow | None
+    reason: str
+    detail: str
+    offset: int
+    size: int
+
+
+class SacctReader:
+    """Iterate once for the rows. Raises FileRefused, from the constructor or on the way.
+
+    ``zone`` reads times without an offset; ``now`` (aware) tells what is the future. ``columns``
+    says what a file without a header holds. After iteration ``truncated`` says whether the input
+    ended within a line or a row, and ``rows`` how many rows there were: jobs + steps + bad.
+    ``header_size`` counts the bytes before the first row.
+    """
+
+    def __init__(
+        self,
+        stream: Iterable[bytes] | BinaryIO,
+        *,
+        columns: Sequence[str] | None = None,
+        zone: ZoneInfo = UTC,
+        now: datetime,
+        max_line_bytes: int = 1 << 20,
+        delimiter: str = "|",
+    ) -> None:
+        self._lines = Lines(stream, max_line_bytes)
+        self._clock = Clock(zone, now)
+        self._delimiter = delimiter
+        self._line_number = 0
+        self.header_size = 0
+        self.rows = 0
+        line = self._first_line()
+        text = decode(line)[0]
+        if columns is None:
+            self.columns = read_header(text, delimiter)
+            has_header = True
+        else:
+            self.columns = canonical(columns)
+            has_header = self._check_given(text)
+        if has_header:
+            self._consume(line)
+        self._layout = Layout(self.columns)
+        first = [] if has_header else [line]
+        self._assembler = Assembler(self._layout, delimiter, self._lines, max_line_bytes, first)
+
+    @property
+    def truncated(self) -> bool:
+        return self._assembler.truncated
+
+    def __iter__(self) -> Iterator[Parsed]:
+        begin = self.header_size
+        for row in self._assembler.rows(self._line_number, begin):
+            self.rows += 1
+            yield self._parsed(row)
+        self.header_size = begin + self._assembler.leading
+        if not self.rows:
+            raise FileRefused(
+                "no_rows", "There is a header but no row: nothing ran, or sacct failed."
+            )
+
+    def _parsed(self, row: Row) -> Parsed:
+        if row.cells is None:
+            return _bad(row, row.reason, row.detail)
+        layout = self._layout
+        cells: list[str | None] = [*row.cells, None]
+        try:
+            job = normalise_fields(Fields._make(layout.pick(cells)), self._clock, layout.absent)
+        except RowError as error:
+            return _bad(row, error.reason, error.detail)
+        if job is None:
+            return Parsed(row.line, "step", row.raw, None, "", "", row.offset, row.size)
+        if row.flags or row.bad_utf8:
+            job = replace(job, flags=job.flags + row.flags + _utf8_flags(row, job))
+        return Parsed(row.line, "job", row.raw, job, "", "", row.offset, row.size)
+
+    def _first_line(self) -> bytes:
+        """The first line that isn't blank, without a byte order mark."""
+        for number, line in enumerate(self._lines):
+            bare = line
+            if number == 0 and line.startswith(_UTF16):
+                raise FileRefused("encoding", "This is UTF-16. Save the file as UTF-8.")
+            if number == 0 and line.startswith(_BOM):
+                self.header_size = len(_BOM)
+                bare = line[len(_BOM) :]
+            if bare.strip():
+                return bare
+            self._consume(bare)
+        raise FileRefused("empty", "There is nothing in it, not even a header. Did sacct fail?")
+
+    def _consume(self, line: bytes) -> None:
+        self._line_number += 1
+        self.header_size += len(line) + (0 if self._lines.unterminated else 1)
+
+    def _check_given(self, text: str) -> bool:
+        """Compare the columns given with the first line; whether that is a header."""
+        require(self.columns)
+        cells = text.split(self._delimiter)
+        if is_header(cells):
+            if canonical(cells) != self.columns:
+                raise FileRefused(
+                    "header_mismatch",
+                    "The file has a header, and it differs from the columns given. Leave them out.",
+                )
+            return True
+        refuse_other_delimiter(text, self._delimiter)
+        check_first_row(text, len(self.columns), self._delimiter)
+        return False
+
+
+def _bad(row: Row, reason: str, detail: str) -> Parsed:
+    return Parsed(row.line, "bad", row.raw, None, str(reason), detail, row.offset, row.size)
+
+
+def _utf8_flags(row: Row, job: JobRow) -> tuple[str, ...]:
+    if not row.bad_utf8:
+        return ()
+    if "\ufffd" in job.name:
+        return ("name_bad_utf8",)
+    return ("bad_utf8",)

@@ -1,0 +1,166 @@
+"""Times and durations as Slurm prints them. Pure; every result is aware UTC or whole seconds."""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from itertools import product
+from zoneinfo import ZoneInfo
+
+from usage.reasons import Reason, RowError
+
+UNSET = frozenset({"", "Unknown", "None", "N/A"})
+MAX_SECONDS = 2**31
+FUTURE_TOLERANCE = timedelta(minutes=5)
+# Slurm did not exist before; a time this early is an unset field (epoch 0) in some time zone.
+_FLOOR = datetime(2000, 1, 1, tzinfo=UTC)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_EPOCH_DIGITS = 11
+_ISO_LENGTH = 19
+_ISO = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}", re.ASCII)
+_OFFSET = re.compile(r"Z|[+-][0-9]{2}:?[0-9]{2}", re.ASCII)
+_DURATION = re.compile(
+    r"(?:([0-9]{1,6})-(?=[01][0-9]:|2[0-3]:))?([0-9]{1,4}):([0-5][0-9]):([0-5][0-9])", re.ASCII
+)
+
+
+class AmbiguousTime(Exception):
+    """A local time that happened twice, on the night when the clocks went back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moments:
+    """When a job was submitted, began (None: not yet) and ended (None: not yet)."""
+
+    submit: datetime
+    start: datetime | None
+    end: datetime | None
+
+
+@lru_cache(maxsize=65536)
+def seconds(text: str) -> int:
+    """Whole seconds from ``4001``, ``01:06:41`` or ``38-01:02:03``. Raises ValueError."""
+    if text.isascii() and text.isdigit() and len(text) <= _EPOCH_DIGITS:
+        value = int(text)
+    elif match := _DURATION.fullmatch(text[:32]):
+        days, hours, minutes, rest = (int(part or 0) for part in match.groups())
+        value = ((days * 24 + hours) * 60 + minutes) * 60 + rest
+    else:
+        raise ValueError(f"not a duration: {text[:40]!r}")
+    if value >= MAX_SECONDS:
+        raise ValueError(f"absurdly long: {text[:40]!r}")
+    return value
+
+
+class Clock:
+    """Reads the times of one source: its time zone, and what is the future.
+
+    Not a value: it caches offsets by local hour, since asking the time zone for each row is slow.
+    """
+
+    __slots__ = ("_limit", "_offsets", "_utc", "_zone")
+
+    def __init__(self, zone: ZoneInfo, now: datetime) -> None:
+        self._zone = zone
+        self._utc = zone.key in ("UTC", "Etc/UTC")
+        self._limit = now.astimezone(UTC) + FUTURE_TOLERANCE
+        self._offsets: dict[str, timedelta | None] = {}
+
+    def instant(self, text: str, future: Reason = Reason.FUTURE_TIME) -> datetime | None:
+        """The UTC time, None when unset. Raises RowError; AmbiguousTime in a repeated hour."""
+        # Slicing every third character sees all five separators at once.
+        if self._utc and len(text) == _ISO_LENGTH and text[4::3] == "--T::":
+            try:
+                value = datetime.fromisoformat(text + "+00:00")
+            except ValueError:
+                raise RowError(Reason.TIME, f"not a time: {text!r}") from None
+        elif text in UNSET:
+            return None
+        else:
+            value = self._other(text)
+        if _FLOOR <= value <= self._limit:
+            return value
+        if value < _FLOOR:
+            raise RowError(Reason.EPOCH_ZERO, f"before Slurm existed: {text}")
+        raise RowError(future, f"in the future: {text}")
+
+    def candidates(self, text: str) -> list[datetime | None]:
+        """Every UTC time that the text can mean: one, or two in a repeated hour."""
+        try:
+            return [self.instant(text)]
+        except AmbiguousTime:
+            naive = datetime.fromisoformat(text)
+            return [naive.replace(tzinfo=self._zone, fold=fold).astimezone(UTC) for fold in (0, 1)]
+
+    def disentangle(self, submit: str, start: str, end: str, span: int) -> Moments:
+        """Choose the meaning under which Submit ≤ Start and End − Start = ``span`` seconds.
+
+        ``span`` is elapsed plus suspended time. Raises RowError unless exactly one meaning fits: a
+        guess could move a job to another hour, or give it another identity.
+        """
+        found = [
+            Moments(submitted, began, ended)
+            for submitted, began, ended in product(
+                self.candidates(submit), self.candidates(start), self.candidates(end)
+            )
+            if submitted is not None and _fits(submitted, began, ended, span)
+        ]
+        if len(found) != 1:
+            raise RowError(
+                Reason.AMBIGUOUS_TIME,
+                f"the clocks went back: {len(found)} readings of {submit}, {start}, {end} fit",
+            )
+        return found[0]
+
+    def _other(self, text: str) -> datetime:
+        if len(text) <= _EPOCH_DIGITS and text.isascii() and text.isdigit():
+            return _EPOCH + timedelta(seconds=int(text))
+        head, tail = text[:_ISO_LENGTH], text[_ISO_LENGTH:]
+        if _ISO.fullmatch(head) is None or (tail and _OFFSET.fullmatch(tail) is None):
+            raise RowError(Reason.TIME, f"not a time: {text[:40]!r}")
+        try:
+            if tail:
+                return datetime.fromisoformat(text).astimezone(UTC)
+            return self._local(head)
+        except (ValueError, OverflowError):
+            raise RowError(Reason.TIME, f"not a time: {text[:40]!r}") from None
+
+    def _local(self, text: str) -> datetime:
+        naive = datetime.fromisoformat(text)
+        hour = text[:13]
+        if hour not in self._offsets:
+            if len(self._offsets) > 100_000:
+                self._offsets.clear()
+            self._offsets[hour] = self._steady_offset(naive)
+        offset = self._offsets[hour]
+        if offset is not None:
+            return (naive - offset).replace(tzinfo=UTC)
+        return self._unsteady(naive, text)
+
+    def _steady_offset(self, naive: datetime) -> timedelta | None:
+        """The offset of the whole local hour, None when the clocks change within it."""
+        edges = (naive.replace(minute=0, second=0), naive.replace(minute=59, second=59))
+        offsets = {
+            edge.replace(tzinfo=self._zone, fold=fold).utcoffset()
+            for edge in edges
+            for fold in (0, 1)
+        }
+        return offsets.pop() if len(offsets) == 1 else None
+
+    def _unsteady(self, naive: datetime, text: str) -> datetime:
+        first = naive.replace(tzinfo=self._zone, fold=0)
+        second = naive.replace(tzinfo=self._zone, fold=1)
+        before, after = first.utcoffset(), second.utcoffset()
+        if before == after:
+            return first.astimezone(UTC)
+        if before is not None and after is not None and before < after:
+            raise RowError(
+                Reason.NONEXISTENT_TIME, f"the clocks skipped {text} in {self._zone.key}"
+            )
+        raise AmbiguousTime
+
+
+def _fits(submit: datetime, start: datetime | None, end: datetime | None, span: int) -> bool:
+    if start is None:
+        return end is None or submit <= end
+    return submit <= start and (end is None or end - start == timedelta(seconds=span))
