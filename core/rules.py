@@ -1,0 +1,55 @@
+"""SQL of the rules that stand in the database, for use in migrations.
+
+A rule made here holds for every door: the ORM, the admin, psql and the application's own role.
+"""
+
+from django.db.migrations import RunSQL
+
+
+def refuse(table: str, events: str, reason: str, *, when: str = "", name: str = "") -> RunSQL:
+    """Refuse row changes of a table, optionally only where ``when`` (SQL over OLD/NEW) is true.
+
+    ``events`` is like ``UPDATE OR DELETE``. The error is an integrity violation with the reason.
+    """
+    trigger = name or f"{table}_refuse"
+    condition = f"WHEN ({when}) " if when else ""
+    return RunSQL(
+        f"CREATE TRIGGER {trigger} BEFORE {events} ON {table} FOR EACH ROW {condition}"
+        f"EXECUTE FUNCTION core_refuse('{reason}')",
+        f"DROP TRIGGER {trigger} ON {table}",
+    )
+
+
+def no_truncate(table: str) -> RunSQL:
+    """Refuse TRUNCATE, which row triggers do not see."""
+    return RunSQL(
+        f"CREATE TRIGGER {table}_no_truncate BEFORE TRUNCATE ON {table} FOR EACH STATEMENT "
+        f"EXECUTE FUNCTION core_refuse('rows of this table are kept for ever')",
+        f"DROP TRIGGER {table}_no_truncate ON {table}",
+    )
+
+
+def append_only(table: str) -> list[RunSQL]:
+    """Let rows be added only: no UPDATE, DELETE or TRUNCATE."""
+    return [
+        refuse(table, "UPDATE OR DELETE", "rows of this table are never changed"),
+        no_truncate(table),
+    ]
+
+
+def trigger(table: str, *, name: str, timing: str, body: str, declare: str = "", when: str = "",
+            definer: bool = False) -> RunSQL:
+    """Make a trigger function and its row trigger; ``body`` is PL/pgSQL without BEGIN and END."""
+    constraint = "CONSTRAINT " if "DEFERR" in timing else ""
+    event, _, deferral = timing.partition(" DEFERRABLE")
+    deferral = f"DEFERRABLE{deferral}" if deferral else ""
+    security = "SECURITY DEFINER " if definer else ""
+    condition = f"WHEN ({when}) " if when else ""
+    return RunSQL(
+        f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql {security}"
+        f"SET search_path FROM CURRENT AS $rule$ {f'DECLARE {declare}' if declare else ''} "
+        f"BEGIN {body} END $rule$;"
+        f"CREATE {constraint}TRIGGER {name} {event} ON {table} {deferral} FOR EACH ROW {condition}"
+        f"EXECUTE FUNCTION {name}();",
+        f"DROP TRIGGER {name} ON {table}; DROP FUNCTION {name}();",
+    )

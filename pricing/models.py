@@ -1,0 +1,219 @@
+"""Price lists by tier and date, and the charges that they make of jobs."""
+
+from django.core.validators import MinValueValidator
+from django.db import models
+from django.db.models import F, Func, Q, Value
+from django.utils.translation import gettext_lazy as _
+
+from accounts.models import Project, Tier, User
+from usage.models import Job
+
+
+class ResourceCode(models.TextChoices):
+    """Resources that can have a price; units and sizes are in ``pricing.resources``."""
+
+    CPU = "cpu", _("CPU")
+    GPU = "gpu", _("GPU")
+    MEM = "mem", _("Memory")
+
+
+class PriceList(models.Model):
+    """All prices of one tier from ``effective_at`` on, until a newer published list.
+
+    Invariant, kept by the database: once published, neither the list nor its rates change.
+    """
+
+    class Status(models.TextChoices):
+        DRAFT = "draft", _("Draft")
+        PUBLISHED = "published", _("Published")
+
+    tier = models.ForeignKey(
+        Tier, models.PROTECT, related_name="price_lists", verbose_name=_("tier")
+    )
+    effective_at = models.DateTimeField(_("effective from"))
+    revision = models.PositiveIntegerField(_("revision"), default=1, editable=False)
+    currency = models.CharField(_("currency"), max_length=3)
+    status = models.CharField(
+        _("status"), max_length=10, choices=Status.choices, default=Status.DRAFT, editable=False
+    )
+    note = models.CharField(_("note"), max_length=200, blank=True)
+    created_by = models.ForeignKey(
+        User, models.PROTECT, null=True, related_name="+", editable=False,
+        verbose_name=_("created by"),
+    )
+    created_at = models.DateTimeField(_("created"), auto_now_add=True)
+    published_by = models.ForeignKey(
+        User, models.PROTECT, null=True, related_name="+", editable=False,
+        verbose_name=_("published by"),
+    )
+    published_at = models.DateTimeField(_("published"), null=True, editable=False)
+
+    class Meta:
+        verbose_name = _("price list")
+        verbose_name_plural = _("price lists")
+        ordering = ("tier", "-effective_at", "-revision")
+        permissions = (("publish_pricelist", _("Can publish price lists")),)
+        constraints = (
+            models.UniqueConstraint(
+                fields=("tier", "effective_at", "revision"), name="price_list_once"
+            ),
+            models.CheckConstraint(
+                condition=Q(status="draft", published_at=None)
+                | Q(status="published", published_at__isnull=False),
+                name="price_list_published_has_time",
+            ),
+            models.CheckConstraint(
+                condition=Q(currency__regex=r"^[A-Z]{3}$"), name="price_list_currency_code"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.tier.code} {self.effective_at:%Y-%m-%d} r{self.revision}"
+
+
+class Rate(models.Model):
+    """The price of one unit of a resource in a list, such as 0.75 baht for a CPU-core-hour."""
+
+    price_list = models.ForeignKey(
+        PriceList, models.CASCADE, related_name="rates", verbose_name=_("price list")
+    )
+    resource = models.CharField(_("resource"), max_length=32, choices=ResourceCode.choices)
+    unit_price = models.DecimalField(
+        _("unit price"), max_digits=18, decimal_places=6, validators=[MinValueValidator(0)]
+    )
+
+    class Meta:
+        verbose_name = _("rate")
+        verbose_name_plural = _("rates")
+        ordering = ("price_list", "resource")
+        constraints = (
+            models.UniqueConstraint(fields=("price_list", "resource"), name="rate_once"),
+            models.CheckConstraint(condition=Q(unit_price__gte=0), name="rate_not_negative"),
+            models.CheckConstraint(
+                condition=Q(resource__in=ResourceCode.values), name="rate_resource_known"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.price_list}: {self.resource} {self.unit_price}"
+
+
+class Charge(models.Model):
+    """One resource of one job, priced. Never edited: corrected by a reversal and a replacement.
+
+    Invariants, kept by the database: amount = round(quantity × unit price ÷ unit size, 6); a
+    reversal negates its charge exactly and happens once; a job's resource has one live charge at
+    most, and ``generation`` counts up with each replacement.
+    """
+
+    append_only = True
+
+    job = models.ForeignKey(Job, models.PROTECT, related_name="charges", verbose_name=_("job"))
+    project = models.ForeignKey(
+        Project, models.PROTECT, related_name="charges", verbose_name=_("project")
+    )
+    resource = models.CharField(_("resource"), max_length=32, choices=ResourceCode.choices)
+    generation = models.PositiveIntegerField(_("generation"), default=1)
+    rate = models.ForeignKey(Rate, models.PROTECT, related_name="charges", verbose_name=_("rate"))
+    job_end = models.DateTimeField(_("job ended"))
+    quantity = models.BigIntegerField(_("quantity in base units"))
+    unit_size = models.BigIntegerField(_("base units in a unit"))
+    unit_price = models.DecimalField(_("unit price"), max_digits=18, decimal_places=6)
+    amount = models.DecimalField(_("amount"), max_digits=24, decimal_places=6)
+    currency = models.CharField(_("currency"), max_length=3)
+    estimated = models.BooleanField(_("estimated"), default=False)
+    reverses = models.OneToOneField(
+        "self", models.PROTECT, null=True, related_name="reversal", verbose_name=_("reverses")
+    )
+    created_at = models.DateTimeField(_("created"), auto_now_add=True)
+
+    class Meta:
+        verbose_name = _("charge")
+        verbose_name_plural = _("charges")
+        ordering = ("-job_end", "job", "resource")
+        constraints = (
+            models.UniqueConstraint(
+                fields=("job", "resource", "generation"), condition=Q(reverses=None),
+                name="charge_once",
+            ),
+            models.CheckConstraint(
+                condition=Q(
+                    amount=Func(
+                        F("quantity") * F("unit_price") / F("unit_size"), Value(6),
+                        function="round", output_field=models.DecimalField(),
+                    )
+                ),
+                name="charge_amount_recomputes",
+            ),
+            models.CheckConstraint(
+                condition=Q(reverses=None, quantity__gt=0)
+                | Q(reverses__isnull=False, quantity__lt=0),
+                name="charge_sign",
+            ),
+            models.CheckConstraint(
+                condition=Q(unit_size__gt=0, unit_price__gte=0), name="charge_unit_positive"
+            ),
+            models.CheckConstraint(
+                condition=Q(currency__regex=r"^[A-Z]{3}$"), name="charge_currency_code"
+            ),
+        )
+        indexes = (models.Index(fields=("project", "job_end"), name="charge_project_end"),)
+
+    def __str__(self) -> str:
+        return f"{self.job} {self.resource} {self.amount} {self.currency}"
+
+
+class JobRating(models.Model):
+    """What became of a job: rated, exempt, or unpriced with the reason.
+
+    Invariant: only unpriced and exempt jobs have a reason. ``job_revision`` is the revision of the
+    job that was looked at; a newer one is rated again.
+    """
+
+    class Status(models.TextChoices):
+        RATED = "rated", _("Rated")
+        EXEMPT = "exempt", _("Exempt")
+        UNPRICED = "unpriced", _("Unpriced")
+
+    class Reason(models.TextChoices):
+        NONE = "", "–"
+        NO_PROJECT = "no_project", _("No project has this Slurm account")
+        PROJECT_INACTIVE = "project_inactive", _("The project is not active")
+        NO_TIER = "no_tier", _("The project had no tier when the job ended")
+        NO_LIST = "no_list", _("The tier had no price list when the job ended")
+        NO_RATE = "no_rate", _("The price list has no rate for a resource that the job used")
+        NO_USAGE = "no_usage", _("The job used nothing")
+
+    job = models.OneToOneField(
+        Job, models.PROTECT, primary_key=True, related_name="rating", verbose_name=_("job")
+    )
+    status = models.CharField(_("status"), max_length=10, choices=Status.choices)
+    reason = models.CharField(_("reason"), max_length=32, choices=Reason.choices, blank=True)
+    project = models.ForeignKey(
+        Project, models.PROTECT, null=True, related_name="+", verbose_name=_("project")
+    )
+    job_revision = models.PositiveIntegerField(_("revision of the job"))
+    generation = models.PositiveIntegerField(_("generation of its charges"), default=0)
+    since = models.DateTimeField(_("since"))
+
+    class Meta:
+        verbose_name = _("rating of a job")
+        verbose_name_plural = _("ratings of jobs")
+        ordering = ("-since", "-job")
+        permissions = (("rate_jobs", _("Can rate jobs")),)
+        constraints = (
+            models.CheckConstraint(
+                condition=Q(status="rated", reason="", project__isnull=False)
+                | (Q(status__in=("exempt", "unpriced")) & ~Q(reason="")),
+                name="job_rating_reason",
+            ),
+        )
+        indexes = (
+            models.Index(fields=("reason",), condition=Q(status="unpriced"), name="job_unpriced"),
+            models.Index(fields=("project",), name="job_rating_project"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.job_id} {self.status} {self.reason}".strip()
+
+

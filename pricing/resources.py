@@ -1,0 +1,34 @@
+"""What is priced, and in which units (pure)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+HOUR = 3600
+MIB_PER_GB = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """A priced resource: its quantity's name on a job and how many base units a price is for."""
+
+    code: str
+    quantity: str
+    unit_size: int
+    unit: str
+
+
+RESOURCES: Mapping[str, Resource] = {
+    resource.code: resource
+    for resource in (
+        Resource("cpu", "cpu_seconds", HOUR, "CPU-core-hour"),
+        Resource("gpu", "gpu_seconds", HOUR, "GPU-hour"),
+        Resource("mem", "mem_mib_seconds", HOUR * MIB_PER_GB, "GB-hour"),
+    )
+}
+"""By code. A GB is 1024 MiB, as Slurm counts memory."""
+
+
+def quantities(job: object) -> dict[str, int]:
+    """Return the resources that a job used, by code, in base units; resources not used are absent."""
+    found = {code: int(getattr(job, item.quantity)) for code, item in RESOURCES.items()}
+    return {code: quantity for code, quantity in found.items() if quantity}

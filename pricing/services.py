@@ -1,0 +1,126 @@
+"""Publishing prices."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+
+from django.db import transaction
+from django.db.models import Max
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from accounts.models import Tier
+from audit.services import record
+from core.actor import Actor
+from core.errors import Conflict, Invalid
+from core.locks import Space, hold_until_commit
+from core.queue import after_commit
+from core.transitions import transition
+from pricing.models import Charge, PriceList, Rate
+from pricing.resources import RESOURCES
+
+RATE_TASK = "hpcbilling.rate_pending"
+STEPS = {PriceList.Status.DRAFT: frozenset({PriceList.Status.PUBLISHED})}
+
+
+def draft_price_list(
+    *,
+    tier: Tier,
+    effective_at: datetime,
+    currency: str,
+    rates: Mapping[str, Decimal],
+    actor: Actor,
+    note: str = "",
+) -> PriceList:
+    """Make a draft list. Unit prices are per core-hour, GPU-hour and GB-hour in ``currency``.
+
+    Raises Invalid for an unknown resource or a price that is negative, not finite or has more than
+    six decimals.
+    """
+    for resource, unit_price in rates.items():
+        check_rate(resource, unit_price)
+    with transaction.atomic():
+        hold_until_commit(Space.PRICE_LISTS, "lists")
+        same = PriceList.objects.filter(tier=tier, effective_at=effective_at)
+        revision = (same.aggregate(last=Max("revision"))["last"] or 0) + 1
+        price_list = PriceList.objects.create(
+            tier=tier, effective_at=effective_at, revision=revision, currency=currency,
+            note=note, created_by_id=actor.user_id,
+        )
+        Rate.objects.bulk_create(
+            Rate(price_list=price_list, resource=resource, unit_price=unit_price)
+            for resource, unit_price in sorted(rates.items())
+        )
+        record("price_list.drafted", actor=actor, target=price_list, data=describe(price_list))
+    return price_list
+
+
+def check_rate(resource: str, unit_price: Decimal) -> None:
+    """Raise Invalid unless the resource is known and the price can be stored exactly."""
+    if resource not in RESOURCES:
+        raise Invalid("resource", _("“%(code)s” is not a resource.") % {"code": resource})
+    exact = unit_price.is_finite() and unit_price == unit_price.quantize(Decimal("0.000001"))
+    if not exact or not 0 <= unit_price < Decimal("1e12"):
+        raise Invalid(
+            "unit_price",
+            _("A unit price must be zero or more, with at most six decimals."),
+        )
+
+
+def publish_price_list(*, price_list_id: int, actor: Actor) -> PriceList:
+    """Publish a draft; from then on nobody can change it.
+
+    Raises Conflict if it is published already, Invalid if it has no rates, or if jobs that ended
+    after its start were charged under an older list: those charges would contradict it.
+    """
+    with transaction.atomic():
+        hold_until_commit(Space.PRICE_LISTS, "lists")
+        price_list = PriceList.objects.select_related("tier").get(pk=price_list_id)
+        if not price_list.rates.exists():
+            raise Invalid("no_rates", _("A price list needs at least one rate."))
+        _check_not_retroactive(price_list)
+        now = timezone.now()
+        transition(
+            PriceList.objects.all(), table=STEPS, pk=price_list.pk,
+            before=PriceList.Status.DRAFT, after=PriceList.Status.PUBLISHED,
+            published_at=now, published_by_id=actor.user_id,
+        )
+        record("price_list.published", actor=actor, target=price_list, data=describe(price_list))
+        after_commit(RATE_TASK)
+    price_list.refresh_from_db()
+    return price_list
+
+
+def _check_not_retroactive(price_list: PriceList) -> None:
+    later = Charge.objects.filter(
+        rate__price_list__tier=price_list.tier, job_end__gte=price_list.effective_at
+    ).order_by("-job_end")
+    last = later.values_list("job_end", flat=True).first()
+    if last is not None:
+        raise Conflict(
+            "retroactive",
+            _("Jobs of this tier that ended up to %(last)s are charged already. Choose a later date.")
+            % {"last": timezone.localtime(last).strftime("%Y-%m-%d %H:%M")},
+        )
+
+
+def describe(price_list: PriceList) -> dict[str, object]:
+    """Return a list with its rates as the audit log shows it."""
+    return {
+        "tier": price_list.tier.code,
+        "effective_at": price_list.effective_at,
+        "revision": price_list.revision,
+        "currency": price_list.currency,
+        "rates": {rate.resource: rate.unit_price for rate in price_list.rates.all()},
+    }
+
+
+def discard_price_list(*, price_list_id: int, actor: Actor) -> None:
+    """Delete a draft. Raises Conflict if it is published."""
+    with transaction.atomic():
+        hold_until_commit(Space.PRICE_LISTS, "lists")
+        price_list = PriceList.objects.select_related("tier").get(pk=price_list_id)
+        if price_list.status != PriceList.Status.DRAFT:
+            raise Conflict("published", _("A published price list can't be changed or deleted."))
+        record("price_list.discarded", actor=actor, target=price_list, data=describe(price_list))
+        price_list.delete()

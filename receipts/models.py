@@ -1,0 +1,167 @@
+"""Receipts: documents that ask a project for money, with the charges behind each line."""
+
+import uuid
+
+from django.db import models
+from django.db.models import F, Q
+from django.utils.translation import gettext_lazy as _
+
+from accounts.models import Project, User
+from pricing.models import Charge, ResourceCode
+
+
+class Series(models.Model):
+    """A run of document numbers for a fiscal year. The row's lock makes the numbers gapless."""
+
+    code = models.CharField(_("code"), max_length=16)
+    fiscal_year = models.PositiveIntegerField(_("fiscal year"))
+    last_number = models.PositiveIntegerField(_("last number"), default=0)
+
+    class Meta:
+        verbose_name = _("number series")
+        verbose_name_plural = _("number series")
+        ordering = ("code", "fiscal_year")
+        constraints = (
+            models.UniqueConstraint(fields=("code", "fiscal_year"), name="series_once"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.code}-{self.fiscal_year}"
+
+
+class Receipt(models.Model):
+    """A document over a project's charges of a window ``[window_start, window_end)`` of job ends.
+
+    Invariants, kept by the database: lines add up to ``net_amount``, net and tax to ``total``; the
+    number is the next of its series; after issue nothing changes but the status with its stamps;
+    a paid receipt has payments allocated to its total; the charges of a void one are reversed.
+    """
+
+    class Status(models.TextChoices):
+        DRAFT = "draft", _("Draft")
+        ISSUED = "issued", _("Issued")
+        PAID = "paid", _("Paid")
+        VOID = "void", _("Void")
+
+    public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    project = models.ForeignKey(
+        Project, models.PROTECT, related_name="receipts", verbose_name=_("project")
+    )
+    window_start = models.DateTimeField(_("from"))
+    window_end = models.DateTimeField(_("until"))
+    status = models.CharField(
+        _("status"), max_length=8, choices=Status.choices, default=Status.DRAFT
+    )
+    currency = models.CharField(_("currency"), max_length=3)
+    decimals = models.PositiveSmallIntegerField(_("decimals of the currency"))
+    net_amount = models.DecimalField(_("net"), max_digits=18, decimal_places=4)
+    tax_rate = models.DecimalField(_("tax %"), max_digits=6, decimal_places=3)
+    tax_amount = models.DecimalField(_("tax"), max_digits=18, decimal_places=4)
+    total = models.DecimalField(_("total"), max_digits=18, decimal_places=4)
+    created_by = models.ForeignKey(
+        User, models.PROTECT, null=True, related_name="+", verbose_name=_("created by")
+    )
+    created_at = models.DateTimeField(_("created"), auto_now_add=True)
+    series = models.ForeignKey(
+        Series, models.PROTECT, null=True, related_name="receipts", verbose_name=_("series")
+    )
+    sequence = models.PositiveIntegerField(_("number in series"), null=True)
+    number = models.CharField(_("number"), max_length=40, null=True, unique=True)
+    issued_at = models.DateTimeField(_("issued"), null=True)
+    issued_by = models.ForeignKey(
+        User, models.PROTECT, null=True, related_name="+", verbose_name=_("issued by")
+    )
+    due_on = models.DateField(_("due"), null=True)
+    parties = models.JSONField(_("parties"), default=dict)
+    sha256 = models.CharField(_("SHA-256 of the content"), max_length=64, blank=True)
+    paid_at = models.DateTimeField(_("paid"), null=True)
+    voided_at = models.DateTimeField(_("voided"), null=True)
+    voided_by = models.ForeignKey(
+        User, models.PROTECT, null=True, related_name="+", verbose_name=_("voided by")
+    )
+    void_reason = models.CharField(_("reason for voiding"), max_length=200, blank=True)
+
+    class Meta:
+        verbose_name = _("receipt")
+        verbose_name_plural = _("receipts")
+        ordering = ("-id",)
+        permissions = (
+            ("issue_receipt", _("Can draft and issue receipts")),
+            ("void_receipt", _("Can void receipts")),
+        )
+        constraints = (
+            models.UniqueConstraint(fields=("series", "sequence"), name="receipt_number_once"),
+            models.CheckConstraint(
+                condition=Q(window_end__gt=F("window_start")), name="receipt_window"
+            ),
+            models.CheckConstraint(
+                condition=Q(total=F("net_amount") + F("tax_amount")), name="receipt_total"
+            ),
+            models.CheckConstraint(
+                condition=Q(currency__regex=r"^[A-Z]{3}$", decimals__lte=4),
+                name="receipt_currency",
+            ),
+            models.CheckConstraint(
+                condition=Q(status="draft", number=None, series=None, sequence=None,
+                            issued_at=None, due_on=None, sha256="")
+                | (Q(status__in=("issued", "paid", "void"), number__isnull=False,
+                     series__isnull=False, sequence__isnull=False, issued_at__isnull=False,
+                     due_on__isnull=False) & ~Q(sha256="")),
+                name="receipt_issued_has_number",
+            ),
+            models.CheckConstraint(
+                condition=Q(status="paid", paid_at__isnull=False)
+                | (~Q(status="paid") & Q(paid_at=None)),
+                name="receipt_paid_has_time",
+            ),
+            models.CheckConstraint(
+                condition=(Q(status="void", voided_at__isnull=False) & ~Q(void_reason=""))
+                | (~Q(status="void") & Q(voided_at=None, void_reason="")),
+                name="receipt_void_has_reason",
+            ),
+        )
+        indexes = (models.Index(fields=("status", "due_on"), name="receipt_status_due"),)
+
+    def __str__(self) -> str:
+        return self.number or str(_("Draft %(key)s") % {"key": self.pk})
+
+
+class Line(models.Model):
+    """The charges of one resource at one unit price, rounded once to the currency."""
+
+    receipt = models.ForeignKey(
+        Receipt, models.CASCADE, related_name="lines", verbose_name=_("receipt")
+    )
+    position = models.PositiveIntegerField(_("position"))
+    resource = models.CharField(_("resource"), max_length=32, choices=ResourceCode.choices)
+    unit_price = models.DecimalField(_("unit price"), max_digits=18, decimal_places=6)
+    unit_size = models.BigIntegerField(_("base units in a unit"))
+    quantity = models.BigIntegerField(_("quantity in base units"))
+    charged = models.DecimalField(_("sum of charges"), max_digits=24, decimal_places=6)
+    amount = models.DecimalField(_("amount"), max_digits=18, decimal_places=4)
+    jobs = models.PositiveIntegerField(_("jobs"))
+
+    class Meta:
+        verbose_name = _("line")
+        verbose_name_plural = _("lines")
+        ordering = ("receipt", "position")
+        constraints = (
+            models.UniqueConstraint(fields=("receipt", "position"), name="line_position_once"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.receipt} {self.position}"
+
+
+class LineCharge(models.Model):
+    """Puts a charge on a line. A charge is on one line, for ever once the document is issued."""
+
+    line = models.ForeignKey(Line, models.CASCADE, related_name="charge_links")
+    charge = models.OneToOneField(Charge, models.PROTECT, related_name="document_line")
+
+    class Meta:
+        verbose_name = _("charge on a line")
+        verbose_name_plural = _("charges on lines")
+
+    def __str__(self) -> str:
+        return f"{self.line_id} ← {self.charge_id}"

@@ -1,0 +1,101 @@
+"""Reading receipts and what is still to be billed."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import date
+
+from django.conf import settings
+from django.db.models import Q, QuerySet, Sum
+from django.utils import timezone
+
+from accounts.models import Project
+from accounts.selectors import Viewer, projects_managed_by
+from core.intervals import Interval
+from pricing.models import Charge
+from pricing.selectors import live_charges
+from receipts.arithmetic import ChargeItem, LineItem, Totals, lines_of, totals_of
+from receipts.models import LineCharge, Receipt
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a receipt over a window would say, before it exists."""
+
+    lines: list[LineItem]
+    totals: Totals
+    currency: str
+    jobs: int
+
+
+def unbilled_charges() -> QuerySet[Charge]:
+    """Return charges in force that are on no document, drafts included."""
+    return live_charges().filter(document_line=None)
+
+
+def unbilled_in(project: Project, window: Interval, currency: str) -> QuerySet[Charge]:
+    """Return a project's unbilled charges of jobs that ended within a window."""
+    return unbilled_charges().filter(
+        project=project, currency=currency,
+        job_end__gte=window.start, job_end__lt=window.end,
+    )
+
+
+def charge_items(charges: QuerySet[Charge]) -> list[ChargeItem]:
+    """Read charges as values for the arithmetic, in a fixed order."""
+    rows = charges.order_by("pk").values_list(
+        "pk", "job_id", "resource", "unit_price", "unit_size", "quantity", "amount"
+    )
+    return [ChargeItem(*row) for row in rows]
+
+
+def preview(project: Project, window: Interval, currency: str = "") -> Preview:
+    """Compute what a receipt over a project and window would say now."""
+    currency = currency or settings.SITE_CURRENCY
+    items = charge_items(unbilled_in(project, window, currency))
+    lines = lines_of(items, currency)
+    totals = totals_of((line.amount for line in lines), settings.SITE_TAX_RATE, currency)
+    return Preview(lines, totals, currency, len({item.job_id for item in items}))
+
+
+def billed_job_ids(job_ids: Collection[int]) -> set[int]:
+    """Return which of these jobs have a charge in force on a document, drafts included."""
+    on_document = live_charges().filter(job_id__in=job_ids, document_line__isnull=False)
+    return set(on_document.values_list("job_id", flat=True))
+
+
+def receipts_visible_to(user: Viewer) -> QuerySet[Receipt]:
+    """Return the receipts of projects that a person acts for."""
+    receipts = Receipt.objects.filter(project__in=projects_managed_by(user))
+    return receipts.select_related("project")
+
+
+def overdue(today: date | None = None) -> QuerySet[Receipt]:
+    """Return issued receipts whose due date has passed; this is derived, never stored."""
+    day = today or timezone.localdate()
+    return Receipt.objects.filter(status=Receipt.Status.ISSUED, due_on__lt=day)
+
+
+def unbilled_by_project() -> QuerySet[Project]:
+    """Return projects with unbilled charges: ``unbilled`` is their exact sum, per site currency."""
+    open_charges = Q(
+        charges__reverses=None, charges__reversal=None, charges__document_line=None,
+        charges__currency=settings.SITE_CURRENCY, charges__isnull=False,
+    )
+    return (
+        Project.objects.filter(open_charges)
+        .annotate(unbilled=Sum("charges__amount"))
+        .order_by("-unbilled", "code")
+    )
+
+
+def charges_of(receipt: Receipt) -> QuerySet[Charge]:
+    """Return the charges behind a receipt's lines, by line and job end."""
+    charges = Charge.objects.filter(document_line__line__receipt=receipt)
+    return charges.select_related("job", "job__cluster", "rate__price_list").order_by(
+        "document_line__line__position", "job_end", "pk"
+    )
+
+
+def links_of(receipt: Receipt) -> QuerySet[LineCharge]:
+    """Return the links between a receipt's lines and their charges."""
+    return LineCharge.objects.filter(line__receipt=receipt)

@@ -1,0 +1,58 @@
+"""Reading usage: which project a job belongs to, and what waits for someone."""
+
+from collections.abc import Collection, Sequence
+
+from django.db.models import Q, QuerySet
+
+from accounts.models import Project
+from usage.models import AccountMapping, ImportRun, Job, QuarantinedRow
+
+
+class ProjectBook:
+    """Finds the projects of a batch of jobs with three queries.
+
+    The order: the cluster's mapping of the Slurm account; the project whose code is the account;
+    and for a job without an account, its user's personal project.
+    """
+
+    def __init__(self, jobs: Sequence[Job]) -> None:
+        accounts = {job.account for job in jobs if job.account}
+        owners = {job.user_name for job in jobs if not job.account}
+        self._mapped = {
+            (row.cluster_id, row.account): row.project
+            for row in AccountMapping.objects.filter(
+                cluster_id__in={job.cluster_id for job in jobs}, account__in=accounts
+            ).select_related("project")
+        }
+        rows = Project.objects.filter(Q(code__in=accounts) | Q(owner__username__in=owners))
+        self._by_code = {row.code: row for row in rows}
+        self._by_owner = {row.owner.username: row for row in rows.select_related("owner") if row.owner}
+
+    def of(self, job: Job) -> Project | None:
+        """Return the project that pays for a job, or None."""
+        if not job.account:
+            return self._by_owner.get(job.user_name)
+        mapped = self._mapped.get((job.cluster_id, job.account))
+        return mapped or self._by_code.get(job.account)
+
+    def all(self) -> Collection[Project]:
+        """Return every project that may be found."""
+        return {*self._mapped.values(), *self._by_code.values(), *self._by_owner.values()}
+
+
+def runs_waiting() -> QuerySet[ImportRun]:
+    """Return incomplete runs whose jobs are held back until someone releases them or a complete
+    import confirms them."""
+    held = Job.objects.filter(held=True).values("run")
+    runs = ImportRun.objects.filter(status=ImportRun.Status.INCOMPLETE, pk__in=held)
+    return runs.select_related("cluster").order_by("created_at")
+
+
+def quarantined_rows() -> QuerySet[QuarantinedRow]:
+    """Return rows that could not be interpreted, newest import first."""
+    return QuarantinedRow.objects.select_related("run", "run__cluster").order_by("-run", "line")
+
+
+def running_jobs() -> QuerySet[Job]:
+    """Return jobs that have started and not ended, as last seen."""
+    return Job.objects.filter(start__isnull=False, end=None).select_related("cluster")

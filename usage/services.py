@@ -1,0 +1,216 @@
+"""Importing usage: evidence first, then jobs in committed batches that can be resumed."""
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC
+from itertools import islice
+from typing import Any, BinaryIO
+from zoneinfo import ZoneInfo
+
+from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from audit.services import record
+from core import metrics
+from core.actor import Actor
+from core.errors import Conflict, Invalid
+from core.locks import Space, hold_until_commit, lock_rows, session_lock
+from core.transitions import Table, transition
+from usage import evidence as evidence_store
+from usage.batches import Tally, write_batch
+from usage.models import Cluster, ImportRun, Job, QuarantinedRow
+from usage.sources.sacct import FileRefused, Parsed, SacctReader
+
+BATCH_ROWS = 2000
+
+S = ImportRun.Status
+STEPS: Table = {
+    S.PREPARED: frozenset({S.RUNNING, S.CANCELLED}),
+    S.RUNNING: frozenset({S.COMPLETE, S.INCOMPLETE, S.FAILED}),
+    S.INCOMPLETE: frozenset({S.RELEASED}),
+}
+
+Progress = Callable[[ImportRun], None]
+
+
+def create_cluster(*, name: str, time_zone: str, actor: Actor) -> Cluster:
+    """Add a cluster. Raises Invalid for an unknown time zone or a bad name."""
+    check_time_zone(time_zone)
+    with transaction.atomic():
+        cluster = Cluster(name=name, time_zone=time_zone)
+        cluster.full_clean()
+        cluster.save()
+        record("cluster.created", actor=actor, target=cluster,
+               data={"name": name, "time_zone": time_zone})
+    return cluster
+
+
+def check_time_zone(name: str) -> None:
+    """Raise Invalid unless the name is a known IANA time zone."""
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError) as error:
+        raise Invalid(
+            "time_zone", _("“%(name)s” is not a time zone. Use a name such as Asia/Bangkok.")
+            % {"name": name}
+        ) from error
+
+
+def prepare_import(
+    *,
+    cluster: Cluster,
+    stream: BinaryIO,
+    origin: str,
+    actor: Actor,
+    columns: Sequence[str] = (),
+    time_zone: str = "",
+) -> ImportRun:
+    """Store the input and return the run that will read it, not yet started.
+
+    Input that this cluster has read already in the same way gives the earlier run back, whatever
+    its state: a running one may then be resumed, a finished one has nothing left to do.
+    """
+    zone = time_zone or cluster.time_zone
+    check_time_zone(zone)
+    stored = evidence_store.store(stream)
+    with transaction.atomic():
+        hold_until_commit(Space.CLUSTER_IMPORT, f"prepare {cluster.pk}")
+        same = ImportRun.objects.filter(
+            cluster=cluster, evidence=stored, columns=list(columns), time_zone=zone
+        )
+        known = same.exclude(status__in=(S.FAILED, S.CANCELLED)).order_by("pk").first()
+        if known is not None:
+            return known
+        run = ImportRun.objects.create(
+            cluster=cluster, evidence=stored, origin=origin[:255], columns=list(columns),
+            time_zone=zone, status=S.PREPARED, requested_by_id=actor.user_id,
+        )
+        record("import.prepared", actor=actor, target=run,
+               data={"cluster": cluster.name, "sha256": stored.sha256, "origin": run.origin})
+    return run
+
+
+def cancel_import(*, run_id: int, actor: Actor) -> None:
+    """Give up a prepared run; its evidence stays."""
+    with transaction.atomic():
+        transition(ImportRun.objects.all(), table=STEPS, pk=run_id, before=S.PREPARED,
+                   after=S.CANCELLED, finished_at=timezone.now())
+        record("import.cancelled", actor=actor, target=ImportRun(pk=run_id))
+
+
+def run_import(*, run_id: int, actor: Actor, progress: Progress = lambda run: None) -> ImportRun:
+    """Read a run's evidence to its end, from wherever it stands, and return the finished run.
+
+    Commits batch by batch. A second caller for the same run is refused (Conflict) while the first
+    one lives. A run that is finished already is returned as it is. Input that can't be read at all
+    ends the run as FAILED with the message in ``error``.
+    """
+    with session_lock(Space.IMPORT_RUN, run_id) as held:
+        if not held:
+            raise Conflict("import_running", _("This import is being run by someone else just now."))
+        run = ImportRun.objects.select_related("cluster", "evidence").get(pk=run_id)
+        if run.status == S.PREPARED:
+            transition(ImportRun.objects.all(), table=STEPS, pk=run.pk, before=S.PREPARED,
+                       after=S.RUNNING)
+            run.status = S.RUNNING
+        if run.status == S.RUNNING:
+            _read_to_end(run, actor=actor, progress=progress)
+        return run
+
+
+def reader_for(run: ImportRun) -> SacctReader:
+    """Return the reader of a run's evidence. ``now`` is the run's own time, so that a resumed run
+    judges each row exactly as the first attempt did."""
+    return SacctReader(
+        evidence_store.open_evidence(run.evidence),
+        columns=run.columns or None,
+        zone=ZoneInfo(run.time_zone),
+        now=run.created_at.astimezone(UTC),
+    )
+
+
+def _read_to_end(run: ImportRun, *, actor: Actor, progress: Progress) -> None:
+    reader = reader_for(run)
+    try:
+        rows: Iterator[Parsed] = islice(iter(reader), run.rows_read, None)
+        while batch := list(islice(rows, BATCH_ROWS)):
+            _commit_batch(run, batch)
+            progress(run)
+    except FileRefused as refusal:
+        _finish(run, S.FAILED, actor=actor, error=str(refusal))
+        return
+    run.truncated = reader.truncated
+    whole = not (run.quarantined or run.truncated)
+    _finish(run, S.COMPLETE if whole else S.INCOMPLETE, actor=actor)
+
+
+def _commit_batch(run: ImportRun, batch: Sequence[Parsed]) -> None:
+    with transaction.atomic():
+        hold_until_commit(Space.CLUSTER_IMPORT, run.cluster_id)
+        tally = write_batch(run, batch)
+        QuarantinedRow.objects.bulk_create(
+            QuarantinedRow(run=run, line=row.line, reason=row.reason, detail=row.detail[:500],
+                           raw=row.raw.replace("\x00", "␀"))
+            for row in batch if row.kind == "bad"
+        )
+        changes = tally.as_counts()
+        ImportRun.objects.filter(pk=run.pk).update(
+            **{name: F(name) + count for name, count in changes.items()}
+        )
+    _add(run, changes)
+    _count(tally)
+
+
+def _add(run: ImportRun, changes: dict[str, int]) -> None:
+    for name, count in changes.items():
+        setattr(run, name, getattr(run, name) + count)
+
+
+def _count(tally: Tally) -> None:
+    for kind, rows in tally.as_counts().items():
+        metrics.IMPORT_ROWS.labels(kind=kind).inc(rows)
+
+
+def _finish(run: ImportRun, status: S, *, actor: Actor, error: str = "") -> None:
+    """End a run; the jobs of a complete one are free for rating from this commit on."""
+    run.finished_at, run.error = timezone.now(), error
+    with transaction.atomic():
+        transition(ImportRun.objects.all(), table=STEPS, pk=run.pk, before=S.RUNNING, after=status,
+                   finished_at=run.finished_at, error=error, truncated=run.truncated)
+        if status == S.COMPLETE:
+            Job.objects.filter(run=run, held=True).update(held=False)
+        record("import.finished", actor=actor, target=run, data=summary(run) | {"status": status})
+    run.status = status
+    metrics.IMPORT_RUNS.labels(status=status.value).inc()
+    if status in (S.COMPLETE, S.INCOMPLETE):
+        metrics.LAST_IMPORT_TIMESTAMP.labels(cluster=run.cluster.name).set_to_current_time()
+
+
+def summary(run: ImportRun) -> dict[str, Any]:
+    """Return a run's counts: rows, jobs (new, changed, unchanged), steps and quarantined."""
+    return {
+        "rows_read": run.rows_read, "jobs": run.jobs, "jobs_new": run.jobs_new,
+        "jobs_changed": run.jobs_changed, "jobs_unchanged": run.jobs_unchanged,
+        "steps": run.steps, "quarantined": run.quarantined, "truncated": run.truncated,
+        "error": run.error,
+    }
+
+
+def release_import(*, run_id: int, actor: Actor, reason: str) -> ImportRun:
+    """Let the jobs of an incomplete run be rated, on a named person's word.
+
+    Raises Invalid without a person or a reason, Conflict unless the run is incomplete.
+    """
+    if actor.user_id is None or not reason.strip():
+        raise Invalid("release_reason", _("Releasing an incomplete import needs a name and a reason."))
+    with transaction.atomic():
+        (run,) = lock_rows(ImportRun.objects.all(), run_id)
+        now = timezone.now()
+        transition(ImportRun.objects.all(), table=STEPS, pk=run_id, before=S.INCOMPLETE,
+                   after=S.RELEASED, released_at=now, released_by_id=actor.user_id,
+                   release_reason=reason.strip()[:200])
+        jobs = Job.objects.filter(run_id=run_id, held=True).update(held=False)
+        record("import.released", actor=actor, target=run, data={"reason": reason, "jobs": jobs})
+    run.refresh_from_db()
+    return run
