@@ -25,7 +25,10 @@ class User(AbstractUser):
     """A person who signs in. The username is the person's Slurm user name on every cluster."""
 
     language = models.CharField(
-        _("language"), max_length=5, choices=Language.choices, blank=True,
+        _("language"),
+        max_length=5,
+        choices=Language.choices,
+        blank=True,
         help_text=_("Language of e-mails; pages follow the choice made in the browser."),
     )
 
@@ -74,12 +77,21 @@ class Project(models.Model):
     code = models.CharField(_("code"), max_length=64, unique=True, validators=[CODE])
     name = models.CharField(_("name"), max_length=200)
     department = models.ForeignKey(
-        Department, models.PROTECT, null=True, blank=True, related_name="projects",
+        Department,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="projects",
         verbose_name=_("department"),
     )
     owner = models.OneToOneField(
-        User, models.PROTECT, null=True, blank=True, related_name="personal_project",
-        verbose_name=_("owner"), help_text=_("Only for a personal project."),
+        User,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="personal_project",
+        verbose_name=_("owner"),
+        help_text=_("Only for a personal project."),
     )
     is_active = models.BooleanField(_("active"), default=True)
     billing_name = models.CharField(_("billed to"), max_length=200, blank=True)
@@ -165,7 +177,9 @@ class ProjectTier(models.Model):
         _("until"), null=True, blank=True, help_text=_("Not included; empty means open end.")
     )
     override = models.PositiveSmallIntegerField(
-        _("kind"), default=0, choices=((0, _("Regular")), (1, _("Override"))),
+        _("kind"),
+        default=0,
+        choices=((0, _("Regular")), (1, _("Override"))),
     )
     reason = models.CharField(_("reason"), max_length=200, blank=True)
 

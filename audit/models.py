@@ -29,9 +29,7 @@ class AuditEvent(models.Model):
     target_type = models.CharField(_("kind of target"), max_length=64, blank=True, editable=False)
     target_id = models.CharField(_("target's key"), max_length=64, blank=True, editable=False)
     payload = models.TextField(_("content"), editable=False)
-    previous_hash = models.CharField(
-        _("previous hash"), max_length=64, null=True, editable=False
-    )
+    previous_hash = models.CharField(_("previous hash"), max_length=64, null=True, editable=False)
     hash = models.CharField(_("hash"), max_length=64, null=True, editable=False)
 
     class Meta:
@@ -82,9 +80,7 @@ class AuditHead(models.Model):
 
     class Meta:
         verbose_name = _("end of the audit chain")
-        constraints = (
-            models.CheckConstraint(condition=models.Q(pk=1), name="audit_head_single"),
-        )
+        constraints = (models.CheckConstraint(condition=models.Q(pk=1), name="audit_head_single"),)
 
     def __str__(self) -> str:
         return f"{self.sequence} {self.hash}"

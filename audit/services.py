@@ -47,4 +47,3 @@ def record(
     event.payload = canonical_json({**event.header(), **details})
     event.save(force_insert=True)
     return event
-

@@ -37,8 +37,16 @@ def append_only(table: str) -> list[RunSQL]:
     ]
 
 
-def trigger(table: str, *, name: str, timing: str, body: str, declare: str = "", when: str = "",
-            definer: bool = False) -> RunSQL:
+def trigger(
+    table: str,
+    *,
+    name: str,
+    timing: str,
+    body: str,
+    declare: str = "",
+    when: str = "",
+    definer: bool = False,
+) -> RunSQL:
     """Make a trigger function and its row trigger; ``body`` is PL/pgSQL without BEGIN and END."""
     constraint = "CONSTRAINT " if "DEFERR" in timing else ""
     event, _, deferral = timing.partition(" DEFERRABLE")

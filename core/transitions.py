@@ -32,4 +32,3 @@ def transition(
 def allowed_from(table: Table, after: str) -> list[str]:
     """Return the statuses from which ``after`` can be reached in one step."""
     return sorted(before for before, targets in table.items() if after in targets)
-

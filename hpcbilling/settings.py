@@ -6,6 +6,7 @@ What differs between development, production and tests follows from ENVIRONMENT 
 
 import os
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,11 @@ CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 SITE_NAME = env.str("SITE_NAME", default="HPC Billing")
 SITE_CURRENCY = env.str("SITE_CURRENCY", default="THB")
 SITE_TIME_ZONE = env.str("SITE_TIME_ZONE", default="Asia/Bangkok")
+SITE_ADDRESS = env.str("SITE_ADDRESS", default="")
+SITE_TAX_ID = env.str("SITE_TAX_ID", default="")
+SITE_TAX_RATE = Decimal(env.str("SITE_TAX_RATE", default="0"))  # percent, on top of line amounts
+SITE_PAYMENT_DAYS = env.int("SITE_PAYMENT_DAYS", default=30)
+SITE_FISCAL_YEAR_START = env.int("SITE_FISCAL_YEAR_START", default=1)  # month; 10 in Thai offices
 DROP_FOLDER_ROOT = Path(env.str("DROP_FOLDER_ROOT", default=str(BASE_DIR / ".services" / "drop")))
 
 # Payments. The dummy provider lets anyone pay with play money, so production refuses it.

@@ -79,7 +79,8 @@ class InboundEvent(models.Model):
         )
         indexes = (
             models.Index(
-                fields=("received_at",), name="inbound_event_queue",
+                fields=("received_at",),
+                name="inbound_event_queue",
                 condition=Q(outcome="mismatch", resolved_at=None),
             ),
         )
@@ -117,7 +118,10 @@ class Payment(models.Model):
     )
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
     settled_by = models.OneToOneField(
-        InboundEvent, models.PROTECT, null=True, related_name="settles",
+        InboundEvent,
+        models.PROTECT,
+        null=True,
+        related_name="settles",
         verbose_name=_("settled by event"),
     )
     settled_at = models.DateTimeField(_("settled"), null=True)
@@ -129,11 +133,13 @@ class Payment(models.Model):
         permissions = (("record_transfer", _("Can record bank transfers")),)
         constraints = (
             models.UniqueConstraint(
-                fields=("provider", "external_id"), condition=~Q(external_id=""),
+                fields=("provider", "external_id"),
+                condition=~Q(external_id=""),
                 name="payment_external_once",
             ),
             models.UniqueConstraint(
-                fields=("receipt", "provider"), condition=Q(status="pending"),
+                fields=("receipt", "provider"),
+                condition=Q(status="pending"),
                 name="payment_one_pending",
             ),
             models.CheckConstraint(condition=Q(amount__gt=0), name="payment_amount_positive"),

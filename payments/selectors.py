@@ -15,7 +15,5 @@ def payments_visible_to(user: Viewer) -> QuerySet[Payment]:
 
 def mismatches() -> QuerySet[InboundEvent]:
     """Return payments that arrived and match nothing, waiting for a person, oldest first."""
-    rows = InboundEvent.objects.filter(
-        outcome=InboundEvent.Outcome.MISMATCH, resolved_at=None
-    )
+    rows = InboundEvent.objects.filter(outcome=InboundEvent.Outcome.MISMATCH, resolved_at=None)
     return rows.select_related("payment__receipt__project").order_by("received_at")

@@ -79,17 +79,27 @@ def _pending_payment(receipt_id: int, provider_code: str, actor: Actor) -> Payme
     if receipt.status != Receipt.Status.ISSUED or receipt.total <= 0:
         raise Conflict("not_payable", _("This receipt is not open for payment."))
     payment, created = Payment.objects.get_or_create(
-        receipt=receipt, provider=provider_code, status=S.PENDING,
+        receipt=receipt,
+        provider=provider_code,
+        status=S.PENDING,
         defaults={
-            "amount": receipt.total, "currency": receipt.currency,
+            "amount": receipt.total,
+            "currency": receipt.currency,
             "created_by_id": actor.user_id,
         },
     )
     if created:
-        record("payment.started", actor=actor, target=payment, data={
-            "receipt": receipt.number, "provider": provider_code,
-            "amount": payment.amount, "currency": payment.currency,
-        })
+        record(
+            "payment.started",
+            actor=actor,
+            target=payment,
+            data={
+                "receipt": receipt.number,
+                "provider": provider_code,
+                "amount": payment.amount,
+                "currency": payment.currency,
+            },
+        )
     return payment
 
 
@@ -117,15 +127,17 @@ def receive_webhook(*, provider_code: str, headers: Mapping[str, str], body: byt
     except BadSignature:
         metrics.WEBHOOKS.labels(provider=provider.code, outcome="bad_signature").inc()
         raise
-    handled = apply_event(provider_code=provider.code, event=event, body=body,
-                          actor=Actor.system(f"webhook:{provider.code}"))
+    handled = apply_event(
+        provider_code=provider.code,
+        event=event,
+        body=body,
+        actor=Actor.system(f"webhook:{provider.code}"),
+    )
     metrics.WEBHOOKS.labels(provider=provider.code, outcome=handled).inc()
     return handled
 
 
-def apply_event(
-    *, provider_code: str, event: ProviderEvent, body: bytes, actor: Actor
-) -> Handled:
+def apply_event(*, provider_code: str, event: ProviderEvent, body: bytes, actor: Actor) -> Handled:
     """Keep a verified event and settle the receipt that it pays, in one transaction.
 
     A receipt becomes paid only if amount and currency are exactly its own; whatever else arrives
@@ -139,13 +151,24 @@ def apply_event(
         row.payment = payment
         row.outcome, row.reason = _apply(row, event, payment, actor)
         row.save(update_fields=["payment", "outcome", "reason"])
-        record(f"payment_event.{row.outcome}", actor=actor, target=row, data={
-            "provider": provider_code, "event": event.event_id, "kind": event.kind,
-            "amount": event.amount, "currency": event.currency, "reason": str(row.reason),
-            "payment": payment.pk if payment else None,
-        })
+        record(
+            f"payment_event.{row.outcome}",
+            actor=actor,
+            target=row,
+            data={
+                "provider": provider_code,
+                "event": event.event_id,
+                "kind": event.kind,
+                "amount": event.amount,
+                "currency": event.currency,
+                "reason": str(row.reason),
+                "payment": payment.pk if payment else None,
+            },
+        )
     outcomes: dict[str, Handled] = {
-        Outcome.APPLIED: "applied", Outcome.MISMATCH: "mismatch", Outcome.NOTED: "noted"
+        Outcome.APPLIED: "applied",
+        Outcome.MISMATCH: "mismatch",
+        Outcome.NOTED: "noted",
     }
     return outcomes[row.outcome]
 
@@ -155,9 +178,13 @@ def _keep(provider_code: str, event: ProviderEvent, body: bytes) -> InboundEvent
     try:
         with transaction.atomic():
             return InboundEvent.objects.create(
-                provider=provider_code, external_event_id=event.event_id, kind=event.kind,
-                external_payment_id=event.external_payment_id, amount=event.amount,
-                currency=event.currency[:3], occurred_at=event.occurred_at,
+                provider=provider_code,
+                external_event_id=event.event_id,
+                kind=event.kind,
+                external_payment_id=event.external_payment_id,
+                amount=event.amount,
+                currency=event.currency[:3],
+                occurred_at=event.occurred_at,
                 body=body.decode("utf-8", "backslashreplace").replace("\x00", "␀"),
                 body_sha256=hashlib.sha256(body).hexdigest(),
             )
@@ -189,8 +216,9 @@ def _apply(
         return Outcome.MISMATCH, Reason.UNKNOWN_PAYMENT
     if event.kind == "payment.failed":
         if payment.status == S.PENDING:
-            transition(Payment.objects.all(), table=STEPS, pk=payment.pk, before=S.PENDING,
-                       after=S.FAILED)
+            transition(
+                Payment.objects.all(), table=STEPS, pk=payment.pk, before=S.PENDING, after=S.FAILED
+            )
         return Outcome.NOTED, Reason.NONE
     reason = _difference(event, payment)
     if reason:
@@ -215,12 +243,26 @@ def _difference(event: ProviderEvent, payment: Payment) -> Reason:
 
 def _settle(row: InboundEvent, event: ProviderEvent, payment: Payment, actor: Actor) -> None:
     InboundEvent.objects.filter(pk=row.pk).update(payment=payment, outcome=Outcome.APPLIED)
-    transition(Payment.objects.all(), table=STEPS, pk=payment.pk, before=S.PENDING,
-               after=S.SUCCEEDED, settled_at=timezone.now(), settled_by=row)
+    transition(
+        Payment.objects.all(),
+        table=STEPS,
+        pk=payment.pk,
+        before=S.PENDING,
+        after=S.SUCCEEDED,
+        settled_at=timezone.now(),
+        settled_by=row,
+    )
     Allocation.objects.create(payment=payment, receipt=payment.receipt, amount=payment.amount)
-    record("payment.settled", actor=actor, target=payment, data={
-        "receipt": payment.receipt.number, "amount": payment.amount, "currency": payment.currency,
-    })
+    record(
+        "payment.settled",
+        actor=actor,
+        target=payment,
+        data={
+            "receipt": payment.receipt.number,
+            "amount": payment.amount,
+            "currency": payment.currency,
+        },
+    )
     mark_paid(receipt=payment.receipt, paid_at=event.occurred_at, actor=actor)
 
 
@@ -234,14 +276,22 @@ def record_transfer(*, receipt_id: int, transfer: Transfer, actor: Actor) -> Han
     _check_transfer(transfer, actor)
     external_id = f"manual_{receipt_id}_{transfer.reference}"
     event = ProviderEvent(
-        event_id=transfer.reference, kind="payment.succeeded", external_payment_id=external_id,
-        amount=transfer.amount, currency=transfer.currency,
+        event_id=transfer.reference,
+        kind="payment.succeeded",
+        external_payment_id=external_id,
+        amount=transfer.amount,
+        currency=transfer.currency,
         occurred_at=datetime.combine(transfer.day, time(12), timezone.get_default_timezone()),
     )
-    body = json.dumps({
-        "reference": transfer.reference, "day": str(transfer.day),
-        "amount": str(transfer.amount), "currency": transfer.currency, "recorded_by": actor.name,
-    })
+    body = json.dumps(
+        {
+            "reference": transfer.reference,
+            "day": str(transfer.day),
+            "amount": str(transfer.amount),
+            "currency": transfer.currency,
+            "recorded_by": actor.name,
+        }
+    )
     with transaction.atomic():
         (receipt,) = lock_rows(Receipt.objects.all(), receipt_id)
         if receipt.status == Receipt.Status.DRAFT:
@@ -250,15 +300,16 @@ def record_transfer(*, receipt_id: int, transfer: Transfer, actor: Actor) -> Han
             status=S.FAILED
         )
         Payment.objects.get_or_create(
-            provider="manual", external_id=external_id,
+            provider="manual",
+            external_id=external_id,
             defaults={
-                "receipt": receipt, "amount": receipt.total, "currency": receipt.currency,
+                "receipt": receipt,
+                "amount": receipt.total,
+                "currency": receipt.currency,
                 "created_by_id": actor.user_id,
             },
         )
-        handled = apply_event(
-            provider_code="manual", event=event, body=body.encode(), actor=actor
-        )
+        handled = apply_event(provider_code="manual", event=event, body=body.encode(), actor=actor)
         if handled == "replay":
             raise Conflict(
                 "reference_used", _("A transfer with this reference is recorded already.")
@@ -288,10 +339,15 @@ def resolve_mismatch(*, event_id: int, actor: Actor, resolution: str) -> None:
         changed = InboundEvent.objects.filter(
             pk=event_id, outcome=Outcome.MISMATCH, resolved_at=None
         ).update(
-            resolved_at=timezone.now(), resolved_by_id=actor.user_id,
+            resolved_at=timezone.now(),
+            resolved_by_id=actor.user_id,
             resolution=resolution.strip()[:500],
         )
         if not changed:
             raise Conflict("resolved", _("This payment was resolved by someone else already."))
-        record("payment_event.resolved", actor=actor, target=InboundEvent(pk=event_id),
-               data={"resolution": resolution})
+        record(
+            "payment_event.resolved",
+            actor=actor,
+            target=InboundEvent(pk=event_id),
+            data={"resolution": resolution},
+        )

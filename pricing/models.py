@@ -2,7 +2,7 @@
 
 from django.core.validators import MinValueValidator
 from django.db import models
-from django.db.models import F, Func, Q, Value
+from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Project, Tier, User
@@ -38,12 +38,20 @@ class PriceList(models.Model):
     )
     note = models.CharField(_("note"), max_length=200, blank=True)
     created_by = models.ForeignKey(
-        User, models.PROTECT, null=True, related_name="+", editable=False,
+        User,
+        models.PROTECT,
+        null=True,
+        related_name="+",
+        editable=False,
         verbose_name=_("created by"),
     )
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
     published_by = models.ForeignKey(
-        User, models.PROTECT, null=True, related_name="+", editable=False,
+        User,
+        models.PROTECT,
+        null=True,
+        related_name="+",
+        editable=False,
         verbose_name=_("published by"),
     )
     published_at = models.DateTimeField(_("published"), null=True, editable=False)
@@ -133,17 +141,9 @@ class Charge(models.Model):
         ordering = ("-job_end", "job", "resource")
         constraints = (
             models.UniqueConstraint(
-                fields=("job", "resource", "generation"), condition=Q(reverses=None),
+                fields=("job", "resource", "generation"),
+                condition=Q(reverses=None),
                 name="charge_once",
-            ),
-            models.CheckConstraint(
-                condition=Q(
-                    amount=Func(
-                        F("quantity") * F("unit_price") / F("unit_size"), Value(6),
-                        function="round", output_field=models.DecimalField(),
-                    )
-                ),
-                name="charge_amount_recomputes",
             ),
             models.CheckConstraint(
                 condition=Q(reverses=None, quantity__gt=0)
@@ -215,5 +215,3 @@ class JobRating(models.Model):
 
     def __str__(self) -> str:
         return f"{self.job_id} {self.status} {self.reason}".strip()
-
-

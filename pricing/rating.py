@@ -116,7 +116,9 @@ def _rate_batch(job_ids: Sequence[int], *, actor: Actor, billed: Billed) -> Outc
     due = [jobs[pk] for pk in job_ids if pk in jobs and _is_due(jobs[pk], ratings.get(pk))]
     charged = live_charges_of_jobs(job.pk for job in due)
     fixed = billed(charged) | {
-        pk for pk, rows in charged.items() if not {row.project_id for row in rows} <= locked_projects
+        pk
+        for pk, rows in charged.items()
+        if not {row.project_id for row in rows} <= locked_projects
     }
     work = [job for job in due if job.pk not in fixed]
     outcome = _write(work, ratings, charged, actor=actor)
@@ -135,11 +137,7 @@ def _lock_projects_charged(job_ids: Sequence[int]) -> set[int]:
 
 
 def _is_due(job: Job, rating: JobRating | None) -> bool:
-    return (
-        rating is None
-        or rating.status == Status.UNPRICED
-        or rating.job_revision != job.revision
-    )
+    return rating is None or rating.status == Status.UNPRICED or rating.job_revision != job.revision
 
 
 def _write(
@@ -160,15 +158,21 @@ def _write(
         same = earlier is not None and earlier.reason == verdict.reason
         rows.append(
             JobRating(
-                job=job, status=verdict.status, reason=verdict.reason, project=verdict.project,
-                job_revision=job.revision, generation=generation,
+                job=job,
+                status=verdict.status,
+                reason=verdict.reason,
+                project=verdict.project,
+                job_revision=job.revision,
+                generation=generation,
                 since=earlier.since if same and earlier else now,
             )
         )
         _tally(outcome, verdict.status)
     Charge.objects.bulk_create(charges)
     JobRating.objects.bulk_create(
-        rows, update_conflicts=True, unique_fields=["job"],
+        rows,
+        update_conflicts=True,
+        unique_fields=["job"],
         update_fields=["status", "reason", "project", "job_revision", "generation", "since"],
     )
     _record(charges, outcome, actor=actor)
@@ -183,20 +187,36 @@ def _tally(outcome: Outcome, status: Status) -> None:
 def _charge(job: Job, verdict: Verdict, amount: Amount, generation: int) -> Charge:
     assert job.end is not None
     return Charge(
-        job=job, project=verdict.project, resource=amount.resource, generation=generation,
-        rate_id=amount.rate.rate_id, job_end=job.end, quantity=amount.quantity,
-        unit_size=amount.unit_size, unit_price=amount.rate.unit_price, amount=amount.amount,
-        currency=amount.currency, estimated=job.estimated,
+        job=job,
+        project=verdict.project,
+        resource=amount.resource,
+        generation=generation,
+        rate_id=amount.rate.rate_id,
+        job_end=job.end,
+        quantity=amount.quantity,
+        unit_size=amount.unit_size,
+        unit_price=amount.rate.unit_price,
+        amount=amount.amount,
+        currency=amount.currency,
+        estimated=job.estimated,
     )
 
 
 def reversal_of(charge: Charge) -> Charge:
     """Return the charge that negates another one exactly."""
     return Charge(
-        job_id=charge.job_id, project_id=charge.project_id, resource=charge.resource,
-        generation=charge.generation, rate_id=charge.rate_id, job_end=charge.job_end,
-        quantity=-charge.quantity, unit_size=charge.unit_size, unit_price=charge.unit_price,
-        amount=-charge.amount, currency=charge.currency, estimated=charge.estimated,
+        job_id=charge.job_id,
+        project_id=charge.project_id,
+        resource=charge.resource,
+        generation=charge.generation,
+        rate_id=charge.rate_id,
+        job_end=charge.job_end,
+        quantity=-charge.quantity,
+        unit_size=charge.unit_size,
+        unit_price=charge.unit_price,
+        amount=-charge.amount,
+        currency=charge.currency,
+        estimated=charge.estimated,
         reverses=charge,
     )
 
@@ -209,18 +229,36 @@ def _record(charges: Sequence[Charge], outcome: Outcome, *, actor: Actor) -> Non
             outcome.amounts.get(charge.currency, Decimal(0)) + charge.amount
         )
     if charges:
-        record("charges.made", actor=actor, data={
-            "charges": len(charges), "amounts": outcome.amounts, "digest": digest_of(charges),
-        })
+        record(
+            "charges.made",
+            actor=actor,
+            data={
+                "charges": len(charges),
+                "amounts": outcome.amounts,
+                "digest": digest_of(charges),
+            },
+        )
 
 
 def digest_of(charges: Iterable[Charge]) -> str:
     """Return the SHA-256 over what the charges say, in their order."""
-    return sha256_of([
-        [c.job_id, c.project_id, c.resource, c.generation, c.quantity, c.unit_price, c.amount,
-         c.currency, c.rate_id, c.reverses_id is not None]
-        for c in charges
-    ])
+    return sha256_of(
+        [
+            [
+                c.job_id,
+                c.project_id,
+                c.resource,
+                c.generation,
+                c.quantity,
+                c.unit_price,
+                c.amount,
+                c.currency,
+                c.rate_id,
+                c.reverses_id is not None,
+            ]
+            for c in charges
+        ]
+    )
 
 
 def reverse_and_replace(*, charges: Sequence[Charge], actor: Actor) -> None:

@@ -44,8 +44,12 @@ def draft_price_list(
         same = PriceList.objects.filter(tier=tier, effective_at=effective_at)
         revision = (same.aggregate(last=Max("revision"))["last"] or 0) + 1
         price_list = PriceList.objects.create(
-            tier=tier, effective_at=effective_at, revision=revision, currency=currency,
-            note=note, created_by_id=actor.user_id,
+            tier=tier,
+            effective_at=effective_at,
+            revision=revision,
+            currency=currency,
+            note=note,
+            created_by_id=actor.user_id,
         )
         Rate.objects.bulk_create(
             Rate(price_list=price_list, resource=resource, unit_price=unit_price)
@@ -81,9 +85,13 @@ def publish_price_list(*, price_list_id: int, actor: Actor) -> PriceList:
         _check_not_retroactive(price_list)
         now = timezone.now()
         transition(
-            PriceList.objects.all(), table=STEPS, pk=price_list.pk,
-            before=PriceList.Status.DRAFT, after=PriceList.Status.PUBLISHED,
-            published_at=now, published_by_id=actor.user_id,
+            PriceList.objects.all(),
+            table=STEPS,
+            pk=price_list.pk,
+            before=PriceList.Status.DRAFT,
+            after=PriceList.Status.PUBLISHED,
+            published_at=now,
+            published_by_id=actor.user_id,
         )
         record("price_list.published", actor=actor, target=price_list, data=describe(price_list))
         after_commit(RATE_TASK)
@@ -99,7 +107,9 @@ def _check_not_retroactive(price_list: PriceList) -> None:
     if last is not None:
         raise Conflict(
             "retroactive",
-            _("Jobs of this tier that ended up to %(last)s are charged already. Choose a later date.")
+            _(
+                "Jobs of this tier that ended up to %(last)s are charged already. Choose a later date."
+            )
             % {"last": timezone.localtime(last).strftime("%Y-%m-%d %H:%M")},
         )
 

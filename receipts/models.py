@@ -21,9 +21,7 @@ class Series(models.Model):
         verbose_name = _("number series")
         verbose_name_plural = _("number series")
         ordering = ("code", "fiscal_year")
-        constraints = (
-            models.UniqueConstraint(fields=("code", "fiscal_year"), name="series_once"),
-        )
+        constraints = (models.UniqueConstraint(fields=("code", "fiscal_year"), name="series_once"),)
 
     def __str__(self) -> str:
         return f"{self.code}-{self.fiscal_year}"
@@ -102,11 +100,26 @@ class Receipt(models.Model):
                 name="receipt_currency",
             ),
             models.CheckConstraint(
-                condition=Q(status="draft", number=None, series=None, sequence=None,
-                            issued_at=None, due_on=None, sha256="")
-                | (Q(status__in=("issued", "paid", "void"), number__isnull=False,
-                     series__isnull=False, sequence__isnull=False, issued_at__isnull=False,
-                     due_on__isnull=False) & ~Q(sha256="")),
+                condition=Q(
+                    status="draft",
+                    number=None,
+                    series=None,
+                    sequence=None,
+                    issued_at=None,
+                    due_on=None,
+                    sha256="",
+                )
+                | (
+                    Q(
+                        status__in=("issued", "paid", "void"),
+                        number__isnull=False,
+                        series__isnull=False,
+                        sequence__isnull=False,
+                        issued_at__isnull=False,
+                        due_on__isnull=False,
+                    )
+                    & ~Q(sha256="")
+                ),
                 name="receipt_issued_has_number",
             ),
             models.CheckConstraint(

@@ -35,8 +35,10 @@ def unbilled_charges() -> QuerySet[Charge]:
 def unbilled_in(project: Project, window: Interval, currency: str) -> QuerySet[Charge]:
     """Return a project's unbilled charges of jobs that ended within a window."""
     return unbilled_charges().filter(
-        project=project, currency=currency,
-        job_end__gte=window.start, job_end__lt=window.end,
+        project=project,
+        currency=currency,
+        job_end__gte=window.start,
+        job_end__lt=window.end,
     )
 
 
@@ -78,8 +80,11 @@ def overdue(today: date | None = None) -> QuerySet[Receipt]:
 def unbilled_by_project() -> QuerySet[Project]:
     """Return projects with unbilled charges: ``unbilled`` is their exact sum, per site currency."""
     open_charges = Q(
-        charges__reverses=None, charges__reversal=None, charges__document_line=None,
-        charges__currency=settings.SITE_CURRENCY, charges__isnull=False,
+        charges__reverses=None,
+        charges__reversal=None,
+        charges__document_line=None,
+        charges__currency=settings.SITE_CURRENCY,
+        charges__isnull=False,
     )
     return (
         Project.objects.filter(open_charges)

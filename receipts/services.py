@@ -48,15 +48,23 @@ def draft_receipt(
         if not items:
             raise Conflict(
                 "nothing_to_bill",
-                _("There is nothing to bill for this project in this period. "
-                  "It may be on another receipt already."),
+                _(
+                    "There is nothing to bill for this project in this period. "
+                    "It may be on another receipt already."
+                ),
             )
         lines = lines_of(items, currency)
         totals = totals_of((line.amount for line in lines), settings.SITE_TAX_RATE, currency)
         receipt = Receipt.objects.create(
-            project=project, window_start=window.start, window_end=window.end,
-            currency=currency, decimals=exponent(currency), net_amount=totals.net,
-            tax_rate=settings.SITE_TAX_RATE, tax_amount=totals.tax, total=totals.total,
+            project=project,
+            window_start=window.start,
+            window_end=window.end,
+            currency=currency,
+            decimals=exponent(currency),
+            net_amount=totals.net,
+            tax_rate=settings.SITE_TAX_RATE,
+            tax_amount=totals.tax,
+            total=totals.total,
             created_by_id=actor.user_id,
         )
         _write_lines(receipt, lines)
@@ -68,9 +76,15 @@ def draft_receipt(
 def _write_lines(receipt: Receipt, items: list[LineItem]) -> None:
     lines = Line.objects.bulk_create(
         Line(
-            receipt=receipt, position=position, resource=item.resource,
-            unit_price=item.unit_price, unit_size=item.unit_size, quantity=item.quantity,
-            charged=item.charged, amount=item.amount, jobs=len(item.job_ids),
+            receipt=receipt,
+            position=position,
+            resource=item.resource,
+            unit_price=item.unit_price,
+            unit_size=item.unit_size,
+            quantity=item.quantity,
+            charged=item.charged,
+            amount=item.amount,
+            jobs=len(item.job_ids),
         )
         for position, item in enumerate(items, start=1)
     )
@@ -86,9 +100,14 @@ def _write_lines(receipt: Receipt, items: list[LineItem]) -> None:
 
 def _figures(receipt: Receipt) -> dict[str, object]:
     return {
-        "project": receipt.project.code, "number": receipt.number, "currency": receipt.currency,
-        "net": receipt.net_amount, "tax": receipt.tax_amount, "total": receipt.total,
-        "from": receipt.window_start, "until": receipt.window_end,
+        "project": receipt.project.code,
+        "number": receipt.number,
+        "currency": receipt.currency,
+        "net": receipt.net_amount,
+        "tax": receipt.tax_amount,
+        "total": receipt.total,
+        "from": receipt.window_start,
+        "until": receipt.window_end,
     }
 
 
@@ -116,11 +135,20 @@ def issue_receipt(*, receipt_id: int, actor: Actor) -> Receipt:
         receipt.sha256 = sha256_of(content_of(receipt))
         stamps = ("parties", "series", "sequence", "number", "issued_at", "due_on", "sha256")
         transition(
-            Receipt.objects.all(), table=STEPS, pk=receipt.pk, before=S.DRAFT, after=S.ISSUED,
-            issued_by_id=actor.user_id, **{name: getattr(receipt, name) for name in stamps},
+            Receipt.objects.all(),
+            table=STEPS,
+            pk=receipt.pk,
+            before=S.DRAFT,
+            after=S.ISSUED,
+            issued_by_id=actor.user_id,
+            **{name: getattr(receipt, name) for name in stamps},
         )
-        record("receipt.issued", actor=actor, target=receipt,
-               data={**_figures(receipt), "sha256": receipt.sha256})
+        record(
+            "receipt.issued",
+            actor=actor,
+            target=receipt,
+            data={**_figures(receipt), "sha256": receipt.sha256},
+        )
         after_commit(NOTIFY_TASK, receipt.pk, "issued")
         _moved(S.DRAFT, S.ISSUED)
     receipt.refresh_from_db()
@@ -163,12 +191,22 @@ def void_receipt(*, receipt_id: int, actor: Actor, reason: str) -> Receipt:
         receipt = _locked(receipt_id)
         _require(receipt, S.ISSUED)
         transition(
-            Receipt.objects.all(), table=STEPS, pk=receipt.pk, before=S.ISSUED, after=S.VOID,
-            voided_at=timezone.now(), voided_by_id=actor.user_id, void_reason=reason.strip()[:200],
+            Receipt.objects.all(),
+            table=STEPS,
+            pk=receipt.pk,
+            before=S.ISSUED,
+            after=S.VOID,
+            voided_at=timezone.now(),
+            voided_by_id=actor.user_id,
+            void_reason=reason.strip()[:200],
         )
         reverse_and_replace(charges=list(charges_of(receipt)), actor=actor)
-        record("receipt.voided", actor=actor, target=receipt,
-               data={**_figures(receipt), "reason": reason})
+        record(
+            "receipt.voided",
+            actor=actor,
+            target=receipt,
+            data={**_figures(receipt), "reason": reason},
+        )
         _moved(S.ISSUED, S.VOID)
     receipt.refresh_from_db()
     return receipt
@@ -180,7 +218,11 @@ def mark_paid(*, receipt: Receipt, paid_at: datetime, actor: Actor) -> None:
     The database refuses it unless allocations add up to the total.
     """
     transition(
-        Receipt.objects.all(), table=STEPS, pk=receipt.pk, before=S.ISSUED, after=S.PAID,
+        Receipt.objects.all(),
+        table=STEPS,
+        pk=receipt.pk,
+        before=S.ISSUED,
+        after=S.PAID,
         paid_at=paid_at,
     )
     record("receipt.paid", actor=actor, target=receipt, data=_figures(receipt))
@@ -258,13 +300,21 @@ def content_of(receipt: Receipt) -> dict[str, object]:
         "window": [receipt.window_start, receipt.window_end],
         "currency": receipt.currency,
         "lines": [
-            [line.position, line.resource, line.quantity, line.unit_size, _plain(line.unit_price),
-             _plain(line.amount), line.jobs]
+            [
+                line.position,
+                line.resource,
+                line.quantity,
+                line.unit_size,
+                _plain(line.unit_price),
+                _plain(line.amount),
+                line.jobs,
+            ]
             for line in receipt.lines.order_by("position")
         ],
         "charges": list(
             LineCharge.objects.filter(line__receipt=receipt)
-            .order_by("charge_id").values_list("charge_id", flat=True)
+            .order_by("charge_id")
+            .values_list("charge_id", flat=True)
         ),
         "net": _plain(receipt.net_amount),
         "tax_rate": _plain(receipt.tax_rate),

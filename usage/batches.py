@@ -8,9 +8,26 @@ from usage.normalise import JobRow
 from usage.sources.sacct import Parsed
 
 VALUE_FIELDS = (
-    "display_id", "user_name", "account", "partition", "qos", "state", "name", "node_list",
-    "start", "end", "elapsed_seconds", "suspended_seconds", "tres", "cpu_seconds", "gpu_seconds",
-    "mem_mib_seconds", "node_seconds", "gpu_type_seconds", "estimated", "flags",
+    "display_id",
+    "user_name",
+    "account",
+    "partition",
+    "qos",
+    "state",
+    "name",
+    "node_list",
+    "start",
+    "end",
+    "elapsed_seconds",
+    "suspended_seconds",
+    "tres",
+    "cpu_seconds",
+    "gpu_seconds",
+    "mem_mib_seconds",
+    "node_seconds",
+    "gpu_type_seconds",
+    "estimated",
+    "flags",
 )
 """What a row says of a job, besides its identity."""
 
@@ -145,9 +162,13 @@ def row_values(row: JobRow) -> dict[str, object]:
         "elapsed_seconds": row.elapsed_seconds,
         "suspended_seconds": row.suspended_seconds,
         "tres": {
-            "cpu": row.tres.cpus, "mem_kib": row.tres.mem_kib, "gpu": row.tres.gpus,
-            "node": row.tres.nodes, "gpu_types": dict(row.tres.gpu_types),
-            "billing": row.tres.billing, "other": dict(row.tres.other),
+            "cpu": row.tres.cpus,
+            "mem_kib": row.tres.mem_kib,
+            "gpu": row.tres.gpus,
+            "node": row.tres.nodes,
+            "gpu_types": dict(row.tres.gpu_types),
+            "billing": row.tres.billing,
+            "other": dict(row.tres.other),
         },
         "cpu_seconds": row.cpu_seconds,
         "gpu_seconds": row.gpu_seconds,

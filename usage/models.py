@@ -17,14 +17,18 @@ class Cluster(models.Model):
 
     name = models.CharField(_("name"), max_length=64, unique=True, validators=[CODE])
     time_zone = models.CharField(
-        _("time zone"), max_length=64, default="UTC",
+        _("time zone"),
+        max_length=64,
+        default="UTC",
         help_text=_("Zone of times in sacct output that carry none, such as Asia/Bangkok."),
     )
     is_enabled = models.BooleanField(
         _("enabled"), default=True, help_text=_("Disabled clusters are not pulled at night.")
     )
     drop_folder = models.CharField(
-        _("drop folder"), max_length=255, blank=True,
+        _("drop folder"),
+        max_length=255,
+        blank=True,
         validators=[RegexValidator(r"\A(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._/-]*\Z")],
         help_text=_("Below the site's drop folder root; files found there are imported nightly."),
     )
@@ -167,15 +171,22 @@ class ImportRun(models.Model):
         constraints = (
             models.CheckConstraint(
                 condition=Q(
-                    rows_read=F("jobs_new") + F("jobs_changed") + F("jobs_unchanged")
-                    + F("steps") + F("quarantined")
+                    rows_read=F("jobs_new")
+                    + F("jobs_changed")
+                    + F("jobs_unchanged")
+                    + F("steps")
+                    + F("quarantined")
                 ),
                 name="import_run_rows_add_up",
             ),
             models.CheckConstraint(
                 condition=Q(
-                    rows_read__gte=0, jobs_new__gte=0, jobs_changed__gte=0,
-                    jobs_unchanged__gte=0, steps__gte=0, quarantined__gte=0,
+                    rows_read__gte=0,
+                    jobs_new__gte=0,
+                    jobs_changed__gte=0,
+                    jobs_unchanged__gte=0,
+                    steps__gte=0,
+                    quarantined__gte=0,
                 ),
                 name="import_run_counts_positive",
             ),
@@ -188,8 +199,9 @@ class ImportRun(models.Model):
                 name="import_run_finished_has_time",
             ),
             models.CheckConstraint(
-                condition=(Q(status="released") & Q(released_at__isnull=False)
-                           & ~Q(release_reason=""))
+                condition=(
+                    Q(status="released") & Q(released_at__isnull=False) & ~Q(release_reason="")
+                )
                 | (~Q(status="released") & Q(released_at=None, release_reason="")),
                 name="import_run_release_has_name",
             ),
@@ -289,8 +301,12 @@ class Job(models.Model):
             models.UniqueConstraint(fields=("cluster", "job_id", "submit"), name="job_identity"),
             models.CheckConstraint(
                 condition=Q(
-                    cpu_seconds__gte=0, gpu_seconds__gte=0, mem_mib_seconds__gte=0,
-                    node_seconds__gte=0, elapsed_seconds__gte=0, suspended_seconds__gte=0,
+                    cpu_seconds__gte=0,
+                    gpu_seconds__gte=0,
+                    mem_mib_seconds__gte=0,
+                    node_seconds__gte=0,
+                    elapsed_seconds__gte=0,
+                    suspended_seconds__gte=0,
                 ),
                 name="job_quantities_positive",
             ),

@@ -26,7 +26,9 @@ class ProjectBook:
         }
         rows = Project.objects.filter(Q(code__in=accounts) | Q(owner__username__in=owners))
         self._by_code = {row.code: row for row in rows}
-        self._by_owner = {row.owner.username: row for row in rows.select_related("owner") if row.owner}
+        self._by_owner = {
+            row.owner.username: row for row in rows.select_related("owner") if row.owner
+        }
 
     def of(self, job: Job) -> Project | None:
         """Return the project that pays for a job, or None."""

@@ -41,8 +41,12 @@ def create_cluster(*, name: str, time_zone: str, actor: Actor) -> Cluster:
         cluster = Cluster(name=name, time_zone=time_zone)
         cluster.full_clean()
         cluster.save()
-        record("cluster.created", actor=actor, target=cluster,
-               data={"name": name, "time_zone": time_zone})
+        record(
+            "cluster.created",
+            actor=actor,
+            target=cluster,
+            data={"name": name, "time_zone": time_zone},
+        )
     return cluster
 
 
@@ -52,8 +56,8 @@ def check_time_zone(name: str) -> None:
         ZoneInfo(name)
     except (KeyError, ValueError, OSError) as error:
         raise Invalid(
-            "time_zone", _("“%(name)s” is not a time zone. Use a name such as Asia/Bangkok.")
-            % {"name": name}
+            "time_zone",
+            _("“%(name)s” is not a time zone. Use a name such as Asia/Bangkok.") % {"name": name},
         ) from error
 
 
@@ -83,19 +87,34 @@ def prepare_import(
         if known is not None:
             return known
         run = ImportRun.objects.create(
-            cluster=cluster, evidence=stored, origin=origin[:255], columns=list(columns),
-            time_zone=zone, status=S.PREPARED, requested_by_id=actor.user_id,
+            cluster=cluster,
+            evidence=stored,
+            origin=origin[:255],
+            columns=list(columns),
+            time_zone=zone,
+            status=S.PREPARED,
+            requested_by_id=actor.user_id,
         )
-        record("import.prepared", actor=actor, target=run,
-               data={"cluster": cluster.name, "sha256": stored.sha256, "origin": run.origin})
+        record(
+            "import.prepared",
+            actor=actor,
+            target=run,
+            data={"cluster": cluster.name, "sha256": stored.sha256, "origin": run.origin},
+        )
     return run
 
 
 def cancel_import(*, run_id: int, actor: Actor) -> None:
     """Give up a prepared run; its evidence stays."""
     with transaction.atomic():
-        transition(ImportRun.objects.all(), table=STEPS, pk=run_id, before=S.PREPARED,
-                   after=S.CANCELLED, finished_at=timezone.now())
+        transition(
+            ImportRun.objects.all(),
+            table=STEPS,
+            pk=run_id,
+            before=S.PREPARED,
+            after=S.CANCELLED,
+            finished_at=timezone.now(),
+        )
         record("import.cancelled", actor=actor, target=ImportRun(pk=run_id))
 
 
@@ -108,11 +127,14 @@ def run_import(*, run_id: int, actor: Actor, progress: Progress = lambda run: No
     """
     with session_lock(Space.IMPORT_RUN, run_id) as held:
         if not held:
-            raise Conflict("import_running", _("This import is being run by someone else just now."))
+            raise Conflict(
+                "import_running", _("This import is being run by someone else just now.")
+            )
         run = ImportRun.objects.select_related("cluster", "evidence").get(pk=run_id)
         if run.status == S.PREPARED:
-            transition(ImportRun.objects.all(), table=STEPS, pk=run.pk, before=S.PREPARED,
-                       after=S.RUNNING)
+            transition(
+                ImportRun.objects.all(), table=STEPS, pk=run.pk, before=S.PREPARED, after=S.RUNNING
+            )
             run.status = S.RUNNING
         if run.status == S.RUNNING:
             _read_to_end(run, actor=actor, progress=progress)
@@ -150,9 +172,15 @@ def _commit_batch(run: ImportRun, batch: Sequence[Parsed]) -> None:
         hold_until_commit(Space.CLUSTER_IMPORT, run.cluster_id)
         tally = write_batch(run, batch)
         QuarantinedRow.objects.bulk_create(
-            QuarantinedRow(run=run, line=row.line, reason=row.reason, detail=row.detail[:500],
-                           raw=row.raw.replace("\x00", "␀"))
-            for row in batch if row.kind == "bad"
+            QuarantinedRow(
+                run=run,
+                line=row.line,
+                reason=row.reason,
+                detail=row.detail[:500],
+                raw=row.raw.replace("\x00", "␀"),
+            )
+            for row in batch
+            if row.kind == "bad"
         )
         changes = tally.as_counts()
         ImportRun.objects.filter(pk=run.pk).update(
@@ -176,8 +204,16 @@ def _finish(run: ImportRun, status: S, *, actor: Actor, error: str = "") -> None
     """End a run; the jobs of a complete one are free for rating from this commit on."""
     run.finished_at, run.error = timezone.now(), error
     with transaction.atomic():
-        transition(ImportRun.objects.all(), table=STEPS, pk=run.pk, before=S.RUNNING, after=status,
-                   finished_at=run.finished_at, error=error, truncated=run.truncated)
+        transition(
+            ImportRun.objects.all(),
+            table=STEPS,
+            pk=run.pk,
+            before=S.RUNNING,
+            after=status,
+            finished_at=run.finished_at,
+            error=error,
+            truncated=run.truncated,
+        )
         if status == S.COMPLETE:
             Job.objects.filter(run=run, held=True).update(held=False)
         record("import.finished", actor=actor, target=run, data=summary(run) | {"status": status})
@@ -190,9 +226,14 @@ def _finish(run: ImportRun, status: S, *, actor: Actor, error: str = "") -> None
 def summary(run: ImportRun) -> dict[str, Any]:
     """Return a run's counts: rows, jobs (new, changed, unchanged), steps and quarantined."""
     return {
-        "rows_read": run.rows_read, "jobs": run.jobs, "jobs_new": run.jobs_new,
-        "jobs_changed": run.jobs_changed, "jobs_unchanged": run.jobs_unchanged,
-        "steps": run.steps, "quarantined": run.quarantined, "truncated": run.truncated,
+        "rows_read": run.rows_read,
+        "jobs": run.jobs,
+        "jobs_new": run.jobs_new,
+        "jobs_changed": run.jobs_changed,
+        "jobs_unchanged": run.jobs_unchanged,
+        "steps": run.steps,
+        "quarantined": run.quarantined,
+        "truncated": run.truncated,
         "error": run.error,
     }
 
@@ -203,13 +244,22 @@ def release_import(*, run_id: int, actor: Actor, reason: str) -> ImportRun:
     Raises Invalid without a person or a reason, Conflict unless the run is incomplete.
     """
     if actor.user_id is None or not reason.strip():
-        raise Invalid("release_reason", _("Releasing an incomplete import needs a name and a reason."))
+        raise Invalid(
+            "release_reason", _("Releasing an incomplete import needs a name and a reason.")
+        )
     with transaction.atomic():
         (run,) = lock_rows(ImportRun.objects.all(), run_id)
         now = timezone.now()
-        transition(ImportRun.objects.all(), table=STEPS, pk=run_id, before=S.INCOMPLETE,
-                   after=S.RELEASED, released_at=now, released_by_id=actor.user_id,
-                   release_reason=reason.strip()[:200])
+        transition(
+            ImportRun.objects.all(),
+            table=STEPS,
+            pk=run_id,
+            before=S.INCOMPLETE,
+            after=S.RELEASED,
+            released_at=now,
+            released_by_id=actor.user_id,
+            release_reason=reason.strip()[:200],
+        )
         jobs = Job.objects.filter(run_id=run_id, held=True).update(held=False)
         record("import.released", actor=actor, target=run, data={"reason": reason, "jobs": jobs})
     run.refresh_from_db()

@@ -33,7 +33,9 @@ class Command(BaseCommand):
         if lost:
             raise CommandError(f"Audit log BROKEN: {lost}.")
         if not options["json"]:
-            self.stdout.write(f"Audit log holds: {result.events} events, end {result.events}:{result.head}")
+            self.stdout.write(
+                f"Audit log holds: {result.events} events, end {result.events}:{result.head}"
+            )
 
     @staticmethod
     def _lost(expected: str) -> str:

@@ -2,11 +2,11 @@ from typing import Any
 
 from django.core.management.commands import migrate
 
-from hpcbilling import database_roles
+from hpcbilling import bootstrap, database_roles
 
 
 class Command(migrate.Command):
-    """Django's migrate, run as the tables' owner; then the application gets its rights."""
+    """Django's migrate, run as the tables' owner; then the application gets its rights and a new site its seeds."""
 
     def handle(self, *args: Any, **options: Any) -> None:
         alias = database_roles.migration_alias(options["database"])
@@ -18,3 +18,5 @@ class Command(migrate.Command):
         super().handle(*args, **options)
         if two_roles:
             database_roles.grant(alias)
+        if changes and not options["app_label"]:
+            bootstrap.run()

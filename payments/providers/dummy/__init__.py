@@ -36,8 +36,10 @@ class DummyProvider(Provider):
         external_id = f"dummy_{request.reference}"
         token = signing.dumps(
             {
-                "payment": external_id, "amount": str(request.amount),
-                "currency": request.currency, "description": request.description,
+                "payment": external_id,
+                "amount": str(request.amount),
+                "currency": request.currency,
+                "description": request.description,
                 "return_url": request.return_url,
             },
             salt=_SALT,
@@ -49,7 +51,9 @@ class DummyProvider(Provider):
     def verify(self, headers: Mapping[str, str], body: bytes) -> ProviderEvent:
         """Check ``Dummy-Signature: t=<unix time>,v1=<hex>`` and read the message."""
         fields = dict(
-            part.split("=", 1) for part in headers.get(SIGNATURE_HEADER, "").split(",") if "=" in part
+            part.split("=", 1)
+            for part in headers.get(SIGNATURE_HEADER, "").split(",")
+            if "=" in part
         )
         stamp, given = fields.get("t", ""), fields.get("v1", "")
         if not (stamp.isascii() and stamp.isdecimal() and len(stamp) < 16):

@@ -1,0 +1,49 @@
+"""What a new site starts with: the roles, and three tiers with a first price list each.
+
+Runs after migrations. Roles follow `hpcbilling.roles`; prices are made only where there is no tier
+at all, so that a site's own choices stay.
+"""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+
+from django.conf import settings
+from django.db import transaction
+
+from accounts.models import Tier
+from audit.services import record
+from core.actor import Actor
+from hpcbilling.roles import sync_roles
+from pricing.services import draft_price_list, publish_price_list
+
+FIRST_DAY = datetime(2000, 1, 1, tzinfo=UTC)
+SETUP = Actor.system("setup")
+
+TIERS = {
+    "mu": ("University", {"cpu": "0.75", "gpu": "12.00", "mem": "0.05"}),
+    "gov": ("Government", {"cpu": "1.50", "gpu": "24.00", "mem": "0.10"}),
+    "private": ("Private sector", {"cpu": "3.00", "gpu": "60.00", "mem": "0.20"}),
+}
+"""By code: name, and unit prices per CPU-core-hour, GPU-hour and GB-hour."""
+
+
+def run() -> None:
+    """Bring roles up to date and seed prices on a new site; safe to run again."""
+    sync_roles()
+    seed_prices()
+
+
+@transaction.atomic
+def seed_prices() -> None:
+    """Make the first tiers and publish their first lists, if there are no tiers."""
+    if Tier.objects.exists():
+        return
+    for code, (name, rates) in TIERS.items():
+        tier = Tier.objects.create(code=code, name=name)
+        record("tier.created", actor=SETUP, target=tier, data={"code": code, "name": name})
+        price_list = draft_price_list(
+            tier=tier, effective_at=FIRST_DAY, currency=settings.SITE_CURRENCY,
+            rates={resource: Decimal(price) for resource, price in rates.items()}, actor=SETUP,
+            note="First list",
+        )
+        publish_price_list(price_list_id=price_list.pk, actor=SETUP)

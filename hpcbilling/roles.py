@@ -1,0 +1,91 @@
+"""The roles of the console and what each may do: one table, brought into the database on migrate.
+
+Roles are Django groups. What a person may see of projects on the self-service pages does not come
+from here but from memberships (`accounts.selectors`).
+"""
+
+from collections.abc import Iterable
+
+from django.apps import apps
+from django.contrib.auth.models import Group, Permission
+from django.db import transaction
+
+OUR_APPS = ("accounts", "audit", "usage", "pricing", "receipts", "payments")
+
+ADMIN, FINANCE, AUDITOR, OPERATOR = "admin", "finance", "auditor", "operator"
+
+_SEE_ALL = tuple(f"{app}.view_*" for app in OUR_APPS if app != "audit")
+
+ROLES: dict[str, tuple[str, ...]] = {
+    ADMIN: (*(f"{app}.*" for app in OUR_APPS), "auth.view_group", "axes.*", "django_celery_beat.*"),
+    FINANCE: (
+        *_SEE_ALL,
+        *(
+            f"accounts.{act}_{model}"
+            for act in ("add", "change", "delete")
+            for model in ("department", "membership", "project", "projecttier", "tier")
+        ),
+        "usage.add_accountmapping", "usage.change_accountmapping", "usage.delete_accountmapping",
+        "usage.import_usage", "usage.release_importrun",
+        "pricing.add_pricelist", "pricing.change_pricelist", "pricing.delete_pricelist",
+        "pricing.add_rate", "pricing.change_rate", "pricing.delete_rate",
+        "pricing.publish_pricelist", "pricing.rate_jobs",
+        "receipts.issue_receipt", "receipts.void_receipt",
+        "payments.record_transfer", "payments.resolve_inboundevent",
+    ),
+    AUDITOR: (*_SEE_ALL, "audit.*"),
+    OPERATOR: (
+        "usage.view_*", "usage.add_cluster", "usage.change_cluster", "usage.import_usage",
+        "usage.release_importrun", "usage.add_accountmapping", "usage.change_accountmapping",
+        "usage.delete_accountmapping", "pricing.view_jobrating", "accounts.view_project",
+    ),
+}
+"""Permissions by role, as ``app.codename``; ``*`` stands for the rest of the codename."""
+
+_NEVER = {
+    f"{app}.{act}_{model}"
+    for app, model in (
+        ("audit", "auditevent"), ("audit", "audithead"), ("usage", "evidence"),
+        ("usage", "evidencechunk"), ("usage", "job"), ("usage", "jobrevision"),
+        ("usage", "importrun"), ("usage", "quarantinedrow"), ("pricing", "charge"),
+        ("pricing", "jobrating"), ("receipts", "receipt"), ("receipts", "line"),
+        ("receipts", "linecharge"), ("receipts", "series"), ("payments", "payment"),
+        ("payments", "inboundevent"), ("payments", "allocation"),
+    )
+    for act in ("add", "change", "delete")
+}
+"""What nobody edits as rows: documents, facts and the log change by their own services only."""
+
+
+def sync_roles() -> None:
+    """Make the groups have exactly the permissions of the table."""
+    by_name = {
+        f"{item.content_type.app_label}.{item.codename}": item
+        for item in Permission.objects.select_related("content_type")
+    }
+    with transaction.atomic():
+        for role, patterns in ROLES.items():
+            group, _ = Group.objects.get_or_create(name=role)
+            names = {name for name in by_name if _matches(name, patterns)} - _NEVER
+            group.permissions.set(by_name[name] for name in sorted(names))
+
+
+def _matches(name: str, patterns: Iterable[str]) -> bool:
+    return any(
+        name.startswith(pattern[:-1]) if pattern.endswith("*") else name == pattern
+        for pattern in patterns
+    )
+
+
+def unknown_permissions() -> list[str]:
+    """Return names in the table that no model declares; empty unless the table is out of date."""
+    known = {
+        f"{model._meta.app_label}.{codename}"
+        for model in apps.get_models()
+        for codename in (
+            *(f"{act}_{model._meta.model_name}" for act in model._meta.default_permissions),
+            *(codename for codename, _ in model._meta.permissions),
+        )
+    }
+    named = {name for names in ROLES.values() for name in names if not name.endswith("*")}
+    return sorted(named - known)
