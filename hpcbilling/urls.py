@@ -11,5 +11,6 @@ urlpatterns = [
     path("readyz", readyz, name="readyz"),
     path("metrics", metrics_view, name="metrics"),
     path("admin/", admin.site.urls),
+    path("payments/", include("payments.urls")),
     path("i18n/", include("django.conf.urls.i18n")),
 ]

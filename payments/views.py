@@ -1,0 +1,112 @@
+"""Pages of paying, the providers' webhook, and the simulated provider's own page."""
+
+import json
+import time
+import uuid
+
+import requests
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from core.actor import Actor
+from core.errors import DomainError
+from payments.providers.base import BadSignature
+from payments.providers.dummy import DummyProvider, read_checkout, signed_headers
+from payments.providers.registry import UnknownProvider, provider
+from payments.selectors import payments_visible_to
+from payments.services import receive_webhook, start_checkout
+from receipts.selectors import receipts_visible_to
+
+MAX_WEBHOOK_BYTES = 1 << 20
+
+
+@login_required
+@require_POST
+def start(request: HttpRequest, receipt_id: uuid.UUID) -> HttpResponse:
+    """Send the payer to the provider's page."""
+    receipt = get_object_or_404(receipts_visible_to(request.user), public_id=receipt_id)
+    try:
+        payment = start_checkout(
+            receipt_id=receipt.pk, provider_code=request.POST.get("provider", ""),
+            actor=Actor.of(request.user),
+        )
+    except UnknownProvider as error:
+        raise Http404 from error
+    except DomainError as error:
+        messages.error(request, str(error))
+        return redirect("receipts:detail", receipt.public_id)
+    return HttpResponseRedirect(payment.checkout_url)
+
+
+@login_required
+@require_safe
+def thanks(request: HttpRequest, payment_id: uuid.UUID) -> HttpResponse:
+    """Tell the payer how the payment stands; it is settled by the provider's message alone."""
+    payment = get_object_or_404(payments_visible_to(request.user), public_id=payment_id)
+    return render(request, "payments/thanks.html", {"payment": payment})
+
+
+@csrf_exempt  # the provider has no session; its signature is checked instead
+@require_POST
+def webhook(request: HttpRequest, provider_code: str) -> HttpResponse:
+    """Receive a provider's message. 200 says that it is kept, and need not be sent again."""
+    if int(request.headers.get("Content-Length") or 0) > MAX_WEBHOOK_BYTES:
+        return JsonResponse({"error": "too large"}, status=413)
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    try:
+        outcome = receive_webhook(
+            provider_code=provider_code, headers=headers, body=request.body
+        )
+    except UnknownProvider as error:
+        raise Http404 from error
+    except BadSignature:
+        return JsonResponse({"error": "bad signature"}, status=400)
+    return JsonResponse({"outcome": outcome})
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def simulate(request: HttpRequest) -> HttpResponse:
+    """The test provider's page: pay, decline, or pay a wrong amount, as a payer might.
+
+    Like a real provider's page it asks for no login here; what is paid stands in the signed
+    address. The answer travels as a signed message over HTTP to this site's webhook.
+    """
+    try:
+        provider(DummyProvider.code)
+        checkout = read_checkout(request.GET.get("checkout", ""))
+    except (UnknownProvider, BadSignature) as error:
+        raise Http404 from error
+    if request.method != "POST":
+        return render(request, "payments/simulate.html", {"checkout": checkout})
+    body = _message(checkout, request.POST.get("outcome", ""))
+    if not _deliver(body):
+        messages.error(request, _("The message did not arrive. Try again."))
+        return render(request, "payments/simulate.html", {"checkout": checkout}, status=502)
+    return HttpResponseRedirect(checkout["return_url"])
+
+
+def _message(checkout: dict[str, str], outcome: str) -> bytes:
+    amount = "0.01" if outcome == "wrong_amount" else checkout["amount"]
+    return json.dumps({
+        "id": f"evt_{uuid.uuid4().hex}",
+        "type": "payment.failed" if outcome == "decline" else "payment.succeeded",
+        "payment": checkout["payment"], "amount": amount, "currency": checkout["currency"],
+        "created": int(time.time()),
+    }).encode()
+
+
+def _deliver(body: bytes) -> bool:
+    url = settings.SITE_BASE_URL + reverse("payments:webhook", args=[DummyProvider.code])
+    try:
+        answer = requests.post(url, data=body, headers=signed_headers(body), timeout=10,
+                               allow_redirects=False)
+    except requests.RequestException:
+        return False
+    return answer.ok
