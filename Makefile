@@ -45,3 +45,11 @@ lint: venv
 		$(PY) manage.py migrate --verbosity 0 && \
 		$(PY) manage.py makemigrations --check --dry-run && \
 		$(DEPLOY_CHECK) $(PY) manage.py check --deploy --fail-level WARNING'
+
+.PHONY: demo demo-reset
+
+demo: venv
+	@$(PY) -m hpcbilling.embedded.demo
+
+demo-reset: venv
+	$(PY) -m hpcbilling.embedded --reset

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,7 +76,10 @@ class Server:
         log: Path,
         account: Account | None,
         stop_signal: int,
+        variables: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
     ) -> "Server":
+        """Start `command`; what it prints goes to `log`, after what is there already."""
         with log.open("ab") as output:
             process = subprocess.Popen(
                 [str(part) for part in command],
@@ -85,8 +88,8 @@ class Server:
                 stderr=output,
                 start_new_session=True,
                 preexec_fn=_die_with_parent,  # noqa: PLW1509 - no other thread runs yet
-                env=server_environment(),
-                cwd=log.parent,
+                env=dict(variables) if variables else server_environment(),
+                cwd=cwd or log.parent,
                 user=account.uid if account else None,
                 group=account.gid if account else None,
                 extra_groups=[] if account else None,

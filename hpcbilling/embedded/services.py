@@ -39,11 +39,14 @@ def throw_away(variables: Mapping[str, str] = os.environ) -> Iterator[dict[str, 
 
 @contextlib.contextmanager
 def kept(
-    variables: Mapping[str, str] = os.environ, project: Path = PROJECT
+    variables: Mapping[str, str] = os.environ,
+    project: Path = PROJECT,
+    also: Mapping[str, str] | None = None,
 ) -> Iterator[dict[str, str]]:
     """The project's own services, whose data stays; already running ones are shared.
 
-    While they run, `.services/state.json` (0600) tells `manage.py` how to reach them.
+    While they run, `.services/state.json` (0600) tells `manage.py` how to reach them,
+    together with the variables in `also`.
     """
     running = answering(project)
     if running and not variables.get("DATABASE_URL"):
@@ -55,7 +58,9 @@ def kept(
     with _running(place, variables) as found:
         descriptor = os.open(state, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as handle:
-            json.dump({"pid": os.getpid(), "environment": found}, handle, indent=2)
+            json.dump(
+                {"pid": os.getpid(), "environment": {**(also or {}), **found}}, handle, indent=2
+            )
         try:
             yield found
         finally:
@@ -87,10 +92,10 @@ def _kept_directory(project: Path) -> Path:
     """`.services/` of the project; for root under a closed home, one that the servers can reach."""
     account = drop_to()
     inside = project / STATE_FILE.parent / "data"
-    if can_reach(inside, account):
-        inside.mkdir(parents=True, exist_ok=True)
-        if account:
-            inside.parent.chmod(0o711)  # the servers' user must pass; files in it stay private
+    if can_reach(inside.parent, account):
+        inside.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # The servers' user must pass; what lies in it stays private by its own mode.
+        inside.parent.chmod(0o711 if account else 0o700)
     else:
         name = hashlib.sha256(str(project).encode()).hexdigest()[:16]
         inside = Path("/var/tmp") / f"hpcbilling-{name}"  # noqa: S108 - created 0700, owner checked

@@ -1,0 +1,47 @@
+import pytest
+from django.test import Client
+from pytest_django import Settings
+
+
+@pytest.mark.django_db
+def test_the_policy_is_strict_and_relaxed_under_admin_alone(client: Client) -> None:
+    strict = client.get("/no-such-page")["Content-Security-Policy"]
+    assert "script-src 'self';" in f"{strict};"
+    assert "unsafe" not in strict
+    assert "frame-ancestors 'none'" in strict
+    relaxed = client.get("/admin/login/")["Content-Security-Policy"]
+    assert "'unsafe-eval'" in relaxed
+    assert "frame-ancestors 'none'" in relaxed
+    assert "unsafe" not in client.get("/administration")["Content-Security-Policy"]
+
+
+@pytest.mark.django_db
+def test_browsers_are_told_to_stay_on_https_and_out_of_frames(
+    client: Client, settings: Settings
+) -> None:
+    settings.SECURE_HSTS_SECONDS = 31_536_000
+    settings.SECURE_SSL_REDIRECT = True
+    answer = client.get("/admin/login/", secure=True)
+    assert answer["Strict-Transport-Security"].startswith("max-age=31536000")
+    assert answer["X-Frame-Options"] == "DENY"
+    assert answer["X-Content-Type-Options"] == "nosniff"
+    assert client.get("/admin/login/").status_code == 301
+    assert client.get("/healthz").status_code == 200
+
+
+def request_ids(client: Client, caplog: pytest.LogCaptureFixture) -> list[str]:
+    caplog.clear()
+    with caplog.at_level("INFO"):
+        client.get("/admin/login/", headers={"X-Request-ID": "trace-42"})
+    events = [record.msg for record in caplog.records if isinstance(record.msg, dict)]
+    return [event["request_id"] for event in events if event["event"] == "request_finished"]
+
+
+@pytest.mark.django_db
+def test_each_request_has_an_id_in_its_log_line(
+    client: Client, caplog: pytest.LogCaptureFixture, settings: Settings
+) -> None:
+    (first,), (second,) = request_ids(client, caplog), request_ids(client, caplog)
+    assert len({first, second, "trace-42"}) == 3
+    settings.DJANGO_STRUCTLOG_TRUST_UPSTREAM_REQUEST_ID = True
+    assert request_ids(client, caplog) == ["trace-42"]
