@@ -24,7 +24,9 @@ format: venv
 .PHONY: test services
 
 test: venv
-	.venv/bin/pytest -n auto --dist worksteal
+	@mkdir -p test-artifacts
+	.venv/bin/pytest -n auto --dist worksteal --cov --cov-report= --cov-report=json:test-artifacts/coverage.json
+	@$(PY) -m tests.coverage_floors test-artifacts/coverage.json
 
 # Just the two servers of the demo; Ctrl-C stops them, their data stays.
 services: venv

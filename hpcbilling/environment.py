@@ -6,6 +6,7 @@ reached. So a forgotten variable can never turn a production site into a develop
 """
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -23,13 +24,18 @@ SECRET_MIN_LENGTH = 32
 NO_DATABASE_URL = "postgres://nobody:nothing@127.0.0.1:1/nothing"
 NO_REDIS_URL = "redis://127.0.0.1:1/0"
 
-STATE_FILE = Path(".services") / "state.json"
+STATE_FILE = "state.json"
+
+
+def services_directory(project_root: Path) -> Path:
+    """Where the demo keeps its data: DEMO_DIRECTORY, else `.services/` of the project."""
+    return Path(os.environ.get("DEMO_DIRECTORY") or project_root / ".services")
 
 
 def running_services(project_root: Path) -> dict[str, str]:
     """The addresses that `make demo` or `make services` of this directory left, or nothing."""
     try:
-        state = json.loads((project_root / STATE_FILE).read_text(encoding="utf-8"))
+        state = json.loads((services_directory(project_root) / STATE_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     found = state.get("environment", {})

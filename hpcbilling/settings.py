@@ -55,7 +55,9 @@ SITE_TAX_ID = env.str("SITE_TAX_ID", default="")
 SITE_TAX_RATE = Decimal(env.str("SITE_TAX_RATE", default="0"))  # percent, on top of line amounts
 SITE_PAYMENT_DAYS = env.int("SITE_PAYMENT_DAYS", default=30)
 SITE_FISCAL_YEAR_START = env.int("SITE_FISCAL_YEAR_START", default=1)  # month; 10 in Thai offices
-DROP_FOLDER_ROOT = Path(env.str("DROP_FOLDER_ROOT", default=str(BASE_DIR / ".services" / "drop")))
+DROP_FOLDER_ROOT = Path(
+    env.str("DROP_FOLDER_ROOT", default=str(environment.services_directory(BASE_DIR) / "drop"))
+)
 
 # Payments. The dummy provider lets anyone pay with play money, so production refuses it.
 PAYMENT_PROVIDERS: list[str] = env.list(

@@ -23,7 +23,7 @@ from hpcbilling.embedded import services
 from hpcbilling.embedded.binaries import ServerNotFoundError
 from hpcbilling.embedded.process import Server, ServerFailedError
 from hpcbilling.embedded.services import PROJECT
-from hpcbilling.environment import DEVELOPMENT, STATE_FILE
+from hpcbilling.environment import DEVELOPMENT, services_directory
 
 PYTHON = sys.executable
 
@@ -63,7 +63,7 @@ def _demonstrate(port: int) -> None:
         raise ServerFailedError(
             f"Port {port} is taken, perhaps by another demo. Choose one: `make demo PORT=8001`."
         )
-    state = (PROJECT / STATE_FILE).parent
+    state = services_directory(PROJECT)
     metrics = state / "metrics"
     also = {
         "ENVIRONMENT": os.environ.get("ENVIRONMENT", DEVELOPMENT),

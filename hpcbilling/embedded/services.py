@@ -14,7 +14,7 @@ from types import FrameType
 from hpcbilling.embedded import servers
 from hpcbilling.embedded.account import can_reach, drop_to
 from hpcbilling.embedded.process import Server
-from hpcbilling.environment import STATE_FILE, running_services
+from hpcbilling.environment import STATE_FILE, running_services, services_directory
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 
@@ -52,7 +52,7 @@ def kept(
     if running and not variables.get("DATABASE_URL"):
         yield running
         return
-    state = project / STATE_FILE
+    state = services_directory(project) / STATE_FILE
     state.parent.mkdir(mode=0o700, exist_ok=True)
     place = servers.Place(_kept_directory(project), drop_to(), throw_away=False)
     with _running(place, variables) as found:
@@ -72,7 +72,7 @@ def forget(project: Path = PROJECT) -> None:
     if answering(project):
         raise RuntimeError("The services are running: stop `make demo` first, then reset.")
     shutil.rmtree(_kept_directory(project), ignore_errors=True)
-    shutil.rmtree((project / STATE_FILE).parent, ignore_errors=True)
+    shutil.rmtree(services_directory(project), ignore_errors=True)
 
 
 def answering(project: Path = PROJECT) -> dict[str, str]:
@@ -91,13 +91,13 @@ def _short_temporary_directory() -> str:
 def _kept_directory(project: Path) -> Path:
     """`.services/` of the project; for root under a closed home, one that the servers can reach."""
     account = drop_to()
-    inside = project / STATE_FILE.parent / "data"
+    inside = services_directory(project) / "data"
     if can_reach(inside.parent, account):
         inside.mkdir(mode=0o700, parents=True, exist_ok=True)
         # The servers' user must pass; what lies in it stays private by its own mode.
         inside.parent.chmod(0o711 if account else 0o700)
     else:
-        name = hashlib.sha256(str(project).encode()).hexdigest()[:16]
+        name = hashlib.sha256(str(services_directory(project)).encode()).hexdigest()[:16]
         inside = Path("/var/tmp") / f"hpcbilling-{name}"  # noqa: S108 - created 0700, owner checked
         inside.mkdir(mode=0o700, exist_ok=True)
     if account:

@@ -13,7 +13,7 @@ import redis
 
 from hpcbilling.embedded import account, binaries, servers, services
 from hpcbilling.embedded.process import Server, ServerFailedError
-from hpcbilling.environment import STATE_FILE, running_services
+from hpcbilling.environment import STATE_FILE, running_services, services_directory
 
 PROJECT = Path(__file__).resolve().parents[2]
 BARE = {
@@ -79,7 +79,7 @@ def test_kept_services_keep_data_and_tell_where_they_are(tmp_path: Path) -> None
     tmp_path.chmod(0o755)
     with services.kept({}, tmp_path, {"PORT": "8100"}) as found:
         assert running_services(tmp_path) == {"PORT": "8100", **found}
-        assert (tmp_path / STATE_FILE).stat().st_mode & 0o777 == 0o600
+        assert (services_directory(tmp_path) / STATE_FILE).stat().st_mode & 0o777 == 0o600
         with psycopg.connect(found["DATABASE_OWNER_URL"]) as connection:
             connection.execute("CREATE TABLE kept (id int)")
         with services.kept({}, tmp_path) as shared:
@@ -93,7 +93,7 @@ def test_kept_services_keep_data_and_tell_where_they_are(tmp_path: Path) -> None
             rows = connection.execute("SELECT count(*) FROM kept").fetchone()
         assert rows == (0,)
     services.forget(tmp_path)
-    assert not (tmp_path / STATE_FILE).parent.exists()
+    assert not services_directory(tmp_path).exists()
 
 
 def test_passwords_are_readable_by_the_servers_user_alone(tmp_path: Path) -> None:

@@ -100,7 +100,7 @@ def test_development_needs_nothing() -> None:
 
 def test_running_services_are_read_from_the_state_file(tmp_path: Path) -> None:
     assert environment.running_services(tmp_path) == {}
-    state = tmp_path / environment.STATE_FILE
+    state = environment.services_directory(tmp_path) / environment.STATE_FILE
     state.parent.mkdir()
     state.write_text("not json", encoding="utf-8")
     assert environment.running_services(tmp_path) == {}
