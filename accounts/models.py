@@ -32,7 +32,7 @@ class User(AbstractUser):
         help_text=_("Language of e-mails; pages follow the choice made in the browser."),
     )
 
-    class Meta(AbstractUser.Meta):
+    class Meta:
         verbose_name = _("user")
         verbose_name_plural = _("users")
 
@@ -144,14 +144,14 @@ class Membership(models.Model):
         return f"{self.user} / {self.project.code}"
 
 
-class _Span(Func):
+class Span(Func):
     """``tstzrange(starts_at, ends_at)``: half-open, without end where ``ends_at`` is null."""
 
     function = "tstzrange"
     output_field = DateTimeRangeField()
 
 
-class _Same(Func):
+class Same(Func):
     """A one-number range of a key, which lets plain GiST compare keys without an extension."""
 
     function = "int8range"
@@ -201,9 +201,9 @@ class ProjectTier(models.Model):
             ExclusionConstraint(
                 name="project_tier_no_overlap",
                 expressions=[
-                    (_Same("project_id"), RangeOperators.OVERLAPS),
-                    (_Same("override"), RangeOperators.OVERLAPS),
-                    (_Span("starts_at", "ends_at"), RangeOperators.OVERLAPS),
+                    (Same("project_id"), RangeOperators.OVERLAPS),
+                    (Same("override"), RangeOperators.OVERLAPS),
+                    (Span("starts_at", "ends_at"), RangeOperators.OVERLAPS),
                 ],
                 violation_error_message=_("The project has another tier at that time."),
             ),

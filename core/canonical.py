@@ -18,30 +18,30 @@ def _plain(value: Any) -> Any:
     """Reduce a value to str, int, bool, None, list and dict; refuse what has no exact text."""
     if isinstance(value, Enum):
         return _plain(value.value)
-    if value is None or isinstance(value, str | bool | int):
-        return value
-    if isinstance(value, Decimal):
-        if not value.is_finite():
-            raise ValueError(f"{value} has no canonical form")
-        return format(value, "f")
-    if isinstance(value, datetime):
-        if value.tzinfo is None:
-            raise ValueError("a date and time without a zone has no canonical form")
-        return value.astimezone(UTC).isoformat(timespec="microseconds")
-    if isinstance(value, date | UUID):
-        return str(value)
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray):
+    if isinstance(value, Sequence) and not isinstance(value, str | bytes | bytearray):
         return [_plain(item) for item in value]
-    raise TypeError(f"{type(value).__name__} has no canonical form")
+    return _scalar(value)
+
+
+def _scalar(value: Any) -> str | int | None:
+    if value is None or isinstance(value, str | bool | int):
+        return value
+    if isinstance(value, Decimal) and value.is_finite():
+        return format(value, "f")
+    if isinstance(value, datetime) and value.tzinfo is not None:
+        return value.astimezone(UTC).isoformat(timespec="microseconds")
+    if isinstance(value, UUID) or (isinstance(value, date) and not isinstance(value, datetime)):
+        return str(value)
+    raise TypeError(f"{value!r} has no canonical form")
 
 
 def canonical_json(value: Any) -> str:
     """Return the canonical JSON text of a value.
 
     Decimals keep their digits as text, times become UTC with microseconds. Raises TypeError for
-    floats and other inexact or unknown types, ValueError for NaN, infinity and naive times.
+    what has no exact text: floats, NaN and infinity, times without a zone, unknown types.
     """
     return json.dumps(_plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 

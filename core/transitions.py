@@ -1,6 +1,7 @@
 """Status changes: one table per model and a compare-and-set UPDATE."""
 
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 from django.db.models import QuerySet
@@ -8,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 from core.errors import Conflict
 
-Table = Mapping[str, Set[str]]
+Table = Mapping[str, AbstractSet[str]]
 
 
 def transition(

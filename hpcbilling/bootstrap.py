@@ -42,8 +42,11 @@ def seed_prices() -> None:
         tier = Tier.objects.create(code=code, name=name)
         record("tier.created", actor=SETUP, target=tier, data={"code": code, "name": name})
         price_list = draft_price_list(
-            tier=tier, effective_at=FIRST_DAY, currency=settings.SITE_CURRENCY,
-            rates={resource: Decimal(price) for resource, price in rates.items()}, actor=SETUP,
+            tier=tier,
+            effective_at=FIRST_DAY,
+            currency=settings.SITE_CURRENCY,
+            rates={resource: Decimal(price) for resource, price in rates.items()},
+            actor=SETUP,
             note="First list",
         )
         publish_price_list(price_list_id=price_list.pk, actor=SETUP)

@@ -22,11 +22,21 @@ NOT_COUNTED = frozenset({"healthz", "readyz", "metrics"})
 
 IMPORT_STATUSES = ("complete", "incomplete", "failed")
 IMPORT_KINDS = (
-    "rows_read", "jobs_new", "jobs_changed", "jobs_unchanged", "steps", "quarantined",
+    "rows_read",
+    "jobs_new",
+    "jobs_changed",
+    "jobs_unchanged",
+    "steps",
+    "quarantined",
 )
 WEBHOOK_OUTCOMES = ("applied", "mismatch", "noted", "replay", "bad_signature")
 LOGIN_OUTCOMES = ("success", "failure", "locked_out")
-RECEIPT_TRANSITIONS = (("new", "draft"), ("draft", "issued"), ("issued", "paid"), ("issued", "void"))
+RECEIPT_TRANSITIONS = (
+    ("new", "draft"),
+    ("draft", "issued"),
+    ("issued", "paid"),
+    ("issued", "void"),
+)
 
 
 def present_from_the_start() -> None:

@@ -58,15 +58,17 @@ def import_usage(
     is read on. An incomplete file is imported but its jobs wait to be rated (see ImportRun).
     """
     run = prepare_import(
-        cluster=cluster, stream=stream, origin=origin, actor=actor, columns=columns,
+        cluster=cluster,
+        stream=stream,
+        origin=origin,
+        actor=actor,
+        columns=columns,
         time_zone=time_zone,
     )
     return finish_import(run_id=run.pk, actor=actor, progress=progress)
 
 
-def finish_import(
-    *, run_id: int, actor: Actor, progress: Progress = lambda run: None
-) -> Imported:
+def finish_import(*, run_id: int, actor: Actor, progress: Progress = lambda run: None) -> Imported:
     """Run a prepared or broken-off import to its end and rate its jobs."""
     before = ImportRun.objects.only("finished_at").get(pk=run_id).finished_at
     run = run_import(run_id=run_id, actor=actor, progress=progress)
@@ -117,7 +119,9 @@ def _pull(cluster: Cluster, *, actor: Actor) -> Pull | None:
     for path in files:
         try:
             with path.open("rb") as stream:
-                run = import_usage(cluster=cluster, stream=stream, origin=path.name, actor=actor).run
+                run = import_usage(
+                    cluster=cluster, stream=stream, origin=path.name, actor=actor
+                ).run
         except DomainError as error:
             errors.append(f"{path.name}: {error}")
             continue
@@ -139,7 +143,10 @@ def dropped_files(cluster: Cluster) -> list[Path]:
     if not folder.is_dir():
         return []
     return sorted(
-        path for path in folder.iterdir()
-        if path.is_file() and not path.is_symlink() and not path.name.startswith(".")
+        path
+        for path in folder.iterdir()
+        if path.is_file()
+        and not path.is_symlink()
+        and not path.name.startswith(".")
         and path.suffix not in (".part", ".tmp")
     )

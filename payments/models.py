@@ -10,6 +10,26 @@ from accounts.models import User
 from receipts.models import Receipt
 
 
+class EventOutcome(models.TextChoices):
+    """What became of an event."""
+
+    RECEIVED = "received", _("Received")
+    APPLIED = "applied", _("Applied")
+    MISMATCH = "mismatch", _("Mismatch")
+    NOTED = "noted", _("Noted")
+
+
+class EventReason(models.TextChoices):
+    """Why an event settles nothing."""
+
+    NONE = "", "–"
+    UNKNOWN_PAYMENT = "unknown_payment", _("No payment has this key")
+    AMOUNT = "amount", _("The amount differs from the receipt's")
+    CURRENCY = "currency", _("The currency differs from the receipt's")
+    ALREADY_SETTLED = "already_settled", _("The receipt is paid already")
+    NOT_PAYABLE = "not_payable", _("The receipt is not open for payment")
+
+
 class InboundEvent(models.Model):
     """A verified message of a provider, kept as it came before it is interpreted.
 
@@ -17,19 +37,8 @@ class InboundEvent(models.Model):
     with a good signature are kept: otherwise anyone could take a genuine event's place.
     """
 
-    class Outcome(models.TextChoices):
-        RECEIVED = "received", _("Received")
-        APPLIED = "applied", _("Applied")
-        MISMATCH = "mismatch", _("Mismatch")
-        NOTED = "noted", _("Noted")
-
-    class Reason(models.TextChoices):
-        NONE = "", "–"
-        UNKNOWN_PAYMENT = "unknown_payment", _("No payment has this key")
-        AMOUNT = "amount", _("The amount differs from the receipt's")
-        CURRENCY = "currency", _("The currency differs from the receipt's")
-        ALREADY_SETTLED = "already_settled", _("The receipt is paid already")
-        NOT_PAYABLE = "not_payable", _("The receipt is not open for payment")
+    Outcome = EventOutcome
+    Reason = EventReason
 
     provider = models.CharField(_("provider"), max_length=32)
     external_event_id = models.CharField(_("provider's event id"), max_length=255)

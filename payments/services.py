@@ -21,7 +21,7 @@ from core.actor import Actor
 from core.errors import Conflict, DomainError, Invalid
 from core.locks import lock_rows
 from core.transitions import Table, transition
-from payments.models import Allocation, InboundEvent, Payment
+from payments.models import Allocation, EventOutcome, EventReason, InboundEvent, Payment
 from payments.providers.base import (
     BadSignature,
     CheckoutRequest,
@@ -35,7 +35,6 @@ from receipts.services import mark_paid
 
 S = Payment.Status
 STEPS: Table = {S.PENDING: frozenset({S.SUCCEEDED, S.FAILED})}
-Outcome, Reason = InboundEvent.Outcome, InboundEvent.Reason
 Handled = Literal["applied", "mismatch", "noted", "replay"]
 
 
@@ -166,9 +165,9 @@ def apply_event(*, provider_code: str, event: ProviderEvent, body: bytes, actor:
             },
         )
     outcomes: dict[str, Handled] = {
-        Outcome.APPLIED: "applied",
-        Outcome.MISMATCH: "mismatch",
-        Outcome.NOTED: "noted",
+        EventOutcome.APPLIED: "applied",
+        EventOutcome.MISMATCH: "mismatch",
+        EventOutcome.NOTED: "noted",
     }
     return outcomes[row.outcome]
 
@@ -209,40 +208,40 @@ def _locked_payment(provider_code: str, external_id: str) -> Payment | None:
 
 def _apply(
     row: InboundEvent, event: ProviderEvent, payment: Payment | None, actor: Actor
-) -> tuple[Outcome, Reason]:
+) -> tuple[EventOutcome, EventReason]:
     if event.kind == "other":
-        return Outcome.NOTED, Reason.NONE
+        return EventOutcome.NOTED, EventReason.NONE
     if payment is None:
-        return Outcome.MISMATCH, Reason.UNKNOWN_PAYMENT
+        return EventOutcome.MISMATCH, EventReason.UNKNOWN_PAYMENT
     if event.kind == "payment.failed":
         if payment.status == S.PENDING:
             transition(
                 Payment.objects.all(), table=STEPS, pk=payment.pk, before=S.PENDING, after=S.FAILED
             )
-        return Outcome.NOTED, Reason.NONE
+        return EventOutcome.NOTED, EventReason.NONE
     reason = _difference(event, payment)
     if reason:
-        return Outcome.MISMATCH, reason
+        return EventOutcome.MISMATCH, reason
     _settle(row, event, payment, actor)
-    return Outcome.APPLIED, Reason.NONE
+    return EventOutcome.APPLIED, EventReason.NONE
 
 
-def _difference(event: ProviderEvent, payment: Payment) -> Reason:
+def _difference(event: ProviderEvent, payment: Payment) -> EventReason:
     """Return why an event does not settle a payment's receipt, or no reason."""
     receipt = payment.receipt
     if receipt.status == Receipt.Status.PAID:
-        return Reason.ALREADY_SETTLED
+        return EventReason.ALREADY_SETTLED
     if receipt.status != Receipt.Status.ISSUED or payment.status != S.PENDING:
-        return Reason.NOT_PAYABLE
+        return EventReason.NOT_PAYABLE
     if event.currency != receipt.currency:
-        return Reason.CURRENCY
+        return EventReason.CURRENCY
     if event.amount != receipt.total or payment.amount != receipt.total:
-        return Reason.AMOUNT
-    return Reason.NONE
+        return EventReason.AMOUNT
+    return EventReason.NONE
 
 
 def _settle(row: InboundEvent, event: ProviderEvent, payment: Payment, actor: Actor) -> None:
-    InboundEvent.objects.filter(pk=row.pk).update(payment=payment, outcome=Outcome.APPLIED)
+    InboundEvent.objects.filter(pk=row.pk).update(payment=payment, outcome=EventOutcome.APPLIED)
     transition(
         Payment.objects.all(),
         table=STEPS,
@@ -337,7 +336,7 @@ def resolve_mismatch(*, event_id: int, actor: Actor, resolution: str) -> None:
         raise Invalid("resolution", _("Say what was done about this payment."))
     with transaction.atomic():
         changed = InboundEvent.objects.filter(
-            pk=event_id, outcome=Outcome.MISMATCH, resolved_at=None
+            pk=event_id, outcome=EventOutcome.MISMATCH, resolved_at=None
         ).update(
             resolved_at=timezone.now(),
             resolved_by_id=actor.user_id,

@@ -34,7 +34,8 @@ def start(request: HttpRequest, receipt_id: uuid.UUID) -> HttpResponse:
     receipt = get_object_or_404(receipts_visible_to(request.user), public_id=receipt_id)
     try:
         payment = start_checkout(
-            receipt_id=receipt.pk, provider_code=request.POST.get("provider", ""),
+            receipt_id=receipt.pk,
+            provider_code=request.POST.get("provider", ""),
             actor=Actor.of(request.user),
         )
     except UnknownProvider as error:
@@ -61,9 +62,7 @@ def webhook(request: HttpRequest, provider_code: str) -> HttpResponse:
         return JsonResponse({"error": "too large"}, status=413)
     headers = {name.lower(): value for name, value in request.headers.items()}
     try:
-        outcome = receive_webhook(
-            provider_code=provider_code, headers=headers, body=request.body
-        )
+        outcome = receive_webhook(provider_code=provider_code, headers=headers, body=request.body)
     except UnknownProvider as error:
         raise Http404 from error
     except BadSignature:
@@ -94,19 +93,24 @@ def simulate(request: HttpRequest) -> HttpResponse:
 
 def _message(checkout: dict[str, str], outcome: str) -> bytes:
     amount = "0.01" if outcome == "wrong_amount" else checkout["amount"]
-    return json.dumps({
-        "id": f"evt_{uuid.uuid4().hex}",
-        "type": "payment.failed" if outcome == "decline" else "payment.succeeded",
-        "payment": checkout["payment"], "amount": amount, "currency": checkout["currency"],
-        "created": int(time.time()),
-    }).encode()
+    return json.dumps(
+        {
+            "id": f"evt_{uuid.uuid4().hex}",
+            "type": "payment.failed" if outcome == "decline" else "payment.succeeded",
+            "payment": checkout["payment"],
+            "amount": amount,
+            "currency": checkout["currency"],
+            "created": int(time.time()),
+        }
+    ).encode()
 
 
 def _deliver(body: bytes) -> bool:
     url = settings.SITE_BASE_URL + reverse("payments:webhook", args=[DummyProvider.code])
     try:
-        answer = requests.post(url, data=body, headers=signed_headers(body), timeout=10,
-                               allow_redirects=False)
+        answer = requests.post(
+            url, data=body, headers=signed_headers(body), timeout=10, allow_redirects=False
+        )
     except requests.RequestException:
         return False
     return answer.ok

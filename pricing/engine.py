@@ -49,7 +49,7 @@ class NoRate(LookupError):
 
 
 def in_effect(lists: Sequence[Prices], moment: datetime) -> Prices | None:
-    """Return the list for a moment: highest ``effective_at`` not after it, then highest revision."""
+    """Return the list for a moment: the newest one in effect, then the highest revision."""
     candidates = [prices for prices in lists if prices.effective_at <= moment]
     return max(candidates, key=lambda p: (p.effective_at, p.revision), default=None)
 

@@ -163,6 +163,26 @@ class Charge(models.Model):
         return f"{self.job} {self.resource} {self.amount} {self.currency}"
 
 
+class RatingStatus(models.TextChoices):
+    """What became of a job."""
+
+    RATED = "rated", _("Rated")
+    EXEMPT = "exempt", _("Exempt")
+    UNPRICED = "unpriced", _("Unpriced")
+
+
+class RatingReason(models.TextChoices):
+    """Why a job has no charges."""
+
+    NONE = "", "–"
+    NO_PROJECT = "no_project", _("No project has this Slurm account")
+    PROJECT_INACTIVE = "project_inactive", _("The project is not active")
+    NO_TIER = "no_tier", _("The project had no tier when the job ended")
+    NO_LIST = "no_list", _("The tier had no price list when the job ended")
+    NO_RATE = "no_rate", _("The price list has no rate for a resource that the job used")
+    NO_USAGE = "no_usage", _("The job used nothing")
+
+
 class JobRating(models.Model):
     """What became of a job: rated, exempt, or unpriced with the reason.
 
@@ -170,19 +190,8 @@ class JobRating(models.Model):
     job that was looked at; a newer one is rated again.
     """
 
-    class Status(models.TextChoices):
-        RATED = "rated", _("Rated")
-        EXEMPT = "exempt", _("Exempt")
-        UNPRICED = "unpriced", _("Unpriced")
-
-    class Reason(models.TextChoices):
-        NONE = "", "–"
-        NO_PROJECT = "no_project", _("No project has this Slurm account")
-        PROJECT_INACTIVE = "project_inactive", _("The project is not active")
-        NO_TIER = "no_tier", _("The project had no tier when the job ended")
-        NO_LIST = "no_list", _("The tier had no price list when the job ended")
-        NO_RATE = "no_rate", _("The price list has no rate for a resource that the job used")
-        NO_USAGE = "no_usage", _("The job used nothing")
+    Status = RatingStatus
+    Reason = RatingReason
 
     job = models.OneToOneField(
         Job, models.PROTECT, primary_key=True, related_name="rating", verbose_name=_("job")

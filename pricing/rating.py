@@ -1,7 +1,8 @@
 """Turning jobs into charges, in committed batches, each job once."""
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 
 from django.db import transaction
@@ -14,7 +15,7 @@ from core.actor import Actor
 from core.canonical import sha256_of
 from core.locks import Space, hold_until_commit, lock_rows
 from pricing.engine import Amount, NoRate, price
-from pricing.models import Charge, JobRating
+from pricing.models import Charge, JobRating, RatingReason, RatingStatus
 from pricing.resources import quantities
 from pricing.selectors import PriceBook, live_charges_of_jobs
 from usage.models import Job
@@ -22,7 +23,6 @@ from usage.selectors import ProjectBook
 
 BATCH_JOBS = 1000
 
-Status, Reason = JobRating.Status, JobRating.Reason
 Billed = Callable[[Collection[int]], set[int]]
 """Given job ids, tells which of them have charges in force on a document."""
 
@@ -52,13 +52,14 @@ class Verdict:
 
     project: Project | None
     amounts: Sequence[Amount] = ()
-    reason: Reason = Reason.NONE
+    reason: str = RatingReason.NONE
 
     @property
-    def status(self) -> Status:
+    def status(self) -> RatingStatus:
         if not self.reason:
-            return Status.RATED
-        return Status.EXEMPT if self.reason == Reason.NO_USAGE else Status.UNPRICED
+            return RatingStatus.RATED
+        no_usage = self.reason == RatingReason.NO_USAGE
+        return RatingStatus.EXEMPT if no_usage else RatingStatus.UNPRICED
 
 
 class Books:
@@ -69,27 +70,29 @@ class Books:
         self._tiers = TierBook(project.pk for project in self._projects.all())
         self._prices = PriceBook()
 
-    def judge(self, job: Job) -> Verdict:
-        """Price an ended job by its end time, or say why that can't be done."""
-        assert job.end is not None
+    def judge(self, job: Job, end: datetime) -> Verdict:
+        """Price a job that ended at ``end``, or say why that can't be done."""
         used = quantities(job)
         project = self._projects.of(job)
         if not used:
-            return Verdict(project, reason=Reason.NO_USAGE)
+            return Verdict(project, reason=RatingReason.NO_USAGE)
         if project is None:
-            return Verdict(None, reason=Reason.NO_PROJECT)
+            return Verdict(None, reason=RatingReason.NO_PROJECT)
         if not project.is_active:
-            return Verdict(project, reason=Reason.PROJECT_INACTIVE)
-        tier = self._tiers.at(project.pk, job.end)
+            return Verdict(project, reason=RatingReason.PROJECT_INACTIVE)
+        return self._price(project, used, end)
+
+    def _price(self, project: Project, used: Mapping[str, int], end: datetime) -> Verdict:
+        tier = self._tiers.at(project.pk, end)
         if tier is None:
-            return Verdict(project, reason=Reason.NO_TIER)
-        prices = self._prices.at(tier.tier_id, job.end)
+            return Verdict(project, reason=RatingReason.NO_TIER)
+        prices = self._prices.at(tier.tier_id, end)
         if prices is None:
-            return Verdict(project, reason=Reason.NO_LIST)
+            return Verdict(project, reason=RatingReason.NO_LIST)
         try:
             return Verdict(project, price(used, prices))
         except NoRate:
-            return Verdict(project, reason=Reason.NO_RATE)
+            return Verdict(project, reason=RatingReason.NO_RATE)
 
 
 def rate_jobs(*, job_ids: Iterable[int], actor: Actor, billed: Billed) -> Outcome:
@@ -115,11 +118,10 @@ def _rate_batch(job_ids: Sequence[int], *, actor: Actor, billed: Billed) -> Outc
     ratings = JobRating.objects.in_bulk(list(jobs))
     due = [jobs[pk] for pk in job_ids if pk in jobs and _is_due(jobs[pk], ratings.get(pk))]
     charged = live_charges_of_jobs(job.pk for job in due)
-    fixed = billed(charged) | {
-        pk
-        for pk, rows in charged.items()
-        if not {row.project_id for row in rows} <= locked_projects
+    unlocked = {
+        pk for pk, rows in charged.items() if {row.project_id for row in rows} - locked_projects
     }
+    fixed = billed(charged) | unlocked
     work = [job for job in due if job.pk not in fixed]
     outcome = _write(work, ratings, charged, actor=actor)
     outcome.waiting = len(due) - len(work)
@@ -137,7 +139,11 @@ def _lock_projects_charged(job_ids: Sequence[int]) -> set[int]:
 
 
 def _is_due(job: Job, rating: JobRating | None) -> bool:
-    return rating is None or rating.status == Status.UNPRICED or rating.job_revision != job.revision
+    return (
+        rating is None
+        or rating.status == RatingStatus.UNPRICED
+        or rating.job_revision != job.revision
+    )
 
 
 def _write(
@@ -151,10 +157,12 @@ def _write(
     charges: list[Charge] = []
     rows: list[JobRating] = []
     for job in jobs:
-        verdict, earlier = books.judge(job), ratings.get(job.pk)
+        if job.end is None:
+            continue
+        verdict, earlier = books.judge(job, job.end), ratings.get(job.pk)
         charges += [reversal_of(charge) for charge in charged.get(job.pk, ())]
         generation = (earlier.generation if earlier else 0) + bool(verdict.amounts)
-        charges += [_charge(job, verdict, amount, generation) for amount in verdict.amounts]
+        charges += [_charge(job, job.end, verdict, item, generation) for item in verdict.amounts]
         same = earlier is not None and earlier.reason == verdict.reason
         rows.append(
             JobRating(
@@ -179,20 +187,18 @@ def _write(
     return outcome
 
 
-def _tally(outcome: Outcome, status: Status) -> None:
-    name = {Status.RATED: "rated", Status.EXEMPT: "exempt", Status.UNPRICED: "unpriced"}[status]
-    setattr(outcome, name, getattr(outcome, name) + 1)
+def _tally(outcome: Outcome, status: RatingStatus) -> None:
+    setattr(outcome, status.value, getattr(outcome, status.value) + 1)
 
 
-def _charge(job: Job, verdict: Verdict, amount: Amount, generation: int) -> Charge:
-    assert job.end is not None
+def _charge(job: Job, end: datetime, verdict: Verdict, amount: Amount, generation: int) -> Charge:
     return Charge(
         job=job,
         project=verdict.project,
         resource=amount.resource,
         generation=generation,
         rate_id=amount.rate.rate_id,
-        job_end=job.end,
+        job_end=end,
         quantity=amount.quantity,
         unit_size=amount.unit_size,
         unit_price=amount.rate.unit_price,

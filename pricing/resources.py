@@ -29,6 +29,6 @@ RESOURCES: Mapping[str, Resource] = {
 
 
 def quantities(job: object) -> dict[str, int]:
-    """Return the resources that a job used, by code, in base units; resources not used are absent."""
+    """Return what a job used by resource code, in base units; what it did not use is absent."""
     found = {code: int(getattr(job, item.quantity)) for code, item in RESOURCES.items()}
     return {code: quantity for code, quantity in found.items() if quantity}

@@ -15,12 +15,12 @@ from core.actor import Actor
 from core.errors import Conflict, Invalid
 from core.locks import Space, hold_until_commit
 from core.queue import after_commit
-from core.transitions import transition
+from core.transitions import Table, transition
 from pricing.models import Charge, PriceList, Rate
 from pricing.resources import RESOURCES
 
 RATE_TASK = "hpcbilling.rate_pending"
-STEPS = {PriceList.Status.DRAFT: frozenset({PriceList.Status.PUBLISHED})}
+STEPS: Table = {PriceList.Status.DRAFT: frozenset({PriceList.Status.PUBLISHED})}
 
 
 def draft_price_list(
@@ -108,7 +108,8 @@ def _check_not_retroactive(price_list: PriceList) -> None:
         raise Conflict(
             "retroactive",
             _(
-                "Jobs of this tier that ended up to %(last)s are charged already. Choose a later date."
+                "Jobs of this tier that ended up to %(last)s are charged already. "
+                "Choose a later date."
             )
             % {"last": timezone.localtime(last).strftime("%Y-%m-%d %H:%M")},
         )

@@ -121,7 +121,7 @@ def discard_draft(*, receipt_id: int, actor: Actor) -> None:
 
 
 def issue_receipt(*, receipt_id: int, actor: Actor) -> Receipt:
-    """Give a draft the next number of its series and freeze it. Raises Conflict if it is no draft."""
+    """Give a draft the next number of its series and freeze it; raises Conflict for others."""
     with transaction.atomic():
         receipt = _locked(receipt_id)
         _require(receipt, S.DRAFT)

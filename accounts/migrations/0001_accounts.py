@@ -445,9 +445,9 @@ class Migration(migrations.Migration):
             model_name="projecttier",
             constraint=django.contrib.postgres.constraints.ExclusionConstraint(
                 expressions=[
-                    (accounts.models._Same("project_id"), "&&"),
-                    (accounts.models._Same("override"), "&&"),
-                    (accounts.models._Span("starts_at", "ends_at"), "&&"),
+                    (accounts.models.Same("project_id"), "&&"),
+                    (accounts.models.Same("override"), "&&"),
+                    (accounts.models.Span("starts_at", "ends_at"), "&&"),
                 ],
                 name="project_tier_no_overlap",
                 violation_error_message="The project has another tier at that time.",

@@ -39,7 +39,9 @@ def genomics(alice: User) -> Project:
     project = Project.objects.create(code="pi_suda", name="Genomics")
     Membership.objects.create(project=project, user=alice, role=Membership.Role.PI)
     ProjectTier.objects.create(
-        project=project, tier=Tier.objects.get(code="mu"), starts_at=datetime(2020, 1, 1, tzinfo=UTC)
+        project=project,
+        tier=Tier.objects.get(code="mu"),
+        starts_at=datetime(2020, 1, 1, tzinfo=UTC),
     )
     return project
 
@@ -70,7 +72,9 @@ def test_usage_becomes_charges_a_receipt_and_a_payment(alice: User, genomics: Pr
         create_receipt(project_id=genomics.pk, window=MONTH, actor=actor)
 
     payment = start_checkout(receipt_id=receipt.pk, provider_code="dummy", actor=actor)
-    assert start_checkout(receipt_id=receipt.pk, provider_code="dummy", actor=actor).pk == payment.pk
+    assert (
+        start_checkout(receipt_id=receipt.pk, provider_code="dummy", actor=actor).pk == payment.pk
+    )
     body = event(payment.external_id, receipt.total)
     headers = {key.lower(): value for key, value in signed_headers(body).items()}
     assert receive_webhook(provider_code="dummy", headers=headers, body=body) == "applied"
@@ -85,10 +89,16 @@ def test_usage_becomes_charges_a_receipt_and_a_payment(alice: User, genomics: Pr
 
 
 def event(external_id: str, amount: Decimal, currency: str = "THB") -> bytes:
-    return json.dumps({
-        "id": "evt_1", "type": "payment.succeeded", "payment": external_id,
-        "amount": str(amount), "currency": currency, "created": 1795246000,
-    }).encode()
+    return json.dumps(
+        {
+            "id": "evt_1",
+            "type": "payment.succeeded",
+            "payment": external_id,
+            "amount": str(amount),
+            "currency": currency,
+            "created": 1795246000,
+        }
+    ).encode()
 
 
 def test_void_makes_the_usage_billable_again(alice: User, genomics: Project) -> None:
@@ -126,5 +136,5 @@ def test_an_issued_receipt_is_frozen_in_the_database(alice: User, genomics: Proj
         "UPDATE receipts_line SET amount = 0 WHERE receipt_id = %s",
         "UPDATE receipts_receipt SET status = 'paid', paid_at = now() WHERE id = %s",
     ):
-        with pytest.raises(Exception, match="refused|add up"), transaction.atomic():
+        with pytest.raises(Exception, match=r"refused|add up"), transaction.atomic():
             connection.cursor().execute(statement, [receipt.pk])

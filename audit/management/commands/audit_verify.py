@@ -6,6 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from audit.models import AuditEvent
 from audit.selectors import Verification, verify_chain
 
 
@@ -22,7 +23,7 @@ class Command(BaseCommand):
             help="an end of the chain noted earlier, which must still be part of it",
         )
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def handle(self, *_args: Any, **options: Any) -> None:
         result = verify_chain()
         lost = self._lost(options["expect"]) if options["expect"] else ""
         if options["json"]:
@@ -39,8 +40,6 @@ class Command(BaseCommand):
 
     @staticmethod
     def _lost(expected: str) -> str:
-        from audit.models import AuditEvent
-
         number, _, digest = expected.partition(":")
         if not number.isdecimal() or not digest:
             raise CommandError("--expect takes NUMBER:HASH, as printed by an earlier run.")

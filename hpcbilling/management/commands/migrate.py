@@ -6,7 +6,10 @@ from hpcbilling import bootstrap, database_roles
 
 
 class Command(migrate.Command):
-    """Django's migrate, run as the tables' owner; then the application gets its rights and a new site its seeds."""
+    """Django's migrate, run as the tables' owner.
+
+    Then the application gets its rights, and a new site its seeds.
+    """
 
     def handle(self, *args: Any, **options: Any) -> None:
         alias = database_roles.migration_alias(options["database"])
