@@ -13,70 +13,56 @@ The rules, each observed on a running Slurm:
   Start; it is counted from Submit on, so that the two don't overlap.
 """
 
-import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import NamedTuple
+from hashlib import sha256
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from usage.reasons import Reason, RowError
-from usage.times import UNSET, AmbiguousTime, Clock, Moments, seconds
+from usage.sealed import maker
+from usage.times import UNSET, Clock, Moments, seconds
 from usage.tres import InvalidTres, Reading, Tres, parse_req_mem, read_tres
 
 __all__ = [
     "FIELD_COLUMNS",
-    "Fields",
     "JobRow",
     "Reason",
     "RowError",
     "normalise",
-    "normalise_fields",
+    "normalise_cells",
 ]
 
 MAX_NAME = 255
 MAX_JOB_ID = 2**32
 MAX_QUANTITY = 2**63
+SMALL_MEM_KIB = 2**30  # × 2**31 seconds fits 63 bits: no need to multiply
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _STEP = re.compile(r"[0-9]{1,10}(?:_[0-9]+|_\[[^\]]*\]|\+[0-9]+)?\.[A-Za-z0-9_+]{1,40}", re.ASCII)
 _ARRAY_OR_HET = re.compile(r"[0-9]{1,10}(?:_|\+).*", re.ASCII)
 _STATE = re.compile(r"[A-Z][A-Z_]{1,31}", re.ASCII)
 _UNPLACED = frozenset({"", "None assigned", "None", "(null)"})
-_NOT_SUSPENDED = frozenset({None, "", "00:00:00"})
 _NOTHING = read_tres("")
-_OPTIONAL = ("partition", "qos", "suspended", "node_list", "name")
 
 
-class Fields(NamedTuple):
-    """The texts that a row is made of, in the order of FIELD_COLUMNS. None: the source has no
-    such column.
-    """
-
-    job_id_raw: str | None
-    job_id: str | None
-    submit: str
-    start: str
-    end: str
-    state: str
-    elapsed_raw: str | None
-    elapsed: str | None
-    suspended: str | None
-    alloc_tres: str | None
-    req_tres: str | None
-    req_mem: str | None
-    user: str
-    account: str
-    partition: str | None
-    qos: str | None
-    node_list: str | None
-    name: str | None
-
-
+# The texts that a row is made of, in the order of FIELD_COLUMNS. None: no such column.
+Optional = str | None
+Cells = tuple[
+    Optional, Optional, str, str, str, str, Optional, Optional, Optional,
+    Optional, Optional, Optional, str, str, Optional, Optional, Optional, Optional,
+]  # fmt: skip
 FIELD_COLUMNS = (
     "JobIDRaw", "JobID", "Submit", "Start", "End", "State", "ElapsedRaw", "Elapsed", "Suspended",
     "AllocTRES", "ReqTRES", "ReqMem", "User", "Account", "Partition", "QOS", "NodeList", "JobName",
 )  # fmt: skip
+
+_OPTIONAL = {
+    "partition": "Partition", "qos": "QOS", "suspended": "Suspended", "node_list": "NodeList",
+    "name": "JobName",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,13 +143,8 @@ class JobRow:
         return replace(row, fingerprint=_fingerprint_of(row))
 
 
-class Span(NamedTuple):
-    """The time that counts, after clipping."""
-
-    start: datetime | None
-    elapsed: int
-    suspended: int
-    flags: tuple[str, ...]
+# The time that counts, after clipping: start, elapsed, suspended, flags.
+Span = tuple[datetime | None, int, int, tuple[str, ...]]
 
 
 def normalise(
@@ -180,83 +161,111 @@ def normalise(
             raise RowError(Reason.NUL, f"a NUL in {column}")
         if "\x1f" in text:
             raise RowError(Reason.CONTROL_CHARACTER, f"a unit separator in {column}")
+        if any("\ud800" <= letter <= "\udfff" for letter in text):
+            raise RowError(Reason.CONTROL_CHARACTER, f"half a character in {column}")
     for column in ("Submit", "Start", "End", "State", "User", "Account"):
         if column not in row:
             raise RowError(Reason.MISSING, f"no {column}")
-    fields = Fields._make(row.get(column) for column in FIELD_COLUMNS)
-    if not has_alloc_tres:
-        fields = fields._replace(alloc_tres=None)
-    elif fields.alloc_tres is None:
-        fields = fields._replace(alloc_tres="")
-    return normalise_fields(fields, Clock(zone, now), absent_fields(fields))
+    cells: Any = [row.get(column) for column in FIELD_COLUMNS]
+    place = FIELD_COLUMNS.index("AllocTRES")
+    cells[place] = row.get("AllocTRES", "") if has_alloc_tres else None
+    return normalise_cells(tuple(cells), Clock(zone, now), absent_fields(tuple(row)))
 
 
-def absent_fields(fields: Fields) -> tuple[str, ...]:
+def absent_fields(columns: Sequence[str]) -> tuple[str, ...]:
     """Which optional fields a source doesn't have; the same for each of its rows."""
-    return tuple(name for name in _OPTIONAL if getattr(fields, name) is None)
+    return tuple(field for field, column in _OPTIONAL.items() if column not in columns)
 
 
-def normalise_fields(fields: Fields, clock: Clock, absent: tuple[str, ...]) -> JobRow | None:
-    """As normalise, for a reader that made Fields itself and has excluded NUL and unit
-    separators.
-    """
-    job_id = _job_id(fields)
+def normalise_cells(cells: Cells, clock: Clock, absent: tuple[str, ...]) -> JobRow | None:
+    """As normalise, for a reader that chose the cells and has excluded NUL and \\x1f."""
+    (
+        raw_id, shown_id, submit_text, start_text, end_text, state_text,
+        elapsed_raw, elapsed_text, suspended_text, alloc, req, req_mem,
+        user, account, partition, qos, node_list, name,
+    ) = cells  # fmt: skip
+    job_id = _job_id(raw_id, shown_id)
     if job_id is None:
         return None
-    state = _state(fields.state)
-    user, account, partition, qos = _names(fields)
-    elapsed = _elapsed(fields)
-    suspended = _suspended(fields.suspended)
-    moments = _moments(fields, clock, elapsed + suspended)
-    node_list = fields.node_list or ""
-    placed = _placed(fields, moments, elapsed)
-    reading, estimated = _reading(fields, placed)
-    span = _span(moments, state, elapsed, suspended, fields.suspended is not None)
-    tres = reading.tres
-    if placed:
-        _check_gpus(fields, tres, span.elapsed)
-    if tres.mem_kib * (span.elapsed + span.suspended) >= MAX_QUANTITY:
+    state = _state(state_text)
+    elapsed = _duration(elapsed_raw or elapsed_text or "", Reason.ELAPSED)
+    suspended = 0
+    if suspended_text and suspended_text != "00:00:00":
+        suspended = _duration(suspended_text, Reason.SUSPENDED)
+    moments = submit, _, end = clock.moments(submit_text, start_text, end_text, elapsed + suspended)
+    partition, qos = partition or "", qos or ""
+    if len(user) + len(account) + len(partition) + len(qos) > MAX_NAME:
+        _check_names(user, account, partition, qos)
+    placed = _placed(node_list, alloc, moments, elapsed)
+    tres, canonical, flags = _reading(alloc, req, req_mem, placed)
+    estimated = alloc is None
+    if placed and elapsed and not tres.gpus and not estimated and req and "gres/gpu" in req:
+        # Some sources lose them. Not to be billed as none.
+        raise RowError(Reason.GPU_MISSING, "GPUs were requested, but none is allocated")
+    begun, elapsed, suspended, odd = _span(
+        moments, state, elapsed, suspended, has_suspended=suspended_text is not None
+    )
+    if tres.mem_kib > SMALL_MEM_KIB and tres.mem_kib * (elapsed + suspended) >= MAX_QUANTITY:
         raise RowError(Reason.TRES, "memory × time does not fit")
-    return JobRow(
-        job_id, moments.submit, (fields.job_id or str(job_id))[:MAX_NAME], user, account, partition,
-        qos, state, fields.name or "", span.start, moments.end, span.elapsed, span.suspended,
-        tres.nodes, node_list, tres, estimated, placed, reading.flags + span.flags, absent,
-        reading.canonical,
+    return _make_job(
+        job_id, submit, (shown_id or str(job_id))[:MAX_NAME], user, account, partition,
+        qos, state, name or "", begun, end, elapsed, suspended,
+        tres.nodes, node_list or "", tres, estimated, placed, flags + odd, absent, canonical,
         _fingerprint(
-            f"{job_id}\x1f{moments.submit}\x1f{user}\x1f{account}\x1f{partition}\x1f{qos}\x1f{state}"
-            f"\x1f{span.start}\x1f{moments.end}\x1f{span.elapsed}\x1f{span.suspended}"
-            f"\x1f{reading.canonical}\x1f{estimated:d}{placed:d}"
+            f"{job_id}\x1f{user}\x1f{account}\x1f{partition}\x1f{qos}\x1f{state}"
+            f"\x1f{elapsed}\x1f{suspended}\x1f{canonical}"
+            f"\x1f{'estimated' if estimated else ''}\x1f{'ran' if placed else ''}",
+            submit, begun, end,
         ),
     )  # fmt: skip
 
 
-def _fingerprint(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+_make_job = maker(JobRow)
+
+
+def _fingerprint(text: str, submit: datetime, start: datetime | None, end: datetime | None) -> str:
+    if start is None or end is None:
+        # The epoch stands for no time: no job's time is that early.
+        start, end = start or _EPOCH, end or _EPOCH
+    since, begun, ended = submit - _EPOCH, start - _EPOCH, end - _EPOCH
+    times = (
+        f"{since.days * 86400 + since.seconds}\x1f{begun.days * 86400 + begun.seconds}"
+        f"\x1f{ended.days * 86400 + ended.seconds}\x1f{text}"
+    )
+    return sha256(times.encode()).hexdigest()
 
 
 def _fingerprint_of(row: JobRow) -> str:
     return _fingerprint(
-        f"{row.job_id}\x1f{row.submit}\x1f{row.user}\x1f{row.account}\x1f{row.partition}\x1f{row.qos}"
-        f"\x1f{row.state}\x1f{row.start}\x1f{row.end}\x1f{row.elapsed_seconds}"
-        f"\x1f{row.suspended_seconds}\x1f{row.tres_canonical}\x1f{row.estimated:d}{row.started:d}"
+        f"{row.job_id}\x1f{row.user}\x1f{row.account}\x1f{row.partition}\x1f{row.qos}\x1f{row.state}"
+        f"\x1f{row.elapsed_seconds}\x1f{row.suspended_seconds}\x1f{row.tres_canonical}"
+        f"\x1f{'estimated' if row.estimated else ''}\x1f{'ran' if row.started else ''}",
+        row.submit,
+        row.start,
+        row.end,
     )
 
 
-def _job_id(fields: Fields) -> int | None:
+def _job_id(raw: str | None, shown: str | None) -> int | None:
     """The raw job id; None for a step.
 
     Without JobIDRaw, tasks of an array (``23_4``) and parts of a het job (``28+1``) have no
     number of their own, and share their Submit: they would fall together into one job, so they
     are refused.
     """
-    text = fields.job_id_raw if fields.job_id_raw is not None else fields.job_id or ""
-    if text.isdigit() and text.isascii() and len(text) <= 10 and 0 < int(text) < MAX_JOB_ID:
-        if fields.job_id is not None and "." in fields.job_id:
-            raise RowError(Reason.JOB_ID, f"{fields.job_id[:40]!r} is a step, {text} is not")
-        return int(text)
+    text = raw if raw is not None else shown or ""
+    if (
+        text.isdigit()
+        and text.isascii()
+        and len(text) <= 10
+        and 0 < (number := int(text)) < MAX_JOB_ID
+    ):
+        if shown is not None and "." in shown:
+            raise RowError(Reason.JOB_ID, f"{shown[:40]!r} is a step, {text} is not")
+        return number
     if _STEP.fullmatch(text):
         return None
-    if fields.job_id_raw is None and _ARRAY_OR_HET.fullmatch(text):
+    if raw is None and _ARRAY_OR_HET.fullmatch(text):
         raise RowError(
             Reason.ARRAY_WITHOUT_RAW_ID, f"{text[:40]!r} needs the column JobIDRaw to be told apart"
         )
@@ -272,103 +281,81 @@ def _state(text: str) -> str:
     return word
 
 
-def _names(fields: Fields) -> tuple[str, str, str, str]:
-    names = (fields.user, fields.account, fields.partition or "", fields.qos or "")
-    if len(names[0]) + len(names[1]) + len(names[2]) + len(names[3]) > MAX_NAME:
-        for name in names:
-            if len(name) > MAX_NAME:
-                raise RowError(
-                    Reason.TOO_LONG, f"longer than {MAX_NAME} characters: {name[:40]!r}…"
-                )
-    return names
+def _check_names(*names: str) -> None:
+    for name in names:
+        if len(name) > MAX_NAME:
+            raise RowError(Reason.TOO_LONG, f"longer than {MAX_NAME} characters: {name[:40]!r}…")
 
 
-def _elapsed(fields: Fields) -> int:
-    text = fields.elapsed_raw or fields.elapsed or ""
+def _duration(text: str, reason: Reason) -> int:
+    if text.isdigit() and text.isascii() and len(text) < 10:
+        return int(text)
     try:
         return seconds(text)
     except ValueError as error:
-        raise RowError(Reason.ELAPSED, str(error)) from None
+        raise RowError(reason, str(error)) from None
 
 
-def _suspended(text: str | None) -> int:
-    if text in _NOT_SUSPENDED:
-        return 0
-    try:
-        return seconds(text)
-    except ValueError as error:
-        raise RowError(Reason.SUSPENDED, str(error)) from None
-
-
-def _moments(fields: Fields, clock: Clock, span: int) -> Moments:
-    end_text = "" if fields.end == "0" else fields.end  # JSON's way to say that it has not ended
-    try:
-        submit = clock.instant(fields.submit)
-        start = clock.instant(fields.start)
-        end = clock.instant(end_text, Reason.FUTURE_END)
-    except AmbiguousTime:
-        return clock.disentangle(fields.submit, fields.start, end_text, span)
-    if submit is None:
-        raise RowError(Reason.TIME, f"no submit time: {fields.submit!r}")
-    return Moments(submit, start, end)
-
-
-def _placed(fields: Fields, moments: Moments, elapsed: int) -> bool:
+def _placed(node_list: str | None, alloc: str | None, moments: Moments, elapsed: int) -> bool:
     """Whether the job ever ran on nodes. Cancelled before start shows Start as None or as End."""
-    if moments.start is None:
+    _, start, end = moments
+    if start is None:
         if elapsed:
             raise RowError(Reason.ELAPSED_MISMATCH, f"{elapsed} s elapsed without a start")
         return False
-    if fields.node_list is None:
-        return bool(elapsed or moments.end is None or fields.alloc_tres)
-    if fields.node_list not in _UNPLACED:
+    if node_list is None:
+        return bool(elapsed or end is None or alloc)
+    if node_list not in _UNPLACED:
         return True
     if elapsed:
         raise RowError(Reason.NO_NODES, f"{elapsed} s elapsed on no node")
     return False
 
 
-def _reading(fields: Fields, placed: bool) -> tuple[Reading, bool]:
+def _reading(alloc: str | None, req: str | None, req_mem: str | None, placed: bool) -> Reading:
     try:
-        if fields.alloc_tres is not None:
-            if fields.alloc_tres:
-                return read_tres(fields.alloc_tres), False
+        if alloc:
+            return read_tres(alloc)
+        if alloc is None:
+            if req:
+                return _requested(req, req_mem)
             if placed:
-                raise RowError(Reason.NO_ALLOC_TRES, "it started, but nothing is allocated")
-            return _NOTHING, False
-        if not fields.req_tres and placed:
-            raise RowError(Reason.NO_REQ_TRES, "it started, but nothing is requested")
-        return _requested(fields), True
+                raise RowError(Reason.NO_REQ_TRES, "it started, but nothing is requested")
+        elif placed:
+            raise RowError(Reason.NO_ALLOC_TRES, "it started, but nothing is allocated")
     except InvalidTres as error:
         raise RowError(Reason.TRES, str(error)) from None
+    return _NOTHING
 
 
-def _requested(fields: Fields) -> Reading:
-    text = fields.req_tres or ""
-    reading = read_tres(text)
-    if reading.tres.mem_kib or not text or not fields.req_mem or fields.req_mem in UNSET:
+def _requested(req: str, req_mem: str | None) -> Reading:
+    """An estimate. Old versions leave memory out of ReqTRES; then ReqMem has it."""
+    reading = read_tres(req)
+    if "mem=" in req or not req_mem or req_mem in UNSET:
         return reading
     tres = reading.tres
-    kib = parse_req_mem(fields.req_mem, nodes=max(tres.nodes, 1), cpus=tres.cpus)
-    return read_tres(f"{text},mem={kib}K") if "mem=" not in text else reading
+    kib = parse_req_mem(req_mem, nodes=max(tres.nodes, 1), cpus=tres.cpus)
+    return read_tres(f"{req},mem={kib}K")
 
 
-def _span(moments: Moments, state: str, elapsed: int, suspended: int, has_suspended: bool) -> Span:
-    submit, start, end = moments.submit, moments.start, moments.end
+def _span(
+    moments: Moments, state: str, elapsed: int, suspended: int, *, has_suspended: bool
+) -> Span:
+    submit, start, end = moments
     if start is None:
-        return Span(None, 0, 0, ())
+        return None, 0, 0, ()
     if start < submit or state == "RESIZING":
         return _resized(moments, start, elapsed, suspended)
     if end is None:
-        return Span(start, elapsed, suspended, ())
+        return start, elapsed, suspended, ()
     span = end - start
     length = span.days * 86400 + span.seconds
     if length == elapsed + suspended:
-        return Span(start, elapsed, suspended, ())
+        return start, elapsed, suspended, ()
     if length < 0:
         raise RowError(Reason.END_BEFORE_START, f"it ended {-length} s before it started")
     if not has_suspended and elapsed < length:
-        return Span(start, elapsed, 0, ("elapsed_short",))
+        return start, elapsed, 0, ("elapsed_short",)
     raise RowError(
         Reason.ELAPSED_MISMATCH,
         f"elapsed {elapsed} s + suspended {suspended} s, but {length} s between start and end",
@@ -377,23 +364,16 @@ def _span(moments: Moments, state: str, elapsed: int, suspended: int, has_suspen
 
 def _resized(moments: Moments, begun: datetime, elapsed: int, suspended: int) -> Span:
     """Clip to [max(Start, Submit), End): the time before is in the RESIZING record."""
-    start = max(begun, moments.submit)
-    if moments.end is None:
-        return Span(start, max(0, elapsed - _length(begun, start)), suspended, ("resized",))
-    length = _length(start, moments.end)
+    submit, _, end = moments
+    start = max(begun, submit)
+    if end is None:
+        return start, max(0, elapsed - _length(begun, start)), suspended, ("resized",)
+    length = _length(start, end)
     if length < 0:
         raise RowError(Reason.END_BEFORE_START, f"it ended {-length} s before it started")
     suspended = min(suspended, length)
-    return Span(start, min(elapsed, length - suspended), suspended, ("resized",))
+    return start, min(elapsed, length - suspended), suspended, ("resized",)
 
 
 def _length(start: datetime, end: datetime) -> int:
     return (end - start) // timedelta(seconds=1)
-
-
-def _check_gpus(fields: Fields, tres: Tres, elapsed: int) -> None:
-    """GPUs asked for and none recorded: some sources lose them. Not to be billed as none."""
-    if tres.gpus or not elapsed or fields.alloc_tres is None:
-        return
-    if fields.req_tres and "gres/gpu" in fields.req_tres:
-        raise RowError(Reason.GPU_MISSING, "GPUs were requested, but none is allocated")

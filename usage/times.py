@@ -1,7 +1,6 @@
 """Times and durations as Slurm prints them. Pure; every result is aware UTC or whole seconds."""
 
 import re
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from itertools import product
@@ -28,13 +27,8 @@ class AmbiguousTime(Exception):
     """A local time that happened twice, on the night when the clocks went back."""
 
 
-@dataclass(frozen=True, slots=True)
-class Moments:
-    """When a job was submitted, began (None: not yet) and ended (None: not yet)."""
-
-    submit: datetime
-    start: datetime | None
-    end: datetime | None
+# When a job was submitted, began (None: not yet) and ended (None: not yet).
+Moments = tuple[datetime, datetime | None, datetime | None]
 
 
 @lru_cache(maxsize=65536)
@@ -66,25 +60,43 @@ class Clock:
         self._limit = now.astimezone(UTC) + FUTURE_TOLERANCE
         self._offsets: dict[str, timedelta | None] = {}
 
-    def instant(self, text: str, future: Reason = Reason.FUTURE_TIME) -> datetime | None:
+    def moments(self, submit: str, start: str, end: str, span: int) -> Moments:
+        """Read a job's times. ``span``: elapsed plus suspended seconds. Raises RowError.
+
+        In an hour that the clocks repeat, the reading is chosen under which Submit ≤ Start and
+        End − Start = ``span``, if there is exactly one.
+        """
+        if end == "0":  # JSON's way to say that it has not ended
+            end = ""
+        try:
+            times = (self.instant(submit), self.instant(start), self.instant(end))
+        except AmbiguousTime:
+            times = self._disentangle(submit, start, end, span)
+        submitted, began, ended = times
+        if submitted is None:
+            raise RowError(Reason.TIME, f"no submit time: {submit[:40]!r}")
+        earliest = submitted if began is None or submitted < began else began
+        if earliest < _FLOOR or (ended is not None and ended < _FLOOR):
+            raise RowError(Reason.EPOCH_ZERO, "a time before Slurm existed")
+        if ended is not None and ended > self._limit:
+            raise RowError(Reason.FUTURE_END, f"it ends in the future: {end}")
+        if submitted > self._limit or (began is not None and began > self._limit):
+            raise RowError(Reason.FUTURE_TIME, "it was submitted or began in the future")
+        return submitted, began, ended
+
+    def instant(self, text: str) -> datetime | None:
         """The UTC time, None when unset. Raises RowError; AmbiguousTime in a repeated hour."""
         # Slicing every third character sees all five separators at once.
         if self._utc and len(text) == _ISO_LENGTH and text[4::3] == "--T::":
             try:
-                value = datetime.fromisoformat(text + "+00:00")
+                return datetime.fromisoformat(text + "+00:00")
             except ValueError:
                 raise RowError(Reason.TIME, f"not a time: {text!r}") from None
-        elif text in UNSET:
+        if text in UNSET:
             return None
-        else:
-            value = self._other(text)
-        if _FLOOR <= value <= self._limit:
-            return value
-        if value < _FLOOR:
-            raise RowError(Reason.EPOCH_ZERO, f"before Slurm existed: {text}")
-        raise RowError(future, f"in the future: {text}")
+        return self._other(text)
 
-    def candidates(self, text: str) -> list[datetime | None]:
+    def _candidates(self, text: str) -> list[datetime | None]:
         """Every UTC time that the text can mean: one, or two in a repeated hour."""
         try:
             return [self.instant(text)]
@@ -92,20 +104,16 @@ class Clock:
             naive = datetime.fromisoformat(text)
             return [naive.replace(tzinfo=self._zone, fold=fold).astimezone(UTC) for fold in (0, 1)]
 
-    def disentangle(self, submit: str, start: str, end: str, span: int) -> Moments:
-        """Choose the meaning under which Submit ≤ Start and End − Start = ``span`` seconds.
-
-        ``span`` is elapsed plus suspended time. Raises RowError unless exactly one meaning fits: a
-        guess could move a job to another hour, or give it another identity.
-        """
+    def _disentangle(self, submit: str, start: str, end: str, span: int) -> Moments:
         found = [
-            Moments(submitted, began, ended)
+            (submitted, began, ended)
             for submitted, began, ended in product(
-                self.candidates(submit), self.candidates(start), self.candidates(end)
+                self._candidates(submit), self._candidates(start), self._candidates(end)
             )
             if submitted is not None and _fits(submitted, began, ended, span)
         ]
         if len(found) != 1:
+            # A guess could move the job to another hour, or give it another identity.
             raise RowError(
                 Reason.AMBIGUOUS_TIME,
                 f"the clocks went back: {len(found)} readings of {submit}, {start}, {end} fit",

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 from operator import itemgetter
 
-from usage.normalise import FIELD_COLUMNS, Fields, absent_fields
+from usage.normalise import FIELD_COLUMNS, absent_fields
 
 SACCT_COMMAND = (
     "TZ=UTC SLURM_TIME_FORMAT=%s sacct --allusers --duplicates --allocations --parsable2 "
@@ -76,10 +76,11 @@ _SHAPES = {
         r"|Unknown|None|N/A|[0-9]{1,11}"
         r"|[0-9]{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:Z|[+-]\d\d:?\d\d)?"
     ): "Submit Start End Eligible",
-    (r"|(?:\d+-)?(?:\d+:)?\d\d:\d\d(?:\.\d+)?|UNLIMITED|Partition_Limit|INVALID|[0-9]{1,11}"): (
-        "CPUTime Elapsed Planned PlannedCPU Reserved ResvCPU Suspended SystemCPU Timelimit TotalCPU"
-        " UserCPU"
+    r"(?:\d+-)?(?:\d+:)?\d\d:\d\d(?:\.\d+)?|INVALID": "Elapsed Suspended TotalCPU",
+    r"|(?:\d+-)?(?:\d+:)?\d\d:\d\d(?:\.\d+)?|UNLIMITED|Partition_Limit|INVALID": (
+        "CPUTime Planned PlannedCPU Reserved ResvCPU SystemCPU Timelimit UserCPU"
     ),
+    r"|[A-Za-z]+": "Layout",
     r"|[0-9]{1,20}": (
         "AllocCPUS AllocNodes AssocID CPUTimeRAW DBIndex ElapsedRaw GID NCPUS NNodes NTasks"
         " PlannedCPURAW Priority QOSRAW ReqCPUS ReqNodes ReservationId Restarts ResvCPURAW UID"
@@ -132,8 +133,7 @@ class Layout:
         self.simple_tail = self.last_free and all(self.free[first_free:])
         # Cut off within the last cell, a row is still whole as far as billing goes.
         self.last_harmless = self.columns[-1] not in FIELD_COLUMNS or self.columns[-1] == "JobName"
-        cells = Fields._make([None if i == self.width else "" for i in self.used])
-        self.absent = absent_fields(cells)
+        self.absent = absent_fields(self.columns)
 
     @staticmethod
     def _unknown(name: str) -> bool:

@@ -1,6 +1,7 @@
 """Physical lines from a stream of bytes, in bounded memory."""
 
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import BinaryIO
 
 from usage.sources.columns import FileRefused
@@ -18,12 +19,12 @@ class Lines:
         self._chunks = _chunks(stream)
         self._limit = max_line_bytes
         self.unterminated = False
-        self._iterator = self._read()
+        self._iterator = chain.from_iterable(self._blocks())
 
     def __iter__(self) -> Iterator[bytes]:
         return self._iterator
 
-    def _read(self) -> Iterator[bytes]:
+    def _blocks(self) -> Iterator[list[bytes]]:
         number = 1
         rest = b""
         for chunk in self._chunks:
@@ -33,10 +34,10 @@ class Lines:
             if len(data) > self._limit:
                 self._check(lines, rest, number)
             number += len(lines)
-            yield from lines
+            yield lines
         if rest:
             self.unterminated = True
-            yield rest
+            yield [rest]
 
     def _check(self, lines: list[bytes], rest: bytes, number: int) -> None:
         for offset, line in enumerate((*lines, rest)):

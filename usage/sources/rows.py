@@ -5,6 +5,7 @@ A row is put together only where one reading is possible. Every line ends up in 
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 
 from usage.reasons import Reason
 from usage.sources.columns import Layout
@@ -18,7 +19,7 @@ MAX_JOINED_LINES = 64
 class Row:
     """A logical row. ``cells`` has one text per column, or is None for a row that can't be read.
 
-    ``cut``: the input ended within it. ``raw`` is safe to store; ``cells`` may hold U+FFFD instead.
+    ``cut``: the input ended within it. ``raw`` is safe to store. ``problem``: why it can't be read.
     """
 
     line: int
@@ -26,11 +27,9 @@ class Row:
     size: int
     raw: str
     cells: list[str] | None
-    bad_utf8: bool
     cut: bool
-    reason: Reason = Reason.COLUMNS
-    detail: str = ""
     flags: tuple[str, ...] = ()
+    problem: tuple[Reason, str] | None = None
 
 
 class Assembler:
@@ -54,18 +53,23 @@ class Assembler:
         self.truncated = False
 
     def rows(self, line_number: int, offset: int) -> Iterator[Row]:
-        width, delimiter = self._layout.width, self._delimiter
-        for line in self._all_lines():
+        width, delimiter, lines = self._layout.width, self._delimiter, self._lines
+        typable = delimiter == "\x1f"
+        for line in chain(self._first, lines):
             line_number += 1
-            cut = self._lines.unterminated
+            cut = lines.unterminated
             size = len(line) if cut else len(line) + 1
-            text, cell_text = decode(line)
-            cells = cell_text.split(delimiter)
-            row = Row(line_number, offset, size, text, cells, text is not cell_text, cut)
+            try:
+                raw = line.decode()
+            except UnicodeDecodeError:
+                row = self._not_utf8(line, line_number, offset, cut)
+            else:
+                raw = raw.removesuffix("\r")
+                row = Row(line_number, offset, size, raw, raw.split(delimiter), cut)
             offset += size
-            if b"\0" in line or (b"\x1f" in line and delimiter != "\x1f"):
-                self._spoil(row, line)
-            if len(cells) == width and not self._open and row.cells is not None:
+            if b"\0" in line or (b"\x1f" in line and not typable):
+                self._spoil(row)
+            if row.cells is not None and len(row.cells) == width and not self._open:
                 # The usual case: a whole row, which ends the one before it.
                 if self._held is not None:
                     yield self._held
@@ -75,9 +79,11 @@ class Assembler:
                 yield from self._feed(row)
         yield from self._end()
 
-    def _all_lines(self) -> Iterator[bytes]:
-        yield from self._first
-        yield from self._lines
+    def _not_utf8(self, line: bytes, number: int, offset: int, cut: bool) -> Row:
+        bare = line.removesuffix(b"\r")
+        raw = bare.decode("utf-8", "backslashreplace")
+        cells = bare.decode("utf-8", "replace").split(self._delimiter)
+        return Row(number, offset, len(line) + (not cut), raw, cells, cut, ("bad_utf8",))
 
     def _feed(self, row: Row) -> Iterator[Row]:
         if self._open:
@@ -146,9 +152,8 @@ class Assembler:
             raise AssertionError("nothing to append to")
         held.raw += "\n" + row.raw
         held.cells[-1] += "\n" + self._delimiter.join(row.cells or ())
-        held.flags = (*held.flags, "newline_in_text")
+        held.flags += ("newline_in_text", *row.flags)
         held.size += row.size
-        held.bad_utf8 = held.bad_utf8 or row.bad_utf8
 
     def _continue(self, row: Row) -> Iterator[Row]:
         """A line after the beginning of a row."""
@@ -196,9 +201,8 @@ class Assembler:
             size,
             "\n".join(row.raw for row in self._open),
             cells,
-            any(row.bad_utf8 for row in self._open),
             self._open[-1].cut,
-            flags=("newline_in_text",),
+            ("newline_in_text", *(flag for row in self._open for flag in row.flags)),
         )
 
     def _give_up(self) -> Iterator[Row]:
@@ -226,7 +230,7 @@ class Assembler:
             return
         if held.cut:
             self.truncated = True
-            unread = held.cells is None and held.reason is Reason.COLUMNS
+            unread = held.problem is not None and held.problem[0] is Reason.COLUMNS
             if unread or (held.cells is not None and not self._layout.last_harmless):
                 self._bad(held, Reason.TRUNCATED, "the input ends within this row")
         yield held
@@ -234,25 +238,15 @@ class Assembler:
     def _bad(self, row: Row, reason: Reason = Reason.COLUMNS, detail: str = "") -> Row:
         found = len(row.cells or ())
         row.cells = None
-        row.reason = reason
-        row.detail = detail or f"{found} columns where {self._layout.width} are expected"
+        row.problem = (
+            reason,
+            detail or f"{found} columns where {self._layout.width} are expected",
+        )
         return row
 
-    def _spoil(self, row: Row, line: bytes) -> None:
-        if b"\0" in line:
+    def _spoil(self, row: Row) -> None:
+        if "\0" in row.raw:
             row.raw = row.raw.replace("\0", "\\x00")
             self._bad(row, Reason.NUL, "a NUL character")
         else:
             self._bad(row, Reason.CONTROL_CHARACTER, "a unit separator within a cell")
-
-
-def decode(line: bytes) -> tuple[str, str]:
-    """A line as text that is safe to store, and as text to read cells from: not UTF-8 is U+FFFD
-    there.
-    """
-    bare = line[:-1] if line.endswith(b"\r") else line
-    try:
-        text = bare.decode()
-    except UnicodeDecodeError:
-        return bare.decode("utf-8", "backslashreplace"), bare.decode("utf-8", "replace")
-    return text, text

@@ -12,8 +12,9 @@ from datetime import datetime
 from typing import BinaryIO, Literal
 from zoneinfo import ZoneInfo
 
-from usage.normalise import Fields, JobRow, normalise_fields
-from usage.reasons import RowError
+from usage.normalise import JobRow, normalise_cells
+from usage.reasons import Reason, RowError
+from usage.sealed import maker
 from usage.sources.columns import (
     FileRefused,
     Layout,
@@ -25,7 +26,7 @@ from usage.sources.columns import (
     require,
 )
 from usage.sources.lines import Lines
-from usage.sources.rows import Assembler, Row, decode
+from usage.sources.rows import Assembler, Row
 from usage.times import Clock
 
 __all__ = ["FileRefused", "Parsed", "SacctReader"]
@@ -81,7 +82,7 @@ class SacctReader:
         self.header_size = 0
         self.rows = 0
         line = self._first_line()
-        text = decode(line)[0]
+        text = line.decode("utf-8", "backslashreplace").removesuffix("\r")
         if columns is None:
             self.columns = read_header(text, delimiter)
             has_header = True
@@ -111,18 +112,18 @@ class SacctReader:
 
     def _parsed(self, row: Row) -> Parsed:
         if row.cells is None:
-            return _bad(row, row.reason, row.detail)
+            return _bad(row, *(row.problem or (Reason.COLUMNS, "")))
         layout = self._layout
         cells: list[str | None] = [*row.cells, None]
         try:
-            job = normalise_fields(Fields._make(layout.pick(cells)), self._clock, layout.absent)
+            job = normalise_cells(layout.pick(cells), self._clock, layout.absent)
         except RowError as error:
             return _bad(row, error.reason, error.detail)
         if job is None:
-            return Parsed(row.line, "step", row.raw, None, "", "", row.offset, row.size)
-        if row.flags or row.bad_utf8:
-            job = replace(job, flags=job.flags + row.flags + _utf8_flags(row, job))
-        return Parsed(row.line, "job", row.raw, job, "", "", row.offset, row.size)
+            return _make_parsed(row.line, "step", row.raw, None, "", "", row.offset, row.size)
+        if row.flags:
+            job = replace(job, flags=job.flags + _flags(row, job))
+        return _make_parsed(row.line, "job", row.raw, job, "", "", row.offset, row.size)
 
     def _first_line(self) -> bytes:
         """The first line that isn't blank, without a byte order mark."""
@@ -158,13 +159,15 @@ class SacctReader:
         return False
 
 
+_make_parsed = maker(Parsed)
+
+
 def _bad(row: Row, reason: str, detail: str) -> Parsed:
     return Parsed(row.line, "bad", row.raw, None, str(reason), detail, row.offset, row.size)
 
 
-def _utf8_flags(row: Row, job: JobRow) -> tuple[str, ...]:
-    if not row.bad_utf8:
-        return ()
-    if "\ufffd" in job.name:
-        return ("name_bad_utf8",)
-    return ("bad_utf8",)
+def _flags(row: Row, job: JobRow) -> tuple[str, ...]:
+    """The row's flags, once each, with the text named that bytes were replaced in."""
+    name = "\ufffd" in job.name
+    flags = dict.fromkeys(row.flags)
+    return tuple("name_bad_utf8" if name and flag == "bad_utf8" else flag for flag in flags)
