@@ -34,8 +34,9 @@ def services_directory(project_root: Path) -> Path:
 
 def running_services(project_root: Path) -> dict[str, str]:
     """The addresses that `make demo` or `make services` of this directory left, or nothing."""
+    state_file = services_directory(project_root) / STATE_FILE
     try:
-        state = json.loads((services_directory(project_root) / STATE_FILE).read_text(encoding="utf-8"))
+        state = json.loads(state_file.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     found = state.get("environment", {})
