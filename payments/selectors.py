@@ -13,6 +13,13 @@ def payments_visible_to(user: Viewer) -> QuerySet[Payment]:
     return payments.select_related("receipt", "receipt__project")
 
 
+def payments_readable_by(user: Viewer) -> QuerySet[Payment]:
+    """Return all payments to staff whose role sees them, else what ``payments_visible_to`` does."""
+    if user.has_perm("payments.view_payment"):
+        return Payment.objects.select_related("receipt", "receipt__project")
+    return payments_visible_to(user)
+
+
 def mismatches() -> QuerySet[InboundEvent]:
     """Return payments that arrived and match nothing, waiting for a person, oldest first."""
     rows = InboundEvent.objects.filter(outcome=InboundEvent.Outcome.MISMATCH, resolved_at=None)

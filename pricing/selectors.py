@@ -8,6 +8,7 @@ from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from accounts.models import Tier
+from accounts.selectors import Viewer, projects_managed_by
 from pricing.engine import PricedRate, Prices, in_effect
 from pricing.models import Charge, JobRating, PriceList, Rate
 from usage.models import Job
@@ -69,3 +70,40 @@ def unpriced() -> QuerySet[JobRating]:
     """Return the queue of jobs that could not be priced, oldest first."""
     rows = JobRating.objects.filter(status=JobRating.Status.UNPRICED)
     return rows.select_related("job", "job__cluster", "project").order_by("since")
+
+
+def jobs_visible_to(user: Viewer) -> QuerySet[Job]:
+    """Return the jobs that a person may see as a researcher: own jobs on any cluster, and all jobs
+    of the projects that the person acts for.
+
+    Staff rights don't count here; see ``jobs_readable_by``.
+    """
+    if not user.is_authenticated:
+        return Job.objects.none()
+    managed = JobRating.objects.filter(project__in=projects_managed_by(user)).values("job")
+    jobs = Job.objects.filter(Q(user_name=user.get_username()) | Q(pk__in=managed))
+    return jobs.select_related("cluster", "rating__project")
+
+
+def charges_visible_to(user: Viewer) -> QuerySet[Charge]:
+    """Return the charges that a person may see as a researcher: those of own jobs, and all of the
+    projects that the person acts for, also where a job was charged to another project later."""
+    if not user.is_authenticated:
+        return Charge.objects.none()
+    own = Q(job__user_name=user.get_username())
+    charges = Charge.objects.filter(own | Q(project__in=projects_managed_by(user)))
+    return charges.select_related("project", "job__cluster")
+
+
+def jobs_readable_by(user: Viewer) -> QuerySet[Job]:
+    """Return all jobs to staff whose role sees them, else what ``jobs_visible_to`` returns."""
+    if user.has_perm("usage.view_job"):
+        return Job.objects.select_related("cluster", "rating__project")
+    return jobs_visible_to(user)
+
+
+def charges_readable_by(user: Viewer) -> QuerySet[Charge]:
+    """Return all charges to staff whose role sees them, else what ``charges_visible_to`` does."""
+    if user.has_perm("pricing.view_charge"):
+        return Charge.objects.select_related("project", "job__cluster")
+    return charges_visible_to(user)

@@ -71,6 +71,13 @@ def receipts_visible_to(user: Viewer) -> QuerySet[Receipt]:
     return receipts.select_related("project")
 
 
+def receipts_readable_by(user: Viewer) -> QuerySet[Receipt]:
+    """Return all receipts to staff whose role sees them, else what ``receipts_visible_to`` does."""
+    if user.has_perm("receipts.view_receipt"):
+        return Receipt.objects.select_related("project")
+    return receipts_visible_to(user)
+
+
 def overdue(today: date | None = None) -> QuerySet[Receipt]:
     """Return issued receipts whose due date has passed; this is derived, never stored."""
     day = today or timezone.localdate()
