@@ -83,7 +83,8 @@ class InboundEvent(models.Model):
                 name="inbound_event_resolution",
             ),
             models.CheckConstraint(
-                condition=Q(amount=None) | Q(amount__gte=0), name="inbound_event_amount"
+                condition=Q(amount=None) | Q(amount__gte=0, amount__lt=10**14),
+                name="inbound_event_amount",
             ),
         )
         indexes = (
@@ -151,7 +152,9 @@ class Payment(models.Model):
                 condition=Q(status="pending"),
                 name="payment_one_pending",
             ),
-            models.CheckConstraint(condition=Q(amount__gt=0), name="payment_amount_positive"),
+            models.CheckConstraint(
+                condition=Q(amount__gt=0, amount__lt=10**14), name="payment_amount_in_range"
+            ),
             models.CheckConstraint(
                 condition=Q(status="succeeded", settled_at__isnull=False, settled_by__isnull=False)
                 | (~Q(status="succeeded") & Q(settled_at=None, settled_by=None)),
@@ -181,7 +184,9 @@ class Allocation(models.Model):
         verbose_name_plural = _("allocations")
         constraints = (
             models.UniqueConstraint(fields=("payment", "receipt"), name="allocation_once"),
-            models.CheckConstraint(condition=Q(amount__gt=0), name="allocation_amount_positive"),
+            models.CheckConstraint(
+                condition=Q(amount__gt=0, amount__lt=10**14), name="allocation_amount_in_range"
+            ),
         )
 
     def __str__(self) -> str:

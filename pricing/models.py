@@ -96,7 +96,9 @@ class Rate(models.Model):
         ordering = ("price_list", "resource")
         constraints = (
             models.UniqueConstraint(fields=("price_list", "resource"), name="rate_once"),
-            models.CheckConstraint(condition=Q(unit_price__gte=0), name="rate_not_negative"),
+            models.CheckConstraint(
+                condition=Q(unit_price__gte=0, unit_price__lt=10**12), name="rate_in_range"
+            ),
             models.CheckConstraint(
                 condition=Q(resource__in=ResourceCode.values), name="rate_resource_known"
             ),
@@ -151,7 +153,8 @@ class Charge(models.Model):
                 name="charge_sign",
             ),
             models.CheckConstraint(
-                condition=Q(unit_size__gt=0, unit_price__gte=0), name="charge_unit_positive"
+                condition=Q(unit_size__gt=0, unit_price__gte=0, unit_price__lt=10**12),
+                name="charge_price_in_range",
             ),
             models.CheckConstraint(
                 condition=Q(currency__regex=r"^[A-Z]{3}$"), name="charge_currency_code"

@@ -96,6 +96,17 @@ class Receipt(models.Model):
                 condition=Q(total=F("net_amount") + F("tax_amount")), name="receipt_total"
             ),
             models.CheckConstraint(
+                condition=Q(
+                    net_amount__gt=-(10**14),
+                    net_amount__lt=10**14,
+                    tax_amount__gt=-(10**14),
+                    tax_amount__lt=10**14,
+                    tax_rate__gte=0,
+                    tax_rate__lt=100,
+                ),
+                name="receipt_amounts_in_range",
+            ),
+            models.CheckConstraint(
                 condition=Q(currency__regex=r"^[A-Z]{3}$", decimals__lte=4),
                 name="receipt_currency",
             ),

@@ -336,12 +336,6 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name="payment",
             constraint=models.CheckConstraint(
-                condition=models.Q(("amount__gt", 0)), name="payment_amount_positive"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="payment",
-            constraint=models.CheckConstraint(
                 condition=models.Q(
                     models.Q(
                         ("settled_at__isnull", False),
@@ -399,13 +393,6 @@ class Migration(migrations.Migration):
             ),
         ),
         migrations.AddConstraint(
-            model_name="inboundevent",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("amount", None), ("amount__gte", 0), _connector="OR"),
-                name="inbound_event_amount",
-            ),
-        ),
-        migrations.AddConstraint(
             model_name="allocation",
             constraint=models.UniqueConstraint(
                 fields=("payment", "receipt"), name="allocation_once"
@@ -414,7 +401,26 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name="allocation",
             constraint=models.CheckConstraint(
-                condition=models.Q(("amount__gt", 0)), name="allocation_amount_positive"
+                condition=models.Q(("amount__gt", 0), ("amount__lt", 100000000000000)),
+                name="allocation_amount_in_range",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="inboundevent",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("amount", None),
+                    models.Q(("amount__gte", 0), ("amount__lt", 100000000000000)),
+                    _connector="OR",
+                ),
+                name="inbound_event_amount",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="payment",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("amount__gt", 0), ("amount__lt", 100000000000000)),
+                name="payment_amount_in_range",
             ),
         ),
         *RULES,

@@ -429,12 +429,6 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name="rate",
             constraint=models.CheckConstraint(
-                condition=models.Q(("unit_price__gte", 0)), name="rate_not_negative"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="rate",
-            constraint=models.CheckConstraint(
                 condition=models.Q(("resource__in", ["cpu", "gpu", "mem"])),
                 name="rate_resource_known",
             ),
@@ -465,14 +459,23 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name="charge",
             constraint=models.CheckConstraint(
-                condition=models.Q(("unit_price__gte", 0), ("unit_size__gt", 0)),
-                name="charge_unit_positive",
+                condition=models.Q(("currency__regex", "^[A-Z]{3}$")), name="charge_currency_code"
             ),
         ),
         migrations.AddConstraint(
             model_name="charge",
             constraint=models.CheckConstraint(
-                condition=models.Q(("currency__regex", "^[A-Z]{3}$")), name="charge_currency_code"
+                condition=models.Q(
+                    ("unit_price__gte", 0), ("unit_price__lt", 1000000000000), ("unit_size__gt", 0)
+                ),
+                name="charge_price_in_range",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="rate",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("unit_price__gte", 0), ("unit_price__lt", 1000000000000)),
+                name="rate_in_range",
             ),
         ),
         *RULES,

@@ -520,5 +520,19 @@ class Migration(migrations.Migration):
                 name="receipt_void_has_reason",
             ),
         ),
+        migrations.AddConstraint(
+            model_name="receipt",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("net_amount__gt", -100000000000000),
+                    ("net_amount__lt", 100000000000000),
+                    ("tax_amount__gt", -100000000000000),
+                    ("tax_amount__lt", 100000000000000),
+                    ("tax_rate__gte", 0),
+                    ("tax_rate__lt", 100),
+                ),
+                name="receipt_amounts_in_range",
+            ),
+        ),
         *RULES,
     ]
