@@ -17,19 +17,24 @@ venv: .venv/installed.stamp
 		|| $(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
 	touch $@
 
+# Compiled message catalogues, made anew when a translation changed.
+.PHONY: catalogues
+catalogues: venv
+	@$(PY) -m hpcbilling.catalogues --compile
+
 format: venv
 	.venv/bin/ruff check --fix .
 	.venv/bin/ruff format .
 
 .PHONY: test services
 
-test: venv
+test: venv catalogues
 	@mkdir -p test-artifacts
 	.venv/bin/pytest -n auto --dist worksteal --cov --cov-report= --cov-report=json:test-artifacts/coverage.json
 	@$(PY) -m tests.coverage_floors test-artifacts/coverage.json
 
 # Just the two servers of the demo; Ctrl-C stops them, their data stays.
-services: venv
+services: venv catalogues
 	$(PY) -m hpcbilling.embedded --keep
 
 .PHONY: lint
@@ -38,7 +43,7 @@ services: venv
 DEPLOY_CHECK = ENVIRONMENT=production ALLOWED_HOSTS=billing.example \
 	SITE_BASE_URL=https://billing.example \
 	SECRET_KEY=$(shell head -c 60 /dev/urandom | base64 | tr -dc A-Za-z0-9)
-lint: venv
+lint: venv catalogues
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
@@ -50,7 +55,7 @@ lint: venv
 
 .PHONY: demo demo-reset
 
-demo: venv
+demo: venv catalogues
 	@$(PY) -m hpcbilling.embedded.demo
 
 demo-reset: venv

@@ -6,7 +6,7 @@ from django.conf import settings
 from django.core import checks
 from django.db.utils import OperationalError
 
-from hpcbilling import database_roles
+from hpcbilling import catalogues, database_roles
 
 
 @checks.register(checks.Tags.security, deploy=True)
@@ -34,4 +34,18 @@ def application_role_is_weak(**_options: Any) -> list[checks.CheckMessage]:
             ),
             id="hpcbilling.E001",
         )
+    ]
+
+
+@checks.register(checks.Tags.translation, deploy=True)
+def catalogues_are_compiled(**_options: Any) -> list[checks.CheckMessage]:
+    """Without compiled catalogues pages would be English whatever language is chosen."""
+    return [
+        checks.Warning(
+            f"The texts in {language} are not compiled, or older than their source.",
+            hint="Run `python -m hpcbilling.catalogues --compile`.",
+            id="hpcbilling.W001",
+        )
+        for language, path in catalogues.catalogue_files().items()
+        if not catalogues.is_compiled(path)
     ]

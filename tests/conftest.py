@@ -7,7 +7,13 @@ import pytest
 from django.core.cache import cache
 from pytest_django import DjangoDbBlocker
 
+from hpcbilling import catalogues
 from tests import databases
+
+
+def pytest_configure() -> None:
+    """Texts are compiled before Django reads them."""
+    catalogues.compile_all()
 
 
 @pytest.fixture(scope="session")

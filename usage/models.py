@@ -233,7 +233,7 @@ class QuarantinedRow(models.Model):
     run = models.ForeignKey(
         ImportRun, models.PROTECT, related_name="quarantine", verbose_name=_("import run")
     )
-    line = models.BigIntegerField(_("line"))
+    line = models.BigIntegerField(_("line number"))
     reason = models.CharField(_("reason"), max_length=32)
     detail = models.CharField(_("detail"), max_length=500)
     raw = models.TextField(_("row as it came"))
@@ -266,7 +266,7 @@ class Job(models.Model):
     revision = models.PositiveIntegerField(_("revision"), default=1)
     fingerprint = models.CharField(max_length=64)
     run = models.ForeignKey(ImportRun, models.PROTECT, related_name="jobs_written")
-    line = models.BigIntegerField(_("line"))
+    line = models.BigIntegerField(_("line number"))
     held = models.BooleanField(_("held back"), default=True)
 
     display_id = models.CharField(_("job id"), max_length=64)

@@ -237,7 +237,7 @@ class Migration(migrations.Migration):
                 ("submit", models.DateTimeField(verbose_name="submitted")),
                 ("revision", models.PositiveIntegerField(default=1, verbose_name="revision")),
                 ("fingerprint", models.CharField(max_length=64)),
-                ("line", models.BigIntegerField(verbose_name="line")),
+                ("line", models.BigIntegerField(verbose_name="line number")),
                 ("held", models.BooleanField(default=True, verbose_name="held back")),
                 ("display_id", models.CharField(max_length=64, verbose_name="job id")),
                 ("user_name", models.CharField(blank=True, max_length=128, verbose_name="user")),
@@ -378,7 +378,7 @@ class Migration(migrations.Migration):
                         auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
                     ),
                 ),
-                ("line", models.BigIntegerField(verbose_name="line")),
+                ("line", models.BigIntegerField(verbose_name="line number")),
                 ("reason", models.CharField(max_length=32, verbose_name="reason")),
                 ("detail", models.CharField(max_length=500, verbose_name="detail")),
                 ("raw", models.TextField(verbose_name="row as it came")),
