@@ -44,6 +44,13 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _STEP = re.compile(r"[0-9]{1,10}(?:_[0-9]+|_\[[^\]]*\]|\+[0-9]+)?\.[A-Za-z0-9_+]{1,40}", re.ASCII)
 _ARRAY_OR_HET = re.compile(r"[0-9]{1,10}(?:_|\+).*", re.ASCII)
 _STATE = re.compile(r"[A-Z][A-Z_]{1,31}", re.ASCII)
+_STATES = frozenset(
+    (
+        "BOOT_FAIL", "CANCELLED", "COMPLETED", "COMPLETING", "CONFIGURING", "DEADLINE", "FAILED",
+        "NODE_FAIL", "OUT_OF_MEMORY", "PENDING", "PREEMPTED", "REQUEUED", "RESIZING", "REVOKED",
+        "RUNNING", "SUSPENDED", "TIMEOUT",
+    )
+)  # fmt: skip
 _UNPLACED = frozenset({"", "None assigned", "None", "(null)"})
 _NOTHING = read_tres("")
 
@@ -275,7 +282,10 @@ def _job_id(raw: str | None, shown: str | None) -> int | None:
 @lru_cache(maxsize=1024)
 def _state(text: str) -> str:
     """The first word: ``CANCELLED by 1002`` is CANCELLED."""
-    word = text[:64].split(" ", 1)[0].upper()
+    word = text[:64].split(" ", 1)[0]
+    if word.upper() in _STATES:
+        return word.upper()
+    # A later Slurm may have more of them, but it will spell them alike.
     if _STATE.fullmatch(word) is None:
         raise RowError(Reason.STATE, f"not a job state: {text[:40]!r}")
     return word

@@ -127,14 +127,14 @@ class Clock:
         if _ISO.fullmatch(head) is None or (tail and _OFFSET.fullmatch(tail) is None):
             raise RowError(Reason.TIME, f"not a time: {text[:40]!r}")
         try:
-            if tail:
-                return datetime.fromisoformat(text).astimezone(UTC)
-            return self._local(head)
+            time = datetime.fromisoformat(text)
+            return time.astimezone(UTC) if tail else self._local(time, head)
+        except RowError:
+            raise
         except (ValueError, OverflowError):
             raise RowError(Reason.TIME, f"not a time: {text[:40]!r}") from None
 
-    def _local(self, text: str) -> datetime:
-        naive = datetime.fromisoformat(text)
+    def _local(self, naive: datetime, text: str) -> datetime:
         hour = text[:13]
         if hour not in self._offsets:
             if len(self._offsets) > 100_000:

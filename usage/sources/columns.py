@@ -75,7 +75,8 @@ _SHAPES = {
     (
         r"|Unknown|None|N/A|[0-9]{1,11}"
         r"|[0-9]{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:Z|[+-]\d\d:?\d\d)?"
-    ): "Submit Start End Eligible",
+    ): "Start End Eligible",
+    r"[0-9]{1,11}|[0-9]{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:Z|[+-]\d\d:?\d\d)?": "Submit",
     r"(?:\d+-)?(?:\d+:)?\d\d:\d\d(?:\.\d+)?|INVALID": "Elapsed Suspended TotalCPU",
     r"|(?:\d+-)?(?:\d+:)?\d\d:\d\d(?:\.\d+)?|UNLIMITED|Partition_Limit|INVALID": (
         "CPUTime Planned PlannedCPU Reserved ResvCPU SystemCPU Timelimit UserCPU"

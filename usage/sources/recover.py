@@ -39,7 +39,9 @@ def _search(layout: Layout, cells: Sequence[str], surplus: int, delimiter: str) 
     for free, start, stop in _groups(layout):
         following: dict[int, list[list[str]]] = {}
         last = stop == layout.width
-        for used, rows in readings.items():
+        # Of readings that are billed alike, the one that gives the earlier text more is kept: what
+        # comes after a job name is rarely free.
+        for used, rows in sorted(readings.items(), reverse=True):
             for extra in _extras(surplus - used, free=free, last=last):
                 piece = _piece(cells[start + used : stop + used + extra], stop - start, delimiter)
                 if not free and not _fits(layout, piece, start):

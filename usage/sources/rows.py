@@ -122,12 +122,13 @@ class Assembler:
     def _whole(self, row: Row) -> Row:
         """A row with as many cells as columns or more."""
         cells = row.cells or []
+        if len(cells) == self._layout.width:
+            return row
         found = self._reading(cells)
         if found is None:
             return self._bad(row)
         row.cells = found
-        if len(cells) != len(found):
-            row.flags += ("delimiter_in_text",)
+        row.flags += ("delimiter_in_text",)
         return row
 
     def _reading(self, cells: list[str]) -> list[str] | None:
