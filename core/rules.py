@@ -47,7 +47,11 @@ def trigger(
     when: str = "",
     definer: bool = False,
 ) -> RunSQL:
-    """Make a trigger function and its row trigger; ``body`` is PL/pgSQL without BEGIN and END."""
+    """Make a trigger function and its row trigger; ``body`` is PL/pgSQL without BEGIN and END.
+
+    The search path is fixed, temporary tables last, so that no caller can slip in a table of its
+    own under a known name.
+    """
     constraint = "CONSTRAINT " if "DEFERR" in timing else ""
     event, _, deferral = timing.partition(" DEFERRABLE")
     deferral = f"DEFERRABLE{deferral}" if deferral else ""
@@ -55,7 +59,7 @@ def trigger(
     condition = f"WHEN ({when}) " if when else ""
     return RunSQL(
         f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql {security}"
-        f"SET search_path FROM CURRENT AS $rule$ {f'DECLARE {declare}' if declare else ''} "
+        f"SET search_path = public, pg_temp AS $rule$ {f'DECLARE {declare}' if declare else ''} "
         f"BEGIN {body} END $rule$;"
         f"CREATE {constraint}TRIGGER {name} {event} ON {table} {deferral} FOR EACH ROW {condition}"
         f"EXECUTE FUNCTION {name}();",

@@ -1,0 +1,356 @@
+"""For each rule of the database, SQL that breaks this rule and no other.
+
+``also`` names rules that would refuse the same attack and are put aside with it.
+"""
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+UNBILLED = (
+    "reverses_id IS NULL AND id NOT IN (SELECT charge_id FROM receipts_linecharge)"
+    " AND id NOT IN (SELECT reverses_id FROM pricing_charge WHERE reverses_id IS NOT NULL)"
+)
+BILLED = (
+    "id IN (SELECT k.charge_id FROM receipts_linecharge k JOIN receipts_line l ON l.id = k.line_id"
+    " JOIN receipts_receipt d ON d.id = l.receipt_id WHERE d.status = 'issued')"
+)
+PUBLISHED = "SELECT id FROM pricing_pricelist WHERE status = 'published'"
+
+
+@dataclass(frozen=True)
+class Attack:
+    """Statements that only this rule (and those in ``also``) refuses."""
+
+    sql: str
+    also: tuple[str, ...] = field(default=())
+
+
+def sql_value(value: Any) -> str:
+    if value is None:
+        return "NULL"
+    return f"'{value}'" if not isinstance(value, int) else str(value)
+
+
+def copy_of(table: str, where: str = "true", **changes: Any) -> str:
+    """Insert a copy of a row with some columns changed."""
+    new = json.dumps(changes).replace("'", "''")
+    return (
+        f"INSERT INTO {table} SELECT (jsonb_populate_record(NULL::{table}, to_jsonb(x) ||"
+        f" jsonb_build_object('id', nextval(pg_get_serial_sequence('{table}', 'id')))"
+        f" || '{new}'::jsonb)).* FROM {table} x WHERE {where} ORDER BY id LIMIT 1"
+    )
+
+
+def change(table: str, where: str = "true", **values: Any) -> str:
+    """Change one row."""
+    sets = ", ".join(f'"{name}" = {sql_value(value)}' for name, value in values.items())
+    return f"UPDATE {table} SET {sets} WHERE id = (SELECT min(id) FROM {table} WHERE {where})"
+
+
+def delete(table: str, where: str = "true") -> str:
+    return f"DELETE FROM {table} WHERE id = (SELECT max(id) FROM {table} WHERE {where})"
+
+
+def negation(where: str, **changes: Any) -> str:
+    """Insert the reversal of a charge, or something like it."""
+    new = json.dumps(changes)
+    return (
+        "INSERT INTO pricing_charge SELECT (jsonb_populate_record(NULL::pricing_charge, to_jsonb(x)"
+        " || jsonb_build_object('id', nextval(pg_get_serial_sequence('pricing_charge', 'id')),"
+        " 'reverses_id', x.id, 'quantity', -x.quantity, 'amount', -x.amount)"
+        f" || '{new}'::jsonb)).* FROM pricing_charge x WHERE {where} ORDER BY id LIMIT 1"
+    )
+
+
+def truncate(table: str) -> Attack:
+    return Attack(f"TRUNCATE {table} CASCADE", also=("*_no_truncate",))
+
+
+UUID = "00000000-0000-4000-8000-000000000000"
+FROZEN_RECEIPT = ("receipts_receipt_frozen",)
+
+ATTACKS: dict[str, Attack] = {
+    # accounts
+    "accounts_apitoken_digest_key": Attack(copy_of("accounts_apitoken")),
+    "accounts_department_code_key": Attack(copy_of("accounts_department")),
+    "membership_role_known": Attack(change("accounts_membership", role="boss")),
+    "membership_once": Attack(copy_of("accounts_membership")),
+    "accounts_project_code_key": Attack(copy_of("accounts_project")),
+    "accounts_project_owner_id_key": Attack(
+        "UPDATE accounts_project SET owner_id = (SELECT min(id) FROM accounts_user)"
+    ),
+    "project_tier_ends_after_start": Attack(
+        change("accounts_projecttier", ends_at="2020-01-01T00:00:00Z")
+    ),
+    "project_tier_override_has_reason": Attack(change("accounts_projecttier", override=1)),
+    "project_tier_no_overlap": Attack(
+        copy_of("accounts_projecttier", starts_at="2026-01-01T00:00:00Z")
+    ),
+    "accounts_tier_code_key": Attack(copy_of("accounts_tier")),
+    "accounts_user_username_key": Attack(copy_of("accounts_user")),
+    # audit
+    "audit_event_sequence_unique": Attack(
+        "UPDATE audit_auditevent SET sequence = 1 WHERE sequence = 2",
+        also=("audit_auditevent_refuse_update",),
+    ),
+    "audit_head_single": Attack(
+        "INSERT INTO audit_audithead VALUES (2, 0, '')", also=("audit_audithead_refuse",)
+    ),
+    "audit_audithead_refuse": Attack("DELETE FROM audit_audithead"),
+    "audit_audithead_refuse_update": Attack("UPDATE audit_audithead SET sequence = 0"),
+    "audit_audithead_no_truncate": truncate("audit_audithead"),
+    "audit_auditevent_no_truncate": truncate("audit_auditevent"),
+    "audit_auditevent_refuse_delete": Attack(delete("audit_auditevent")),
+    "audit_auditevent_refuse_update": Attack(change("audit_auditevent", actor_name="nobody")),
+    # usage
+    "account_mapping_once": Attack(copy_of("usage_accountmapping")),
+    "usage_cluster_name_key": Attack(copy_of("usage_cluster")),
+    "evidence_sizes": Attack(copy_of("usage_evidence", sha256="1" * 64, size_bytes=-1)),
+    "usage_evidence_sha256_key": Attack(copy_of("usage_evidence")),
+    "usage_evidence_refuse": Attack(change("usage_evidence", size_bytes=1)),
+    "usage_evidence_no_truncate": truncate("usage_evidence"),
+    "evidence_chunk_once": Attack(copy_of("usage_evidencechunk")),
+    "usage_evidencechunk_refuse": Attack(delete("usage_evidencechunk")),
+    "usage_evidencechunk_no_truncate": truncate("usage_evidencechunk"),
+    "import_run_rows_add_up": Attack(change("usage_importrun", rows_read=77)),
+    "import_run_counts_positive": Attack(
+        "UPDATE usage_importrun SET steps = -1, jobs_new = jobs_new + 1"
+    ),
+    "import_run_finished_has_time": Attack(change("usage_importrun", finished_at=None)),
+    "import_run_release_has_name": Attack(
+        change("usage_importrun", "status = 'incomplete'", status="released")
+    ),
+    "import_run_complete_is_whole": Attack(
+        change("usage_importrun", "status = 'incomplete'", status="complete")
+    ),
+    "import_run_once": Attack(copy_of("usage_importrun", public_id=UUID)),
+    "usage_importrun_public_id_key": Attack(copy_of("usage_importrun", time_zone="Asia/Tokyo")),
+    "usage_importrun_refuse": Attack(
+        delete("usage_quarantinedrow") + ";" + delete("usage_importrun"),
+        also=("usage_quarantinedrow_refuse",),
+    ),
+    "usage_importrun_no_truncate": truncate("usage_importrun"),
+    "job_identity": Attack(copy_of("usage_job")),
+    "job_quantities_positive": Attack(change("usage_job", cpu_seconds=-1)),
+    "job_ends_after_start": Attack(
+        change("usage_job", "start IS NOT NULL", end="2000-01-01T00:00:00Z")
+    ),
+    "usage_job_refuse_update": Attack(change("usage_job", job_id=4711)),
+    "usage_job_refuse_delete": Attack(
+        copy_of("usage_job", job_id=4711) + ";" + delete("usage_job", "job_id = 4711")
+    ),
+    "usage_job_no_truncate": truncate("usage_job"),
+    "job_revision_once": Attack(copy_of("usage_jobrevision")),
+    "usage_jobrevision_refuse": Attack(change("usage_jobrevision", line=99)),
+    "usage_jobrevision_no_truncate": truncate("usage_jobrevision"),
+    "pull_once_a_night": Attack(copy_of("usage_pull")),
+    "quarantined_row_once": Attack(copy_of("usage_quarantinedrow")),
+    "usage_quarantinedrow_refuse": Attack(delete("usage_quarantinedrow")),
+    "usage_quarantinedrow_no_truncate": truncate("usage_quarantinedrow"),
+    # pricing
+    "price_list_currency_code": Attack(copy_of("pricing_pricelist", revision=9, currency="bht")),
+    "price_list_published_has_time": Attack(
+        change("pricing_pricelist", "status = 'draft'", status="published")
+    ),
+    "price_list_once": Attack(copy_of("pricing_pricelist")),
+    "pricing_pricelist_refuse": Attack(
+        change("pricing_pricelist", "status = 'published'", note="cheaper")
+    ),
+    "pricing_pricelist_no_truncate": truncate("pricing_pricelist"),
+    "rate_in_range": Attack(
+        change("pricing_rate", f"price_list_id NOT IN ({PUBLISHED})", unit_price="NaN")
+    ),
+    "rate_resource_known": Attack(
+        change("pricing_rate", f"price_list_id NOT IN ({PUBLISHED})", resource="coffee")
+    ),
+    "rate_once": Attack(copy_of("pricing_rate", f"price_list_id NOT IN ({PUBLISHED})")),
+    "pricing_rate_frozen": Attack(
+        change("pricing_rate", f"price_list_id IN ({PUBLISHED})", unit_price="0.01")
+    ),
+    "pricing_rate_no_truncate": truncate("pricing_rate"),
+    "charge_once": Attack(copy_of("pricing_charge", UNBILLED)),
+    "charge_amount_recomputes": Attack(
+        copy_of("pricing_charge", UNBILLED, generation=9, amount=1),
+        also=("pricing_charge_one_live",),
+    ),
+    "charge_currency_code": Attack(
+        copy_of("pricing_charge", UNBILLED, generation=9, currency="?"),
+        also=("pricing_charge_one_live", "pricing_charge_price"),
+    ),
+    "charge_sign": Attack(
+        copy_of("pricing_charge", UNBILLED, generation=9, quantity=0, amount=0),
+        also=("pricing_charge_one_live",),
+    ),
+    "charge_price_in_range": Attack(
+        copy_of("pricing_charge", UNBILLED, generation=9, unit_price="NaN", amount="NaN"),
+        also=("pricing_charge_one_live", "pricing_charge_price", "charge_amount_recomputes"),
+    ),
+    "pricing_charge_reverses_id_key": Attack(
+        negation(UNBILLED)
+        + ";"
+        + negation("id = (SELECT reverses_id FROM pricing_charge ORDER BY id DESC LIMIT 1)")
+    ),
+    "pricing_charge_negates": Attack(negation(UNBILLED, resource="gpu")),
+    "pricing_charge_one_live": Attack(copy_of("pricing_charge", UNBILLED, generation=2)),
+    "pricing_charge_price": Attack(
+        copy_of("pricing_charge", UNBILLED, generation=9, unit_price="0.000000", amount="0.000000"),
+        also=("pricing_charge_one_live",),
+    ),
+    "pricing_charge_refuse": Attack(change("pricing_charge", UNBILLED, estimated="true")),
+    "pricing_charge_no_truncate": truncate("pricing_charge"),
+    "job_rating_reason": Attack(
+        "UPDATE pricing_jobrating SET reason = 'no_tier' WHERE status = 'rated'"
+    ),
+    # receipts
+    "receipt_window": Attack(
+        change("receipts_receipt", "status = 'draft'", window_end="2000-01-01T00:00:00Z")
+    ),
+    "receipt_total": Attack(change("receipts_receipt", "status = 'draft'", total=1)),
+    "receipt_amounts_in_range": Attack(
+        change("receipts_receipt", "status = 'draft'", net_amount="NaN", total="NaN")
+    ),
+    "receipt_currency": Attack(change("receipts_receipt", "status = 'draft'", currency="bht")),
+    "receipt_issued_has_number": Attack(
+        change("receipts_receipt", "status = 'draft'", number="RC-0")
+    ),
+    "receipt_paid_has_time": Attack(
+        change("receipts_receipt", "status = 'draft'", paid_at="2026-11-21T00:00:00Z")
+    ),
+    "receipt_void_has_reason": Attack(
+        change("receipts_receipt", "status = 'draft'", void_reason="because")
+    ),
+    "receipt_number_once": Attack(
+        change("receipts_receipt", "status = 'paid'", sequence=1), also=FROZEN_RECEIPT
+    ),
+    "receipts_receipt_number_key": Attack(
+        change("receipts_receipt", "status = 'paid'", number="RC-2026-000001"),
+        also=FROZEN_RECEIPT,
+    ),
+    "receipts_receipt_public_id_key": Attack(
+        "INSERT INTO receipts_receipt SELECT (jsonb_populate_record(NULL::receipts_receipt,"
+        " to_jsonb(x) || jsonb_build_object('id', 999))).* FROM receipts_receipt x"
+        " WHERE status = 'draft'"
+    ),
+    "receipts_receipt_frozen": Attack(
+        change("receipts_receipt", "status = 'issued'", due_on="2099-01-01")
+    ),
+    "receipts_receipt_starts_as_draft": Attack(
+        copy_of(
+            "receipts_receipt",
+            "status = 'issued'",
+            public_id=UUID,
+            number="RC-2026-000099",
+            sequence=99,
+        )
+    ),
+    "receipts_receipt_issue": Attack(
+        "UPDATE receipts_receipt SET status = 'issued', number = 'RC-2026-000099', sequence = 99,"
+        " series_id = (SELECT min(id) FROM receipts_series), issued_at = now(), due_on = now(),"
+        " sha256 = 'x' WHERE status = 'draft'"
+    ),
+    "receipts_void_reverses": Attack(
+        change(
+            "receipts_receipt",
+            "status = 'issued'",
+            status="void",
+            void_reason="x",
+            voided_at="2026-11-21T00:00:00Z",
+        )
+    ),
+    "receipts_billed_charge_stands": Attack(negation(BILLED)),
+    "receipts_receipt_no_truncate": truncate("receipts_receipt"),
+    "line_position_once": Attack(
+        "INSERT INTO receipts_line SELECT (jsonb_populate_record(NULL::receipts_line, to_jsonb(x)"
+        " || jsonb_build_object('id', 999))).* FROM receipts_line x JOIN receipts_receipt d"
+        " ON d.id = x.receipt_id WHERE d.status = 'draft' LIMIT 1"
+    ),
+    "receipts_line_frozen": Attack(change("receipts_line", amount=0)),
+    "receipts_line_no_truncate": truncate("receipts_line"),
+    "receipts_linecharge_charge_id_key": Attack(
+        "INSERT INTO receipts_linecharge (line_id, charge_id) SELECT k.line_id, k.charge_id"
+        " FROM receipts_linecharge k JOIN receipts_line l ON l.id = k.line_id"
+        " JOIN receipts_receipt d ON d.id = l.receipt_id WHERE d.status = 'draft' LIMIT 1"
+    ),
+    "receipts_linecharge_frozen": Attack(
+        "DELETE FROM receipts_linecharge WHERE charge_id IN"
+        f" (SELECT id FROM pricing_charge WHERE {BILLED})"
+    ),
+    "receipts_linecharge_no_truncate": truncate("receipts_linecharge"),
+    "series_once": Attack(copy_of("receipts_series")),
+    "receipts_series_refuse_update": Attack(change("receipts_series", last_number=0)),
+    "receipts_series_refuse_delete": Attack(
+        "INSERT INTO receipts_series (code, fiscal_year, last_number) VALUES ('X', 2026, 0);"
+        "DELETE FROM receipts_series WHERE code = 'X'"
+    ),
+    "receipts_series_no_truncate": truncate("receipts_series"),
+    # payments
+    "inbound_event_once": Attack(copy_of("payments_inboundevent")),
+    "inbound_event_mismatch_has_reason": Attack(
+        copy_of("payments_inboundevent", "outcome = 'mismatch'", external_event_id="n", reason="")
+    ),
+    "inbound_event_resolution": Attack(
+        copy_of(
+            "payments_inboundevent", "outcome = 'applied'", external_event_id="n", resolution="done"
+        )
+    ),
+    "inbound_event_amount": Attack(
+        copy_of("payments_inboundevent", external_event_id="n", amount="NaN")
+    ),
+    "payments_inboundevent_frozen": Attack(change("payments_inboundevent", amount="1.00")),
+    "payments_inboundevent_no_truncate": truncate("payments_inboundevent"),
+    "payments_payment_public_id_key": Attack(
+        copy_of("payments_payment", "status = 'pending'", external_id="new", provider="third")
+    ),
+    "payment_one_pending": Attack(
+        copy_of("payments_payment", "status = 'pending'", external_id="new", public_id=UUID)
+    ),
+    "payment_external_once": Attack(
+        copy_of(
+            "payments_payment",
+            "status = 'pending' AND external_id <> ''",
+            public_id=UUID,
+            status="failed",
+        )
+    ),
+    "payment_amount_in_range": Attack(
+        change("payments_payment", "status = 'pending'", amount="NaN")
+    ),
+    "payment_settled_by_event": Attack(
+        change("payments_payment", "status = 'pending'", settled_at="2026-11-21T00:00:00Z")
+    ),
+    "payments_payment_settled_by_id_key": Attack(
+        "INSERT INTO payments_payment SELECT (jsonb_populate_record(NULL::payments_payment,"
+        " to_jsonb(x) || jsonb_build_object('id', 999, 'external_id', 'new', 'public_id',"
+        f" '{UUID}'))).* FROM payments_payment x WHERE status = 'succeeded'",
+        also=("payments_payment_settles",),
+    ),
+    "payments_payment_settles": Attack(
+        "UPDATE payments_payment SET status = 'succeeded', settled_at = now(), settled_by_id ="
+        " (SELECT min(id) FROM payments_inboundevent WHERE outcome = 'mismatch')"
+        " WHERE id = (SELECT min(id) FROM payments_payment WHERE status = 'pending')"
+    ),
+    "payments_payment_frozen": Attack(
+        change("payments_payment", "status = 'succeeded'", external_id="other"),
+        also=("payments_payment_settles",),
+    ),
+    "payments_payment_no_truncate": truncate("payments_payment"),
+    "allocation_once": Attack(copy_of("payments_allocation"), also=("payments_allocation_fits",)),
+    "allocation_amount_in_range": Attack(
+        "INSERT INTO payments_allocation (payment_id, receipt_id, amount, created_at)"
+        " SELECT payment_id, (SELECT min(id) FROM receipts_receipt), -1, now()"
+        " FROM payments_allocation LIMIT 1"
+    ),
+    "payments_allocation_fits": Attack(
+        "INSERT INTO payments_allocation (payment_id, receipt_id, amount, created_at)"
+        " SELECT payment_id, (SELECT min(id) FROM receipts_receipt WHERE status = 'issued'),"
+        " amount, now() FROM payments_allocation LIMIT 1"
+    ),
+    "payments_allocation_refuse": Attack(delete("payments_allocation")),
+    "payments_allocation_no_truncate": truncate("payments_allocation"),
+    "payments_paid_is_allocated": Attack(
+        change(
+            "receipts_receipt", "status = 'issued'", status="paid", paid_at="2026-11-21T00:00:00Z"
+        )
+    ),
+}

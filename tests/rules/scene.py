@@ -1,0 +1,98 @@
+"""A small site with one of everything, on which each rule of the database is attacked."""
+
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+
+from django.utils import timezone
+
+from accounts.models import ApiToken, Department, Membership, Project, ProjectTier, Tier, User
+from core.actor import Actor
+from core.intervals import Interval
+from hpcbilling import workflows
+from payments.models import InboundEvent
+from payments.services import Transfer, record_transfer, resolve_mismatch, start_checkout
+from pricing.models import Charge
+from pricing.services import draft_price_list
+from receipts.services import create_receipt, draft_receipt, void_receipt
+from usage.models import AccountMapping, Cluster, ImportRun, Job, JobRevision, Pull, QuarantinedRow
+from usage.services import create_cluster
+
+RECORDING = Path(__file__).parents[1] / "fixtures/slurm/22.05/sacct-X-D-epoch.psv"
+START = datetime(2020, 1, 1, tzinfo=UTC)
+MONTH = Interval(datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 12, 1, tzinfo=UTC))
+
+
+def build() -> None:
+    """Make people, projects, usage, prices, receipts in every status, and payments."""
+    alice = User.objects.create_user("alice")
+    actor = Actor.of(alice)
+    ApiToken.objects.create(user=alice, name="script", digest="0" * 64, expires_at=timezone.now())
+    projects = {code: _project(code, alice) for code in ("pi_suda", "pi_niran", "pi_wichai")}
+    cluster = create_cluster(name="demo", time_zone="UTC", actor=actor)
+    AccountMapping.objects.create(cluster=cluster, account="elsewhere", project=projects["pi_suda"])
+    Pull.objects.create(cluster=cluster, slot=date(2026, 11, 21))
+    with RECORDING.open("rb") as stream:
+        run = workflows.import_usage(
+            cluster=cluster, stream=stream, origin="recording", actor=actor
+        ).run
+    _usage_leftovers(run)
+    draft_price_list(
+        tier=Tier.objects.get(code="mu"),
+        effective_at=MONTH.end,
+        currency="THB",
+        rates={"cpu": Decimal(1)},
+        actor=actor,
+    )
+    _documents(projects, actor)
+
+
+def _project(code: str, pi: User) -> Project:
+    department, _ = Department.objects.get_or_create(code="sci", name="Science")
+    project = Project.objects.create(code=code, name=code, department=department)
+    Membership.objects.create(project=project, user=pi, role=Membership.Role.PI)
+    tier = Tier.objects.get(code="mu")
+    ProjectTier.objects.create(project=project, tier=tier, starts_at=START)
+    return project
+
+
+def _usage_leftovers(run: ImportRun) -> None:
+    job = Job.objects.filter(charges=None).earliest("pk")
+    JobRevision.objects.create(job=job, revision=1, values={}, run=run, line=job.line)
+    held = ImportRun.objects.create(
+        cluster=run.cluster,
+        evidence=run.evidence,
+        origin="cut off",
+        columns=["other"],
+        time_zone="UTC",
+        status="incomplete",
+        rows_read=1,
+        quarantined=1,
+        finished_at=timezone.now(),
+    )
+    QuarantinedRow.objects.create(run=held, line=2, reason="nul", detail="a NUL byte", raw="x")
+    Cluster.objects.create(name="second")
+
+
+def _documents(projects: dict[str, Project], actor: Actor) -> None:
+    void = create_receipt(project_id=projects["pi_suda"].pk, window=MONTH, actor=actor)
+    void_receipt(receipt_id=void.pk, actor=actor, reason="wrong window")
+    paid = create_receipt(project_id=projects["pi_suda"].pk, window=MONTH, actor=actor)
+    today = timezone.localdate()
+    settled = Transfer(reference="T-1", day=today, amount=paid.total, currency="THB")
+    assert record_transfer(receipt_id=paid.pk, transfer=settled, actor=actor) == "applied"
+    issued = create_receipt(project_id=projects["pi_niran"].pk, window=MONTH, actor=actor)
+    for reference in ("T-2", "T-3"):
+        wrong = Transfer(reference=reference, day=today, amount=Decimal("0.01"), currency="THB")
+        assert record_transfer(receipt_id=issued.pk, transfer=wrong, actor=actor) == "mismatch"
+    resolve_mismatch(event_id=_event("T-3"), actor=actor, resolution="sent back")
+    start_checkout(receipt_id=issued.pk, provider_code="dummy", actor=actor)
+    charges = Charge.objects.filter(project=projects["pi_wichai"]).order_by("job_end")
+    middle = charges[charges.count() // 2].job_end
+    draft_receipt(
+        project_id=projects["pi_wichai"].pk, window=Interval(MONTH.start, middle), actor=actor
+    )
+
+
+def _event(reference: str) -> int:
+    return InboundEvent.objects.get(external_event_id=reference).pk
