@@ -1,0 +1,218 @@
+"""People, projects and their price groups in the console."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
+from django.contrib.auth.models import Group
+from django.db import models, transaction
+from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext_lazy as _
+from unfold.admin import TabularInline
+from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
+
+from accounts.models import ApiToken, Department, Membership, Project, ProjectTier, Tier, User
+from audit.console import AuditedAdmin, CsvExport
+from core.admin import ConsoleAdmin, ReadOnlyAdmin, column
+from core.queue import after_commit
+
+RATE_TASK = "hpcbilling.rate_pending"
+
+
+class RatesAgain:
+    """After a change that may give unpriced jobs a price, what is due is rated."""
+
+    def after_change(self, request: HttpRequest) -> None:
+        after_commit(RATE_TASK)
+
+
+@admin.register(User)
+class UserAdmin(AuditedAdmin, CsvExport, DjangoUserAdmin[User], ConsoleAdmin):
+    """People who sign in. Only a superuser touches superusers and single permissions."""
+
+    form = UserChangeForm
+    add_form = UserCreationForm
+    change_password_form = AdminPasswordChangeForm
+    list_display = ("username", "full_name", "email", "roles", "is_active", "last_login")
+    list_filter = ("is_active", "is_staff", "groups")
+    search_fields = ("username", "first_name", "last_name", "email")
+    filter_horizontal = ()
+    readonly_fields = ("last_login", "date_joined")
+    fieldsets = (
+        (None, {"fields": ("username", "password")}),
+        (_("Person"), {"fields": ("first_name", "last_name", "email", "language")}),
+        (
+            _("Console"),
+            {
+                "fields": ("is_active", "is_staff", "groups"),
+                "description": _(
+                    "Staff may open this console; the roles say what they may do in it."
+                ),
+            },
+        ),
+        (_("Dates"), {"fields": ("last_login", "date_joined")}),
+    )
+    csv_columns = {
+        "username": "username",
+        "first_name": "first_name",
+        "last_name": "last_name",
+        "email": "email",
+        "active": "is_active",
+        "staff": "is_staff",
+        "last_login": "last_login",
+    }
+
+    def get_queryset(self, request: HttpRequest) -> models.QuerySet[User]:
+        queryset: models.QuerySet[User] = super().get_queryset(request)
+        return queryset.prefetch_related("groups")
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return bool(super().has_change_permission(request, obj)) and self._may_touch(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return bool(super().has_delete_permission(request, obj)) and self._may_touch(request, obj)
+
+    def _may_touch(self, request: HttpRequest, obj: Any) -> bool:
+        above = isinstance(obj, User) and obj.is_superuser
+        return bool(request.user.is_superuser) or not above
+
+    def user_change_password(
+        self,
+        request: HttpRequest,
+        id: str,  # noqa: A002 - Django's name
+        form_url: str = "",
+    ) -> HttpResponse:
+        """Change a password and log it in one transaction."""
+        with transaction.atomic():
+            response: HttpResponse = super().user_change_password(request, id, form_url)
+        return response
+
+    @column(_("Name"), ordering="last_name")
+    def full_name(self, user: User) -> str:
+        return user.get_full_name() or "–"
+
+    @column(_("Roles"))
+    def roles(self, user: User) -> str:
+        names = [group.name for group in user.groups.all()]
+        if user.is_superuser:
+            names.insert(0, "superuser")
+        return ", ".join(names) or "–"
+
+
+admin.site.unregister(Group)
+
+
+@admin.register(Group)
+class RoleAdmin(ReadOnlyAdmin):
+    """The roles, which the product brings up to date itself when it is migrated."""
+
+    list_display = ("name",)
+    fields = ("name", "permissions")
+
+
+@admin.register(Department)
+class DepartmentAdmin(AuditedAdmin, CsvExport, ConsoleAdmin):
+    """Parts of the institution."""
+
+    list_display = ("code", "name")
+    search_fields = ("code", "name")
+    csv_columns = {"code": "code", "name": "name"}
+
+
+@admin.register(Tier)
+class TierAdmin(RatesAgain, AuditedAdmin, CsvExport, ConsoleAdmin):
+    """Price groups."""
+
+    list_display = ("code", "name")
+    search_fields = ("code", "name")
+    csv_columns = {"code": "code", "name": "name"}
+
+
+class MembershipInline(TabularInline):
+    """The people of a project."""
+
+    model = Membership
+    autocomplete_fields = ("user",)
+    extra = 0
+    tab = True
+
+
+class ProjectTierInline(TabularInline):
+    """The dated tiers of a project; an override needs a reason."""
+
+    model = ProjectTier
+    extra = 0
+    tab = True
+    ordering = ("-starts_at",)
+
+
+@admin.register(Project)
+class ProjectAdmin(RatesAgain, AuditedAdmin, CsvExport, ConsoleAdmin):
+    """Who pays."""
+
+    list_display = ("code", "name", "department", "owner", "is_active")
+    list_filter = ("is_active", "department")
+    list_select_related = ("department", "owner")
+    search_fields = ("code", "name", "billing_name", "owner__username")
+    autocomplete_fields = ("department", "owner")
+    inlines = (ProjectTierInline, MembershipInline)
+    readonly_fields = ("created_at",)
+    fieldsets = (
+        (None, {"fields": ("code", "name", "department", "owner", "is_active", "created_at")}),
+        (
+            _("On documents"),
+            {
+                "fields": (
+                    "billing_name",
+                    "billing_address",
+                    "tax_id",
+                    "po_number",
+                    "cost_centre",
+                    "billing_email",
+                )
+            },
+        ),
+    )
+    csv_columns = {
+        "code": "code",
+        "name": "name",
+        "department": "department__code",
+        "owner": "owner__username",
+        "active": "is_active",
+        "billed_to": "billing_name",
+        "tax_id": "tax_id",
+        "po_number": "po_number",
+        "cost_centre": "cost_centre",
+        "email": "billing_email",
+    }
+
+
+@admin.register(Membership)
+class MembershipAdmin(RatesAgain, AuditedAdmin, CsvExport, ConsoleAdmin):
+    """Who takes part in which project."""
+
+    list_display = ("project", "user", "role")
+    list_filter = ("role",)
+    list_select_related = ("project", "user")
+    search_fields = ("project__code", "user__username")
+    autocomplete_fields = ("project", "user")
+    csv_columns = {"project": "project__code", "user": "user__username", "role": "role"}
+
+
+@admin.register(ApiToken)
+class ApiTokenAdmin(CsvExport, ReadOnlyAdmin):
+    """Keys of the API: whose, for what, until when. The keys themselves are not kept."""
+
+    list_display = ("name", "user", "created_at", "expires_at", "last_used_at", "revoked_at")
+    list_select_related = ("user",)
+    list_filter = (("revoked_at", admin.EmptyFieldListFilter),)
+    search_fields = ("name", "user__username")
+    fields = ("name", "user", "scopes", "created_at", "expires_at", "last_used_at", "revoked_at")
+    csv_columns = {
+        "name": "name",
+        "user": "user__username",
+        "created": "created_at",
+        "expires": "expires_at",
+        "last_used": "last_used_at",
+        "revoked": "revoked_at",
+    }

@@ -1,0 +1,254 @@
+"""What the admin classes of all apps share: read-only pages and steps that a person confirms."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any, TypeVar, cast
+
+from django import forms
+from django.contrib import messages
+from django.contrib.admin import SimpleListFilter
+from django.core.exceptions import PermissionDenied
+from django.db import models
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils.formats import number_format
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+from unfold.admin import ModelAdmin
+from unfold.decorators import action, display
+from unfold.enums import ActionVariant
+from unfold.widgets import INPUT_CLASSES, SELECT_CLASSES
+
+from core.actor import Actor
+from core.errors import DomainError, Invalid, Text
+from core.money import exponent, round_money
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def column(
+    description: Text,
+    *,
+    ordering: str | None = None,
+    label: Mapping[Any, str] | None = None,
+    boolean: bool | None = None,
+) -> Callable[[Method], Method]:
+    """Make a method a column; with ``label`` it returns a value and its text, in a colour."""
+    made = display(description=description, ordering=ordering, label=label, boolean=boolean)
+    return cast("Callable[[Method], Method]", made)
+
+
+def button(
+    description: Text, *, path: str, icon: str, permission: str, primary: bool = False
+) -> Callable[[Method], Method]:
+    """Make a method a page behind a button; ``has_<permission>_permission`` decides who sees it."""
+    made = action(
+        description=description,
+        url_path=path,
+        icon=icon,
+        permissions=[permission],
+        variant=ActionVariant.PRIMARY if primary else ActionVariant.DEFAULT,
+    )
+    return cast("Callable[[Method], Method]", made)
+
+
+@contextmanager
+def refusals_told(request: HttpRequest) -> Iterator[None]:
+    """Turn a refusal by a rule of the business into a message on the next page."""
+    try:
+        yield
+    except DomainError as error:
+        messages.error(request, str(error))
+
+
+def money(amount: Decimal | None, currency: str) -> str:
+    """Return an amount as a person reads it, with the currency's decimals."""
+    if amount is None:
+        return "–"
+    decimals = exponent(currency)
+    shown = number_format(round_money(amount, currency), decimals, force_grouping=True)
+    return f"{shown} {currency}".strip()
+
+
+def hours(seconds: int | None, unit_seconds: int = 3600) -> str:
+    """Return base units as hours with two decimals."""
+    if not seconds:
+        return "–"
+    return number_format(Decimal(seconds) / unit_seconds, 2, force_grouping=True)
+
+
+def admin_url(model: type[models.Model] | models.Model, page: str, *args: Any) -> str:
+    """Return the address of a model's page in the console, such as ``changelist``."""
+    meta = model._meta
+    return reverse(f"admin:{meta.app_label}_{meta.model_name}_{page}", args=args)
+
+
+def link(url: str, text: Any) -> SafeString:
+    """Return a link as lists show it."""
+    return format_html('<a class="console-link" href="{}">{}</a>', url, text)
+
+
+@dataclass(frozen=True)
+class Step:
+    """A page on which a person is told what a step does, fills in a form, and confirms it.
+
+    ``run`` does it, by a service, and returns what to say afterwards. ``facts`` are shown as a list
+    of names and values; ``template`` may extend ``admin/console/step.html``.
+    """
+
+    title: Text
+    submit: Text
+    run: Callable[[Actor, dict[str, Any]], Text]
+    back: str
+    form: type[forms.Form] = forms.Form
+    initial: dict[str, Any] = field(default_factory=dict)
+    intro: Text = ""
+    facts: tuple[tuple[Text, Any], ...] = ()
+    danger: bool = False
+    done: str = ""
+    template: str = "admin/console/step.html"
+    context: dict[str, Any] = field(default_factory=dict)
+
+
+class ConsoleAdmin(ModelAdmin):
+    """The base of every list and form in the console."""
+
+    list_per_page = 50
+    list_max_show_all = 50
+    show_full_result_count = False
+    list_fullwidth = True
+    warn_unsaved_form = True
+    change_form_show_cancel_button = True
+
+    def pick(self, request: HttpRequest, object_id: str | int) -> Any:
+        """Return the object that a page is about, if this person may see it. Raises Http404."""
+        found = self.get_object(request, str(object_id))
+        if found is None:
+            raise Http404
+        if not self.has_view_permission(request, found):
+            raise PermissionDenied
+        return found
+
+    def step(self, request: HttpRequest, step: Step) -> HttpResponse:
+        """Show a step, or do it when its form was sent. Refusals are told, nothing is done then."""
+        form = step.form(request.POST or None, request.FILES or None, initial=step.initial)
+        if request.method == "POST" and form.is_valid():
+            try:
+                said = step.run(Actor.of(request.user), form.cleaned_data)
+            except Invalid as error:
+                form.add_error(error.code if error.code in form.fields else None, str(error))
+            except DomainError as error:
+                messages.error(request, str(error))
+                return HttpResponseRedirect(step.back)
+            else:
+                messages.success(request, str(said))
+                return HttpResponseRedirect(step.done or step.back)
+        return self.page(
+            request, step.template, title=step.title, step=step, form=form, **step.context
+        )
+
+    def page(
+        self, request: HttpRequest, template: str, *, title: Text, **context: Any
+    ) -> TemplateResponse:
+        """Return a page of the console with its frame around it."""
+        request.current_app = self.admin_site.name
+        frame = self.admin_site.each_context(request)
+        return TemplateResponse(
+            request,
+            template,
+            {**frame, "title": title, "opts": self.opts, "media": self.media, **context},
+        )
+
+
+class ReadOnlyAdmin(ConsoleAdmin):
+    """Facts and documents: seen here by who may, changed only by their own steps."""
+
+    warn_unsaved_form = False
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+class ReadOnlyInline:
+    """Rows below an object that are shown and never edited there."""
+
+    extra = 0
+    max_num = 0
+    can_delete = False
+    show_change_link = False
+    hide_title = True
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+class LinkedFilter(SimpleListFilter):
+    """Narrows a list to what belongs to one object, when a link from its page asks for it.
+
+    Subclasses name the parameter, the lookup and the model. Without the parameter nothing shows.
+    """
+
+    lookup = ""
+    model: type[models.Model]
+
+    def objects(self) -> models.QuerySet[Any]:
+        return models.QuerySet(self.model)
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        value = request.GET.get(self.parameter_name or "", "")
+        if not value.isdecimal():
+            return [("0", "–")] if value else []
+        found = self.objects().filter(pk=value).first()
+        return [(value, str(found) if found else value)]
+
+    def has_output(self) -> bool:
+        return True
+
+    def queryset(
+        self, request: HttpRequest, queryset: models.QuerySet[Any]
+    ) -> models.QuerySet[Any] | None:
+        value = self.value()
+        if value is None:
+            return None
+        return queryset.filter(**{self.lookup: value}) if value.isdecimal() else queryset.none()
+
+
+class ConsoleForm(forms.Form):
+    """A form in the dress of the console."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for item in self.fields.values():
+            classes = SELECT_CLASSES if isinstance(item.widget, forms.Select) else INPUT_CLASSES
+            item.widget.attrs.setdefault("class", " ".join(classes))
+
+
+class ReasonForm(ConsoleForm):
+    """Asks for a reason that goes into the log."""
+
+    reason = forms.CharField(label=_("Reason"), max_length=200)
+
+
+class DateInput(forms.DateInput):
+    """The browser's own calendar."""
+
+    input_type = "date"
+
+    def __init__(self) -> None:
+        super().__init__(format="%Y-%m-%d")

@@ -1,0 +1,252 @@
+"""Clusters, imports, quarantine and jobs in the console."""
+
+from django import forms
+from django.contrib import admin
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest
+from django.utils.text import Truncator
+from django.utils.translation import gettext_lazy as _
+
+from audit.console import AuditedAdmin, CsvExport
+from core.admin import ConsoleAdmin, LinkedFilter, ReadOnlyAdmin, admin_url, column, hours, link
+from core.errors import Invalid, Text
+from core.queue import after_commit
+from usage.models import AccountMapping, Cluster, ImportRun, Job, Pull, QuarantinedRow
+from usage.services import check_time_zone
+
+GB_HOUR = 3600 * 1024
+
+
+class ClusterForm(forms.ModelForm[Cluster]):
+    """A cluster with a time zone that exists."""
+
+    def clean_time_zone(self) -> str:
+        name: str = self.cleaned_data["time_zone"]
+        try:
+            check_time_zone(name)
+        except Invalid as error:
+            raise ValidationError(str(error)) from error
+        return name
+
+
+@admin.register(Cluster)
+class ClusterAdmin(AuditedAdmin, CsvExport, ConsoleAdmin):
+    """The Slurm installations that usage comes from."""
+
+    form = ClusterForm
+    list_display = ("name", "time_zone", "is_enabled", "drop_folder", "created_at")
+    list_filter = ("is_enabled",)
+    search_fields = ("name",)
+    readonly_fields = ("created_at",)
+    csv_columns = {
+        "name": "name",
+        "time_zone": "time_zone",
+        "enabled": "is_enabled",
+        "drop_folder": "drop_folder",
+    }
+
+
+@admin.register(AccountMapping)
+class AccountMappingAdmin(AuditedAdmin, CsvExport, ConsoleAdmin):
+    """Slurm accounts whose project has another name."""
+
+    list_display = ("account", "cluster", "project")
+    list_filter = ("cluster",)
+    list_select_related = ("cluster", "project")
+    search_fields = ("account", "project__code")
+    autocomplete_fields = ("project",)
+    csv_columns = {"cluster": "cluster__name", "account": "account", "project": "project__code"}
+
+    def after_change(self, request: HttpRequest) -> None:
+        after_commit("hpcbilling.rate_pending")
+
+
+class RunFilter(LinkedFilter):
+    """Jobs or rows of one import."""
+
+    title = _("import run")
+    parameter_name = "run"
+    lookup = "run"
+    model = ImportRun
+
+
+RUN_STATUS = {
+    ImportRun.Status.PREPARED: "info",
+    ImportRun.Status.RUNNING: "info",
+    ImportRun.Status.COMPLETE: "success",
+    ImportRun.Status.INCOMPLETE: "warning",
+    ImportRun.Status.RELEASED: "success",
+    ImportRun.Status.FAILED: "danger",
+}
+
+
+@admin.register(ImportRun)
+class ImportRunAdmin(CsvExport, ReadOnlyAdmin):
+    """Readings of accounting files."""
+
+    list_display = (
+        "number",
+        "cluster",
+        "origin",
+        "state",
+        "rows_read",
+        "jobs_new",
+        "jobs_changed",
+        "jobs_unchanged",
+        "steps",
+        "quarantined",
+        "created_at",
+    )
+    list_filter = ("status", "cluster")
+    list_select_related = ("cluster",)
+    search_fields = ("origin", "=evidence__sha256")
+    date_hierarchy = "created_at"
+    csv_columns = {
+        "run": "pk",
+        "cluster": "cluster__name",
+        "origin": "origin",
+        "status": "status",
+        "sha256": "evidence__sha256",
+        "rows_read": "rows_read",
+        "jobs_new": "jobs_new",
+        "jobs_changed": "jobs_changed",
+        "jobs_unchanged": "jobs_unchanged",
+        "steps": "steps",
+        "quarantined": "quarantined",
+        "error": "error",
+        "started": "created_at",
+        "finished": "finished_at",
+        "released_by": "released_by__username",
+        "release_reason": "release_reason",
+    }
+
+    @column(_("Number"), ordering="pk")
+    def number(self, run: ImportRun) -> str:
+        return f"#{run.pk}"
+
+    @column(_("Status"), ordering="status", label=RUN_STATUS)
+    def state(self, run: ImportRun) -> tuple[str, str]:
+        return run.status, run.get_status_display()
+
+
+@admin.register(QuarantinedRow)
+class QuarantinedRowAdmin(CsvExport, ReadOnlyAdmin):
+    """Rows that could not be interpreted, as they came."""
+
+    list_display = ("line", "run_link", "reason", "detail", "beginning")
+    list_filter = ("reason", "run__cluster", RunFilter)
+    list_select_related = ("run",)
+    search_fields = ("raw", "detail")
+    csv_columns = {
+        "run": "run",
+        "cluster": "run__cluster__name",
+        "origin": "run__origin",
+        "line": "line",
+        "reason": "reason",
+        "detail": "detail",
+        "raw": "raw",
+    }
+
+    @column(_("Import run"), ordering="run")
+    def run_link(self, row: QuarantinedRow) -> str:
+        return link(admin_url(ImportRun, "change", row.run_id), row.run)
+
+    @column(_("Row as it came"))
+    def beginning(self, row: QuarantinedRow) -> str:
+        return Truncator(row.raw).chars(80)
+
+
+@admin.register(Job)
+class JobAdmin(CsvExport, ReadOnlyAdmin):
+    """Every job that a cluster told of."""
+
+    list_display = (
+        "display_id",
+        "cluster",
+        "user_name",
+        "account",
+        "state",
+        "end",
+        "cpu_hours",
+        "gpu_hours",
+        "memory_gb_hours",
+        "rating_status",
+    )
+    list_filter = (
+        "cluster",
+        "rating__status",
+        "rating__reason",
+        "state",
+        "partition",
+        "estimated",
+        "held",
+        RunFilter,
+    )
+    list_select_related = ("cluster", "rating")
+    search_fields = ("=user_name", "=account", "^display_id", "^name")
+    date_hierarchy = "end"
+    csv_columns = {
+        "cluster": "cluster__name",
+        "job_id": "display_id",
+        "raw_job_id": "job_id",
+        "submitted": "submit",
+        "started": "start",
+        "ended": "end",
+        "user": "user_name",
+        "account": "account",
+        "partition": "partition",
+        "qos": "qos",
+        "state": "state",
+        "name": "name",
+        "elapsed_seconds": "elapsed_seconds",
+        "cpu_seconds": "cpu_seconds",
+        "gpu_seconds": "gpu_seconds",
+        "mem_mib_seconds": "mem_mib_seconds",
+        "node_seconds": "node_seconds",
+        "estimated": "estimated",
+        "held": "held",
+        "rating": "rating__status",
+        "reason": "rating__reason",
+    }
+
+    @column(_("CPU-core-hours"), ordering="cpu_seconds")
+    def cpu_hours(self, job: Job) -> str:
+        return hours(job.cpu_seconds)
+
+    @column(_("GPU-hours"), ordering="gpu_seconds")
+    def gpu_hours(self, job: Job) -> str:
+        return hours(job.gpu_seconds)
+
+    @column(_("GB-hours"), ordering="mem_mib_seconds")
+    def memory_gb_hours(self, job: Job) -> str:
+        return hours(job.mem_mib_seconds, GB_HOUR)
+
+    @column(
+        _("Rating"),
+        label={"rated": "success", "unpriced": "warning", "running": "info", "held": "warning"},
+    )
+    def rating_status(self, job: Job) -> tuple[str, Text]:
+        rating = getattr(job, "rating", None)
+        if rating is not None:
+            return rating.status, rating.get_status_display()
+        if job.end is None:
+            return "running", _("Running")
+        return ("held", _("Held back")) if job.held else ("due", _("Due"))
+
+
+@admin.register(Pull)
+class PullAdmin(CsvExport, ReadOnlyAdmin):
+    """Nightly visits to the clusters."""
+
+    list_display = ("slot", "cluster", "files", "started_at", "finished_at", "error")
+    list_filter = ("cluster",)
+    list_select_related = ("cluster",)
+    date_hierarchy = "slot"
+    csv_columns = {
+        "night": "slot",
+        "cluster": "cluster__name",
+        "files": "files",
+        "started": "started_at",
+        "finished": "finished_at",
+        "error": "error",
+    }
