@@ -1,9 +1,13 @@
 """Structured logs: one JSON object a line, with the request or task it belongs to."""
 
+import logging
 from typing import Any
 
 import structlog
 from structlog.typing import Processor
+
+REQUEST_LOGGER = "django_structlog.middlewares.request"
+PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
 
 SHARED: list[Processor] = [
     structlog.contextvars.merge_contextvars,
@@ -11,6 +15,18 @@ SHARED: list[Processor] = [
     structlog.stdlib.add_log_level,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
 ]
+
+
+class OneLineARequest(logging.Filter):
+    """Drops what says nothing new: a request's start, and the finished ones of probes."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.name != REQUEST_LOGGER or not isinstance(record.msg, dict):
+            return True
+        if record.msg.get("event") == "request_started":
+            return False
+        path = str(record.msg.get("request", "")).partition(" ")[2]
+        return path not in PROBES or record.levelno > logging.INFO
 
 
 def configure_structlog() -> None:
@@ -51,14 +67,20 @@ def logging_config(level: str, *, as_json: bool) -> dict[str, Any]:
                 "foreign_pre_chain": SHARED,
             },
         },
+        "filters": {"one_line_a_request": {"()": OneLineARequest}},
         "handlers": {
-            "stderr": {"class": "logging.StreamHandler", "formatter": "structured"},
+            "stderr": {
+                "class": "logging.StreamHandler",
+                "formatter": "structured",
+                "filters": ["one_line_a_request"],
+            },
         },
         "root": {"handlers": ["stderr"], "level": level},
         "loggers": {
             "django": {"level": level},
             # One line a request is written by django_structlog; the server's own would repeat it.
             "django.server": {"handlers": [], "propagate": False},
+            "gunicorn.error": {"handlers": ["stderr"], "level": level, "propagate": False},
             "axes": {"level": "WARNING"},
         },
     }

@@ -12,12 +12,14 @@ from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.views.decorators.http import require_safe
+from django_structlog.signals import bind_extra_request_finished_metadata
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from core import metrics
 
 KNOWN_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 # Probes and files would drown what people do.
+STARTED = "hpcbilling.started"
 NOT_COUNTED = frozenset({"healthz", "readyz", "metrics"})
 
 IMPORT_STATUSES = ("complete", "incomplete", "failed")
@@ -82,6 +84,7 @@ class RequestMetricsMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         start = time.perf_counter()
+        request.META[STARTED] = start
         response = self.get_response(request)
         match = request.resolver_match
         route = (match.view_name or match.route) if match else "unmatched"
@@ -90,6 +93,14 @@ class RequestMetricsMiddleware:
             metrics.HTTP_REQUESTS.labels(route, method, str(response.status_code)).inc()
             metrics.HTTP_SECONDS.labels(route, method).observe(time.perf_counter() - start)
         return response
+
+
+@receiver(bind_extra_request_finished_metadata)
+def _add_duration(request: HttpRequest, log_kwargs: dict[str, Any], **_event: Any) -> None:
+    """Put the time that a request took into its line of the log."""
+    if STARTED in request.META:
+        elapsed = time.perf_counter() - request.META[STARTED]
+        log_kwargs["milliseconds"] = round(elapsed * 1000, 1)
 
 
 @receiver(user_logged_in)

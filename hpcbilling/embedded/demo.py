@@ -28,14 +28,13 @@ from hpcbilling.environment import DEVELOPMENT, services_directory
 PYTHON = sys.executable
 
 
-def commands(port: int) -> dict[str, list[str]]:
+def commands() -> dict[str, list[str]]:
     """The three programs of the product, as a production site runs them too."""
     celery = [PYTHON, "-m", "celery", "-A", "hpcbilling"]
     return {
         "web": [
             *(PYTHON, "-m", "gunicorn", "hpcbilling.wsgi"),
-            *("--bind", f"127.0.0.1:{port}", "--worker-class", "gthread"),
-            *("--workers", "2", "--threads", "8", "--graceful-timeout", "5"),
+            *("--config", "python:hpcbilling.gunicorn_conf"),
         ],
         "worker": [*celery, "worker", "--concurrency", "2", "--loglevel", "INFO"],
         "beat": [*celery, "beat", "--pidfile=", "--loglevel", "INFO"],
@@ -82,7 +81,7 @@ def _demonstrate(port: int) -> None:
         logs = state / "logs"
         logs.mkdir(exist_ok=True)
         running = []
-        for name, command in commands(port).items():
+        for name, command in commands().items():
             program = _start(name, command, logs / f"{name}.log", variables)
             stack.callback(program.stop)
             running.append(program)

@@ -1,6 +1,10 @@
+from typing import Any
+
 import pytest
 from django.test import Client
 from pytest_django import Settings
+
+from hpcbilling.log_setup import REQUEST_LOGGER, OneLineARequest
 
 
 @pytest.mark.django_db
@@ -45,3 +49,17 @@ def test_each_request_has_an_id_in_its_log_line(
     assert len({first, second, "trace-42"}) == 3
     settings.DJANGO_STRUCTLOG_TRUST_UPSTREAM_REQUEST_ID = True
     assert request_ids(client, caplog) == ["trace-42"]
+
+
+@pytest.mark.django_db
+def test_a_request_has_one_line_with_its_duration_and_probes_have_none(
+    client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("INFO"):
+        client.get("/admin/login/?secret=1")
+        client.get("/healthz")
+    kept = [record for record in caplog.records if OneLineARequest().filter(record)]
+    events: list[Any] = [record.msg for record in kept if record.name == REQUEST_LOGGER]
+    assert [event["event"] for event in events] == ["request_finished"]
+    assert events[0]["request"] == "GET /admin/login/"
+    assert events[0]["milliseconds"] > 0
