@@ -107,7 +107,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "hpcbilling.metrics.RequestMetricsMiddleware",
-    "django_structlog.middlewares.RequestMiddleware",
+    "hpcbilling.middleware.RequestLogMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "hpcbilling.middleware.ContentSecurityPolicyMiddleware",
