@@ -22,6 +22,7 @@ RUN useradd --system --uid 10001 --home-dir /srv --shell /usr/sbin/nologin hpcbi
 COPY --from=build /opt/venv /opt/venv
 WORKDIR /app
 COPY . .
+RUN python -m hpcbilling.catalogues --compile
 # The settings want secrets; those of the build are made up, and no layer keeps them.
 RUN SECRET_KEY="$(head -c 60 /dev/urandom | base64 -w0)" DATABASE_URL=postgres://build \
     REDIS_URL=redis://build ALLOWED_HOSTS=build SITE_BASE_URL=https://build \

@@ -49,7 +49,7 @@ lint: venv catalogues
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 	$(PY) -m hpcbilling.embedded sh -c '\
-		$(PY) manage.py migrate --verbosity 0 && \
+		LOG_LEVEL=WARNING $(PY) manage.py migrate --verbosity 0 && \
 		$(PY) manage.py makemigrations --check --dry-run && \
 		$(DEPLOY_CHECK) $(PY) manage.py check --deploy --fail-level WARNING'
 
