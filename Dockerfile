@@ -26,7 +26,8 @@ RUN python -m hpcbilling.catalogues --compile
 # The settings want secrets; those of the build are made up, and no layer keeps them.
 RUN SECRET_KEY="$(head -c 60 /dev/urandom | base64 -w0)" DATABASE_URL=postgres://build \
     REDIS_URL=redis://build ALLOWED_HOSTS=build SITE_BASE_URL=https://build \
-    python manage.py collectstatic --noinput --verbosity 0
+    python manage.py collectstatic --noinput --verbosity 0 \
+    && python -m hpcbilling.catalogues --compile
 USER hpcbilling
 EXPOSE 8000
 HEALTHCHECK --interval=30s --timeout=12s --start-period=30s \
