@@ -114,7 +114,8 @@ def find_redis() -> Path:
     for name in ("redis-server", "valkey-server"):
         on_path = shutil.which(name)
         if on_path:
-            return Path(on_path).resolve()
+            # Not resolved: one binary is server, checker and sentinel, and looks at its name.
+            return Path(on_path).absolute()
     for folder in (*_expand(MACHINE_REDIS), *_wheel_redis()):
         for name in ("redis-server", "valkey-server"):
             if os.access(folder / name, os.X_OK):
