@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 from django.conf import settings
 from django.db import transaction
@@ -15,8 +14,11 @@ from core.locks import Space, session_lock
 from pricing.rating import BATCH_JOBS, Outcome, rate_jobs
 from pricing.selectors import jobs_to_rate
 from receipts.selectors import billed_job_ids
+from usage.evidence import Readable
 from usage.models import Cluster, ImportRun, Pull
 from usage.services import Progress, prepare_import, release_import, run_import
+
+Advance = Callable[[int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,28 +31,32 @@ class Imported:
 
 
 def rate_pending(
-    *, actor: Actor, cluster: Cluster | None = None, done: Callable[[int], None] = lambda n: None
+    *, actor: Actor, cluster: Cluster | None = None, rated: Advance = lambda jobs: None
 ) -> Outcome:
-    """Rate every job that is due, of one cluster or all, in the order of rating."""
+    """Rate every job that is due, of one cluster or all, in the order of rating.
+
+    ``rated`` is told after each committed batch how many jobs were looked at so far.
+    """
     due = jobs_to_rate() if cluster is None else jobs_to_rate().filter(cluster=cluster)
     ids = list(due.values_list("pk", flat=True))
     outcome = Outcome()
     for start in range(0, len(ids), BATCH_JOBS):
         batch = ids[start : start + BATCH_JOBS]
         outcome.add(rate_jobs(job_ids=batch, actor=actor, billed=billed_job_ids))
-        done(start + len(batch))
+        rated(start + len(batch))
     return outcome
 
 
 def import_usage(
     *,
     cluster: Cluster,
-    stream: BinaryIO,
+    stream: Readable,
     origin: str,
     actor: Actor,
     columns: Sequence[str] = (),
     time_zone: str = "",
     progress: Progress = lambda run: None,
+    rated: Advance = lambda jobs: None,
 ) -> Imported:
     """Store input, read it, and rate what it brought.
 
@@ -65,14 +71,21 @@ def import_usage(
         columns=columns,
         time_zone=time_zone,
     )
-    return finish_import(run_id=run.pk, actor=actor, progress=progress)
+    return finish_import(run_id=run.pk, actor=actor, progress=progress, rated=rated)
 
 
-def finish_import(*, run_id: int, actor: Actor, progress: Progress = lambda run: None) -> Imported:
+def finish_import(
+    *,
+    run_id: int,
+    actor: Actor,
+    progress: Progress = lambda run: None,
+    rated: Advance = lambda jobs: None,
+) -> Imported:
     """Run a prepared or broken-off import to its end and rate its jobs."""
     before = ImportRun.objects.only("finished_at").get(pk=run_id).finished_at
     run = run_import(run_id=run_id, actor=actor, progress=progress)
-    return Imported(run, rate_pending(actor=actor, cluster=run.cluster), before is not None)
+    outcome = rate_pending(actor=actor, cluster=run.cluster, rated=rated)
+    return Imported(run, outcome, before is not None)
 
 
 def release_and_rate(*, run_id: int, actor: Actor, reason: str) -> Outcome:

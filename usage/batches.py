@@ -49,6 +49,11 @@ class Tally:
         counts = asdict(self)
         return {"rows_read": sum(counts.values()), **counts}
 
+    def add(self, other: "Tally") -> None:
+        """Add the counts of a further batch."""
+        for name, count in asdict(other).items():
+            setattr(self, name, getattr(self, name) + count)
+
 
 class _Batch:
     """The jobs that a batch touches, each held once in memory however often it occurs."""

@@ -5,7 +5,7 @@ import io
 import tempfile
 import zlib
 from collections.abc import Iterator
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Protocol
 
 from django.db import transaction
 
@@ -15,11 +15,19 @@ CHUNK_BYTES = 1 << 20
 """Raw bytes in one stored chunk, before compression."""
 
 
+class Readable(Protocol):
+    """Anything that gives bytes when asked: a file, an upload, standard input."""
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Return up to ``size`` bytes; nothing at the end."""
+        ...
+
+
 class EvidenceDamaged(RuntimeError):
     """Stored evidence does not match its digest: someone changed it behind the application."""
 
 
-def store(stream: BinaryIO) -> Evidence:
+def store(stream: Readable) -> Evidence:
     """Store a stream and return its evidence; input that is there already is not stored again.
 
     The stream is spooled to disk first, because its digest decides whether it is new.

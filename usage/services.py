@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC
 from itertools import islice
-from typing import Any, BinaryIO
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.db import transaction
@@ -64,7 +64,7 @@ def check_time_zone(name: str) -> None:
 def prepare_import(
     *,
     cluster: Cluster,
-    stream: BinaryIO,
+    stream: evidence_store.Readable,
     origin: str,
     actor: Actor,
     columns: Sequence[str] = (),
@@ -153,14 +153,17 @@ def reader_for(run: ImportRun) -> SacctReader:
 
 
 def _read_to_end(run: ImportRun, *, actor: Actor, progress: Progress) -> None:
-    reader = reader_for(run)
     try:
+        reader = reader_for(run)
         rows: Iterator[Parsed] = islice(iter(reader), run.rows_read, None)
         while batch := list(islice(rows, BATCH_ROWS)):
             _commit_batch(run, batch)
             progress(run)
     except FileRefused as refusal:
-        _finish(run, S.FAILED, actor=actor, error=str(refusal))
+        # What was read before the input became unreadable stays, held back like a cut-off file's.
+        run.truncated = run.rows_read > 0
+        status = S.INCOMPLETE if run.truncated else S.FAILED
+        _finish(run, status, actor=actor, error=str(refusal))
         return
     run.truncated = reader.truncated
     whole = not (run.quarantined or run.truncated)

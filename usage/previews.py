@@ -1,0 +1,85 @@
+"""What an import would do, found out without writing anything."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import BinaryIO
+from zoneinfo import ZoneInfo
+
+from django.utils import timezone
+
+from usage.batches import Tally, classify
+from usage.models import Cluster, ImportRun
+from usage.services import BATCH_ROWS, check_time_zone, reader_for
+from usage.sources.sacct import FileRefused, Parsed, SacctReader
+
+SHOWN_ROWS = 50
+"""How many bad rows a preview holds; it counts all of them."""
+
+
+@dataclass(slots=True)
+class Preview:
+    """How the rows of an input would be used, and what would be quarantined.
+
+    ``error`` is why the whole input would be refused, else empty. A job that occurs twice in one
+    input, far apart, is counted as new twice: nothing is written in between.
+    """
+
+    tally: Tally = field(default_factory=Tally)
+    truncated: bool = False
+    error: str = ""
+    bad: list[Parsed] = field(default_factory=list)
+
+    @property
+    def whole(self) -> bool:
+        """Return whether the jobs would be rated at once, without anyone's release."""
+        return not (self.error or self.truncated or self.tally.quarantined)
+
+
+def preview_stream(
+    *,
+    cluster: Cluster,
+    stream: Iterable[bytes] | BinaryIO,
+    columns: Sequence[str] = (),
+    time_zone: str = "",
+    progress: Callable[[int], None] = lambda rows: None,
+) -> Preview:
+    """Read an input that is not stored and tell what an import would do.
+
+    ``cluster`` may be one that does not exist yet. Raises Invalid for an unknown time zone.
+    """
+    zone = time_zone or cluster.time_zone
+    check_time_zone(zone)
+    run = ImportRun(cluster=cluster, columns=list(columns), time_zone=zone)
+
+    def reader() -> SacctReader:
+        return SacctReader(
+            stream, columns=run.columns or None, zone=ZoneInfo(zone), now=timezone.now()
+        )
+
+    return _preview(run, reader, progress)
+
+
+def preview_run(*, run_id: int, progress: Callable[[int], None] = lambda rows: None) -> Preview:
+    """Read the stored input of a prepared import and tell what confirming it would do."""
+    run = ImportRun.objects.select_related("cluster", "evidence").get(pk=run_id)
+    return _preview(run, lambda: reader_for(run), progress)
+
+
+def _preview(
+    run: ImportRun, make_reader: Callable[[], SacctReader], progress: Callable[[int], None]
+) -> Preview:
+    found, seen = Preview(), 0
+    try:
+        reader = make_reader()
+        rows: Iterator[Parsed] = iter(reader)
+        while batch := list(islice(rows, BATCH_ROWS)):
+            found.tally.add(classify(run, batch))
+            bad = (row for row in batch if row.kind == "bad")
+            found.bad += islice(bad, SHOWN_ROWS - len(found.bad))
+            seen += len(batch)
+            progress(seen)
+        found.truncated = reader.truncated
+    except FileRefused as refusal:
+        found.error = str(refusal)
+    return found
