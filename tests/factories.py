@@ -1,0 +1,101 @@
+"""People, projects and usage for tests, made the way the product makes them."""
+
+import io
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from django.contrib.auth.models import Group
+
+from accounts.models import Membership, Project, ProjectTier, Tier, User
+from core.actor import Actor
+from core.intervals import Interval
+from hpcbilling import workflows
+from usage.models import Cluster, ImportRun
+from usage.services import create_cluster
+
+LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
+OCTOBER = Interval(datetime(2026, 10, 1, tzinfo=UTC), datetime(2026, 11, 1, tzinfo=UTC))
+SYSTEM = Actor.system("test")
+COLUMNS = (
+    "JobIDRaw", "JobID", "User", "Account", "State", "Submit", "Start", "End", "ElapsedRaw",
+    "AllocTRES", "NodeList", "JobName",
+)  # fmt: skip
+
+
+def make_user(name: str, *, groups: tuple[str, ...] = ()) -> User:
+    """A user whose password is the name; groups are the console's roles."""
+    user = User.objects.create_user(name, password=name, is_staff=bool(groups))
+    user.groups.set(Group.objects.filter(name__in=groups))
+    return user
+
+
+def make_project(code: str, *, tier: str = "mu", pi: User | None = None) -> Project:
+    """A project with a tier since long ago, and a PI if one is given."""
+    project = Project.objects.create(code=code, name=code.title())
+    if tier:
+        ProjectTier.objects.create(
+            project=project, tier=Tier.objects.get(code=tier), starts_at=LONG_AGO
+        )
+    if pi is not None:
+        join(project, pi, Membership.Role.PI)
+    return project
+
+
+def join(project: Project, user: User, role: str = Membership.Role.MEMBER) -> None:
+    Membership.objects.create(project=project, user=user, role=role)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A job as sacct prints it; by default one hour on 4 CPUs, 8 GB and no GPU."""
+
+    job_id: int = 1
+    user: str = "alice"
+    account: str = "genomics"
+    end: datetime = datetime(2026, 10, 15, 12, tzinfo=UTC)
+    seconds: int = 3600
+    tres: str = "cpu=4,mem=8192M,node=1,billing=4"
+    state: str = "COMPLETED"
+    name: str = "job"
+    extra: dict[str, str] = field(default_factory=dict)
+
+    def text(self) -> str:
+        start = self.end - timedelta(seconds=self.seconds)
+        running = self.state == "RUNNING"
+        values = {
+            "JobIDRaw": str(self.job_id), "JobID": str(self.job_id), "User": self.user,
+            "Account": self.account, "State": self.state,
+            "Submit": _epoch(start - timedelta(seconds=60)), "Start": _epoch(start),
+            "End": "Unknown" if running else _epoch(self.end), "ElapsedRaw": str(self.seconds),
+            "AllocTRES": self.tres, "NodeList": "n1", "JobName": self.name, **self.extra,
+        }  # fmt: skip
+        return "|".join(values[column] for column in COLUMNS)
+
+
+def _epoch(moment: datetime) -> str:
+    return str(int(moment.timestamp()))
+
+
+def sacct(*rows: Row | str) -> bytes:
+    """An ``sacct -P`` file of these rows; a text is a row as it stands."""
+    lines = ["|".join(COLUMNS), *(row if isinstance(row, str) else row.text() for row in rows)]
+    return ("\n".join(lines) + "\n").encode()
+
+
+def make_cluster(name: str = "alpha") -> Cluster:
+    return create_cluster(name=name, time_zone="UTC", actor=SYSTEM)
+
+
+def import_rows(cluster: Cluster, *rows: Row | str) -> workflows.Imported:
+    """Import and rate rows through the ordinary path."""
+    return import_bytes(cluster, sacct(*rows))
+
+
+def import_bytes(cluster: Cluster, content: bytes) -> workflows.Imported:
+    return workflows.import_usage(
+        cluster=cluster, stream=io.BytesIO(content), origin="test.psv", actor=SYSTEM
+    )
+
+
+def latest_run() -> ImportRun:
+    return ImportRun.objects.latest("pk")

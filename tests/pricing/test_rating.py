@@ -1,0 +1,223 @@
+"""Jobs become charges once, by the list in effect when they ended, or wait with a reason."""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+from django.db import connection
+
+from accounts.models import Project, ProjectTier, Tier
+from core.errors import Conflict, Invalid
+from hpcbilling.workflows import rate_pending
+from pricing.models import Charge, JobRating, PriceList, RatingReason
+from pricing.selectors import jobs_to_rate, live_charges
+from pricing.services import discard_price_list, draft_price_list, publish_price_list
+from receipts.services import create_receipt
+from tests.factories import (
+    LONG_AGO,
+    OCTOBER,
+    SYSTEM,
+    Row,
+    import_rows,
+    make_cluster,
+    make_project,
+    make_user,
+)
+from usage.models import AccountMapping, Job, JobRevision
+
+pytestmark = pytest.mark.django_db
+MIDDLE = datetime(2026, 10, 15, tzinfo=UTC)
+
+
+def reasons() -> list[str]:
+    return list(JobRating.objects.order_by("job__job_id").values_list("reason", flat=True))
+
+
+def publish(tier: str, at: datetime, **rates: str) -> PriceList:
+    price_list = draft_price_list(
+        tier=Tier.objects.get(code=tier),
+        effective_at=at,
+        currency="THB",
+        rates={code: Decimal(price) for code, price in rates.items()},
+        actor=SYSTEM,
+    )
+    return publish_price_list(price_list_id=price_list.pk, actor=SYSTEM)
+
+
+def amounts() -> dict[str, Decimal]:
+    return {charge.resource: charge.amount for charge in live_charges()}
+
+
+def test_a_job_is_charged_by_resource() -> None:
+    make_project("genomics")
+    import_rows(make_cluster(), Row(tres="cpu=4,mem=8G,node=1,gres/gpu=2,gres/gpu:a100=2"))
+    assert amounts() == {"cpu": Decimal("3.00"), "mem": Decimal("0.40"), "gpu": Decimal("24.00")}
+    charge = Charge.objects.get(resource="mem")
+    assert (charge.quantity, charge.unit_size) == (8192 * 3600, 3600 * 1024)
+
+
+def test_the_list_in_effect_at_the_end_counts() -> None:
+    make_project("genomics")
+    publish("mu", MIDDLE, cpu="1.00", mem="0", gpu="1")
+    before, after = MIDDLE - timedelta(seconds=1), MIDDLE
+    import_rows(make_cluster(), Row(1, end=before), Row(2, end=after))
+    prices = Charge.objects.filter(resource="cpu").order_by("job__job_id")
+    assert [charge.unit_price for charge in prices] == [Decimal("0.75"), Decimal("1.00")]
+
+
+def test_of_two_lists_for_one_moment_the_later_revision_counts() -> None:
+    make_project("genomics")
+    publish("mu", MIDDLE, cpu="1.00", mem="0")
+    publish("mu", MIDDLE, cpu="2.00", mem="0")
+    import_rows(make_cluster(), Row(end=MIDDLE))
+    assert amounts()["cpu"] == Decimal("8.00")
+
+
+def test_an_override_of_the_tier_wins() -> None:
+    project = make_project("genomics")
+    ProjectTier.objects.create(
+        project=project,
+        tier=Tier.objects.get(code="private"),
+        starts_at=MIDDLE,
+        ends_at=MIDDLE + timedelta(days=1),
+        override=1,
+        reason="contract work",
+    )
+    days = (MIDDLE - timedelta(days=1), MIDDLE, MIDDLE + timedelta(days=1))
+    import_rows(make_cluster(), *(Row(n, end=end) for n, end in enumerate(days, start=1)))
+    prices = Charge.objects.filter(resource="cpu").order_by("job__job_id")
+    assert [charge.unit_price for charge in prices] == [
+        Decimal("0.75"),
+        Decimal("3.00"),
+        Decimal("0.75"),
+    ]
+
+
+def test_what_cannot_be_priced_waits_with_its_reason() -> None:
+    make_project("untiered", tier="")
+    make_project("asleep")
+    Project.objects.filter(code="asleep").update(is_active=False)
+    strange = Tier.objects.create(code="strange", name="Strange")
+    listless = make_project("listless", tier="")
+    ProjectTier.objects.create(project=listless, tier=strange, starts_at=LONG_AGO)
+    outcome = import_rows(
+        make_cluster(),
+        Row(1, account="nobody"),
+        Row(2, account="untiered"),
+        Row(3, account="asleep"),
+        Row(4, account="listless"),
+        Row(5, account="", user="mallory"),
+    ).rating
+    assert reasons() == ["no_project", "no_tier", "project_inactive", "no_list", "no_project"]
+    assert (outcome.unpriced, outcome.charges) == (5, 0)
+
+
+def test_a_resource_without_a_rate_leaves_the_whole_job_unpriced() -> None:
+    make_project("genomics")
+    publish("mu", MIDDLE, cpu="1")
+    import_rows(make_cluster(), Row(end=MIDDLE))
+    assert reasons() == [RatingReason.NO_RATE]
+    assert not Charge.objects.exists()
+
+
+def test_an_unpriced_job_is_rated_when_the_reason_is_gone() -> None:
+    import_rows(make_cluster(), Row())
+    assert reasons() == ["no_project"]
+    make_project("genomics")
+    outcome = rate_pending(actor=SYSTEM)
+    assert outcome.rated == 1
+    assert amounts()["cpu"] == Decimal("3.00")
+    assert rate_pending(actor=SYSTEM).charges == 0
+
+
+def test_a_mapping_wins_over_the_accounts_name() -> None:
+    cluster = make_cluster()
+    make_project("genomics")
+    physics = make_project("physics")
+    AccountMapping.objects.create(cluster=cluster, account="genomics", project=physics)
+    import_rows(cluster, Row())
+    assert {charge.project for charge in Charge.objects.all()} == {physics}
+
+
+def test_a_job_without_an_account_goes_to_the_users_own_project() -> None:
+    alice = make_user("alice")
+    own = make_project("own-alice")
+    Project.objects.filter(pk=own.pk).update(owner=alice)
+    import_rows(make_cluster(), Row(account=""))
+    assert {charge.project for charge in Charge.objects.all()} == {own}
+
+
+def test_a_job_that_used_nothing_is_exempt() -> None:
+    make_project("genomics")
+    import_rows(make_cluster(), Row(seconds=0))
+    rating = JobRating.objects.get()
+    assert (rating.status, rating.reason) == ("exempt", "no_usage")
+
+
+def test_a_running_job_is_not_rated_until_it_ends() -> None:
+    make_project("genomics")
+    cluster = make_cluster()
+    import_rows(cluster, Row(state="RUNNING"))
+    assert not JobRating.objects.exists()
+    import_rows(cluster, Row())
+    assert JobRating.objects.get().status == "rated"
+    assert Job.objects.get().revision == 2
+
+
+def test_a_changed_job_is_reversed_and_charged_anew() -> None:
+    make_project("genomics")
+    cluster = make_cluster()
+    import_rows(cluster, Row(tres="cpu=4,mem=1024M,node=1"))
+    import_rows(cluster, Row(tres="cpu=2,mem=1024M,node=1"))
+    assert amounts() == {"cpu": Decimal("1.50"), "mem": Decimal("0.05")}
+    assert Charge.objects.count() == 6
+    assert sum(c.amount for c in Charge.objects.all()) == Decimal("1.55")
+    assert JobRating.objects.get().generation == 2
+    assert JobRevision.objects.get().values["cpu_seconds"] == 4 * 3600
+    connection.check_constraints()
+
+
+def test_a_changed_job_that_is_billed_waits_for_a_correction() -> None:
+    project = make_project("genomics")
+    cluster = make_cluster()
+    import_rows(cluster, Row(tres="cpu=4,node=1"))
+    create_receipt(project_id=project.pk, window=OCTOBER, actor=SYSTEM)
+    outcome = import_rows(cluster, Row(tres="cpu=2,node=1")).rating
+    assert (outcome.waiting, outcome.charges) == (1, 0)
+    assert amounts() == {"cpu": Decimal("3.00")}
+    assert jobs_to_rate().count() == 1
+    connection.check_constraints()
+
+
+def test_a_list_for_a_time_that_is_charged_already_is_refused() -> None:
+    make_project("genomics")
+    import_rows(make_cluster(), Row(end=MIDDLE))
+    with pytest.raises(Conflict, match="charged already"):
+        publish("mu", MIDDLE, cpu="1")
+    publish("gov", MIDDLE, cpu="1")
+    publish("mu", MIDDLE + timedelta(seconds=1), cpu="1")
+
+
+def test_publishing_needs_rates_and_happens_once() -> None:
+    tier = Tier.objects.get(code="mu")
+    empty = draft_price_list(tier=tier, effective_at=MIDDLE, currency="THB", rates={}, actor=SYSTEM)
+    with pytest.raises(Invalid):
+        publish_price_list(price_list_id=empty.pk, actor=SYSTEM)
+    published = publish("mu", MIDDLE, cpu="1")
+    with pytest.raises(Conflict):
+        publish_price_list(price_list_id=published.pk, actor=SYSTEM)
+    with pytest.raises(Conflict):
+        discard_price_list(price_list_id=published.pk, actor=SYSTEM)
+    discard_price_list(price_list_id=empty.pk, actor=SYSTEM)
+    assert not PriceList.objects.filter(pk=empty.pk).exists()
+
+
+@pytest.mark.parametrize("price", ["-1", "NaN", "Infinity", "0.0000001", "1e12"])
+def test_prices_that_cannot_be_kept_exactly_are_refused(price: str) -> None:
+    with pytest.raises(Invalid):
+        publish("mu", MIDDLE, cpu=price)
+
+
+def test_unknown_resources_are_refused() -> None:
+    with pytest.raises(Invalid):
+        publish("mu", MIDDLE, coffee="1")

@@ -1,0 +1,208 @@
+"""Receipts: exact totals, gapless numbers, one document however often it is asked for."""
+
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+from django.db import connection
+from hypothesis import given
+from hypothesis import strategies as st
+from pytest_django import Settings
+
+from accounts.models import Project
+from audit.models import AuditEvent
+from core.canonical import sha256_of
+from core.errors import Conflict, Invalid
+from core.intervals import Interval
+from core.money import round_money
+from pricing.models import Charge
+from receipts.arithmetic import ChargeItem, lines_of, totals_of
+from receipts.models import Line, Receipt
+from receipts.selectors import overdue, preview, unbilled_by_project, unbilled_charges
+from receipts.services import (
+    content_of,
+    create_receipt,
+    discard_draft,
+    draft_receipt,
+    fiscal_year,
+    issue_receipt,
+    void_receipt,
+)
+from tests.factories import OCTOBER, SYSTEM, Row, import_rows, make_cluster, make_project
+
+
+@pytest.fixture
+def genomics(db: None) -> Project:
+    """A project with three jobs in October."""
+    project = make_project("genomics")
+    import_rows(
+        make_cluster(),
+        *(Row(n, end=OCTOBER.start + timedelta(days=n), seconds=n * 1000 + 1) for n in (1, 2, 3)),
+    )
+    return project
+
+
+def test_lines_group_by_resource_and_price_and_add_up(genomics: Project) -> None:
+    receipt = create_receipt(project_id=genomics.pk, window=OCTOBER, actor=SYSTEM)
+    lines = list(receipt.lines.all())
+    assert [(line.resource, line.jobs) for line in lines] == [("cpu", 3), ("mem", 3)]
+    for line in lines:
+        charges = Charge.objects.filter(document_line__line=line)
+        assert line.charged == sum(charge.amount for charge in charges)
+        assert line.amount == round_money(line.charged, "THB")
+    assert receipt.total == receipt.net_amount == sum(line.amount for line in lines)
+    connection.check_constraints()
+
+
+def test_tax_is_put_on_the_sum_of_lines(genomics: Project, settings: Settings) -> None:
+    settings.SITE_TAX_RATE = Decimal(7)
+    receipt = create_receipt(project_id=genomics.pk, window=OCTOBER, actor=SYSTEM)
+    assert receipt.tax_amount == round_money(receipt.net_amount * 7 / 100, "THB")
+    assert receipt.total == receipt.net_amount + receipt.tax_amount
+
+
+def test_the_preview_is_what_is_issued(genomics: Project) -> None:
+    seen = preview(genomics, OCTOBER)
+    receipt = create_receipt(
+        project_id=genomics.pk, window=OCTOBER, actor=SYSTEM, expected_total=seen.totals.total
+    )
+    assert receipt.total == seen.totals.total
+    assert seen.jobs == 3
+
+
+def test_usage_that_arrives_after_the_preview_stops_the_receipt(genomics: Project) -> None:
+    seen = preview(genomics, OCTOBER)
+    import_rows(make_cluster("beta"), Row(9))
+    with pytest.raises(Conflict) as refusal:
+        create_receipt(
+            project_id=genomics.pk, window=OCTOBER, actor=SYSTEM, expected_total=seen.totals.total
+        )
+    assert refusal.value.code == "total_changed"
+    assert not Receipt.objects.exists()
+    assert unbilled_charges().filter(project=genomics).count() == 8
+
+
+def test_the_window_is_half_open(genomics: Project) -> None:
+    second = OCTOBER.start + timedelta(days=2)
+    receipt = create_receipt(
+        project_id=genomics.pk, window=Interval(OCTOBER.start, second), actor=SYSTEM
+    )
+    assert {line.jobs for line in receipt.lines.all()} == {1}
+
+
+def test_nothing_is_billed_twice(genomics: Project) -> None:
+    create_receipt(project_id=genomics.pk, window=OCTOBER, actor=SYSTEM)
+    with pytest.raises(Conflict) as refusal:
+        create_receipt(project_id=genomics.pk, window=OCTOBER, actor=SYSTEM)
+    assert refusal.value.code == "nothing_to_bill"
+
+
+def test_a_draft_reserves_its_charges_and_frees_them_when_discarded(genomics: Project) -> None:
+    draft = draft_receipt(project_id=genomics.pk, window=OCTOBER, actor=SYSTEM)
+    assert draft.number is None
+    with pytest.raises(Conflict):
+        draft_receipt(project_id=genomics.pk, window=OCTOBER, actor=SYSTEM)
+    discard_draft(receipt_id=draft.pk, actor=SYSTEM)
+    assert not Line.objects.exists()
+    assert create_receipt(project_id=genomics.pk, window=OCTOBER, actor=SYSTEM).sequence == 1
+
+
+def test_a_discarded_draft_takes_no_number(genomics: Project) -> None:
+    numbers = []
+    for day in (1, 2, 3):
+        start = OCTOBER.start + timedelta(days=day)
+        draft = draft_receipt(
+            project_id=genomics.pk, window=Interval(start, start + timedelta(hours=1)), actor=SYSTEM
+        )
+        if day == 2:
+            discard_draft(receipt_id=draft.pk, actor=SYSTEM)
+        else:
+            numbers.append(issue_receipt(receipt_id=draft.pk, actor=SYSTEM).sequence)
+    assert numbers == [1, 2]
+
+
+def test_issuing_twice_is_refused(genomics: Project) -> None:
+    receipt = create_receipt(project_id=genomics.pk, window=OCTOBER, actor=SYSTEM)
+    with pytest.raises(Conflict):
+        issue_receipt(receipt_id=receipt.pk, actor=SYSTEM)
+    with pytest.raises(Conflict):
+        discard_draft(receipt_id=receipt.pk, actor=SYSTEM)
+
+
+def test_the_hash_on_the_receipt_is_that_of_its_content_read_back(genomics: Project) -> None:
+    receipt = create_receipt(project_id=genomics.pk, window=OCTOBER, actor=SYSTEM)
+    again = Receipt.objects.get(pk=receipt.pk)
+    assert sha256_of(content_of(again)) == receipt.sha256
+
+
+def test_the_parties_are_kept_as_they_were(genomics: Project) -> None:
+    receipt = create_receipt(project_id=genomics.pk, window=OCTOBER, actor=SYSTEM)
+    Project.objects.filter(pk=genomics.pk).update(name="Renamed")
+    receipt.refresh_from_db()
+    assert receipt.parties["buyer"]["name"] == "Genomics"
+
+
+def test_voiding_reverses_and_makes_billable_again(genomics: Project) -> None:
+    receipt = create_receipt(project_id=genomics.pk, window=OCTOBER, actor=SYSTEM)
+    with pytest.raises(Invalid):
+        void_receipt(receipt_id=receipt.pk, actor=SYSTEM, reason="  ")
+    void_receipt(receipt_id=receipt.pk, actor=SYSTEM, reason="wrong project")
+    assert sum(c.amount for c in Charge.objects.all()) == sum(c.amount for c in unbilled_charges())
+    assert unbilled_by_project().get().unbilled == sum(c.amount for c in unbilled_charges())
+    with pytest.raises(Conflict):
+        void_receipt(receipt_id=receipt.pk, actor=SYSTEM, reason="again")
+    again = create_receipt(project_id=genomics.pk, window=OCTOBER, actor=SYSTEM)
+    assert (again.total, again.sequence) == (receipt.total, 2)
+    connection.check_constraints()
+
+
+def test_each_step_is_in_the_log(genomics: Project) -> None:
+    receipt = create_receipt(project_id=genomics.pk, window=OCTOBER, actor=SYSTEM)
+    void_receipt(receipt_id=receipt.pk, actor=SYSTEM, reason="wrong project")
+    events = AuditEvent.objects.filter(target_type="receipts.receipt").order_by("pk")
+    assert [event.action for event in events] == [
+        "receipt.drafted",
+        "receipt.issued",
+        "receipt.voided",
+    ]
+    assert events[1].content["data"]["total"] == format(receipt.total, "f")
+
+
+def test_overdue_is_derived(genomics: Project) -> None:
+    receipt = create_receipt(project_id=genomics.pk, window=OCTOBER, actor=SYSTEM)
+    assert receipt.due_on is not None
+    assert not overdue(receipt.due_on).exists()
+    assert overdue(receipt.due_on + timedelta(days=1)).get() == receipt
+
+
+@pytest.mark.parametrize(("start", "year"), [(1, 2026), (10, 2027), (12, 2026)])
+def test_the_fiscal_year_is_named_by_its_end(
+    start: int, year: int, settings: Settings
+) -> None:
+    settings.SITE_FISCAL_YEAR_START = start
+    assert fiscal_year(OCTOBER.start.date()) == year
+
+
+items = st.builds(
+    ChargeItem,
+    charge_id=st.integers(1),
+    job_id=st.integers(1, 5),
+    resource=st.sampled_from(["cpu", "mem"]),
+    unit_price=st.sampled_from([Decimal("0.75"), Decimal("1.5")]),
+    unit_size=st.just(3600),
+    quantity=st.integers(1, 10**9),
+    amount=st.integers(0, 10**12).map(lambda n: Decimal(n).scaleb(-6)),
+)
+
+
+@given(st.lists(items), st.sampled_from([Decimal(0), Decimal(7), Decimal("8.875")]))
+def test_no_charge_is_lost_between_lines(charges: list[ChargeItem], rate: Decimal) -> None:
+    lines = lines_of(charges, "THB")
+    assert sum(line.quantity for line in lines) == sum(item.quantity for item in charges)
+    assert sum(line.charged for line in lines) == sum(item.amount for item in charges)
+    assert sorted(i for line in lines for i in line.charge_ids) == sorted(
+        item.charge_id for item in charges
+    )
+    totals = totals_of((line.amount for line in lines), rate, "THB")
+    assert totals.total == totals.net + totals.tax
+    assert abs(totals.net - sum(item.amount for item in charges)) <= Decimal("0.005") * len(lines)
