@@ -132,6 +132,8 @@ class Layout:
         self.last_free = bool(self.free) and self.free[-1]
         # All that is billed comes before anything that can hold a delimiter: no need to search.
         self.simple_tail = self.last_free and all(self.free[first_free:])
+        # Billed cells come after what a user can write, who could imitate them there.
+        self.exposed = any(first_free < i < self.width and not self.free[i] for i in self.used)
         # Cut off within the last cell, a row is still whole as far as billing goes.
         self.last_harmless = self.columns[-1] not in FIELD_COLUMNS or self.columns[-1] == "JobName"
         self.absent = absent_fields(self.columns)
@@ -146,6 +148,11 @@ class Layout:
         if not any(index in whole and cells[index] for index in self.telling):
             return False
         return all(self.plausible(index, cells[index]) for index in whole)
+
+    def resembles_row(self, cells: Sequence[str]) -> bool:
+        """Whether these cells could be a row whose first and last cells are damaged."""
+        inner = [index for index in self.telling if 0 < index < self.width - 1]
+        return all(cells[index] and self.plausible(index, cells[index]) for index in inner)
 
     def fits(self, cells: Sequence[str]) -> bool:
         """Whether each cell looks like what its column holds."""

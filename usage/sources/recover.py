@@ -28,6 +28,10 @@ def recover(layout: Layout, cells: Sequence[str], delimiter: str) -> list[str] |
 
 
 def _tail(layout: Layout, cells: Sequence[str], delimiter: str) -> list[str] | None:
+    # Another row in the free text means that a line feed was lost, or that somebody forges rows.
+    beyond = range(1, len(cells) - layout.width + 1)
+    if any(layout.resembles_row(cells[start : start + layout.width]) for start in beyond):
+        return None
     keep = layout.width - 1
     row = [*cells[:keep], delimiter.join(cells[keep:])]
     return row if layout.fits(row) else None

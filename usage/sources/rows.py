@@ -101,7 +101,16 @@ class Assembler:
         elif self._belongs_to_name(row):
             self._append(row)
         else:
+            self._doubt_held()
             yield from self._hold(self._bad(row))
+
+    def _doubt_held(self) -> None:
+        """A fragment follows a row: it may be what a line feed in a name cut off from that row.
+
+        Then a user wrote the row's end. That matters where billed cells come after the name.
+        """
+        if self._layout.exposed and self._held is not None and self._held.cells is not None:
+            self._bad(self._held, Reason.NEWLINE, "a fragment follows: a name may have cut it")
 
     def _hold(self, row: Row | None) -> Iterator[Row]:
         """Pass on the row before; keep this one, for the next line may belong to it."""
@@ -114,6 +123,7 @@ class Assembler:
         """A blank line says nothing; its bytes go with the row before it, or with the header."""
         if self._held is not None:
             self._held.size += row.size
+            self._held.raw += "\n" + row.raw
         elif self._begun:
             yield from self._hold(self._bad(row))
         else:
