@@ -176,9 +176,7 @@ def test_overdue_is_derived(genomics: Project) -> None:
 
 
 @pytest.mark.parametrize(("start", "year"), [(1, 2026), (10, 2027), (12, 2026)])
-def test_the_fiscal_year_is_named_by_its_end(
-    start: int, year: int, settings: Settings
-) -> None:
+def test_the_fiscal_year_is_named_by_its_end(start: int, year: int, settings: Settings) -> None:
     settings.SITE_FISCAL_YEAR_START = start
     assert fiscal_year(OCTOBER.start.date()) == year
 

@@ -1,0 +1,212 @@
+"""Importing: evidence kept, every row accounted for, held until whole, resumed when cut off."""
+
+import io
+from collections.abc import Iterator
+from zoneinfo import ZoneInfo
+
+import pytest
+from django.db import connection
+
+from core.actor import Actor
+from core.errors import Conflict, Invalid
+from hpcbilling.workflows import finish_import, release_and_rate, resume_imports
+from pricing.models import Charge
+from tests.factories import (
+    SYSTEM,
+    Row,
+    import_bytes,
+    import_rows,
+    make_cluster,
+    make_project,
+    make_user,
+    sacct,
+)
+from usage import services
+from usage.evidence import EvidenceDamaged, blocks, open_evidence, store
+from usage.models import Evidence, EvidenceChunk, ImportRun, Job, QuarantinedRow
+from usage.services import cancel_import, prepare_import, run_import
+
+pytestmark = pytest.mark.django_db
+
+
+def rows(count: int) -> Iterator[Row]:
+    return (Row(number) for number in range(1, count + 1))
+
+
+def adds_up(run: ImportRun) -> bool:
+    return run.rows_read == run.jobs + run.steps + run.quarantined
+
+
+def test_input_is_kept_as_it_came_once() -> None:
+    content = sacct(*rows(3))
+    first, second = store(io.BytesIO(content)), store(io.BytesIO(content))
+    assert first == second
+    assert open_evidence(first).read() == content
+    assert b"".join(blocks(first)) == content
+    assert first.size_bytes == len(content)
+
+
+def test_large_input_is_kept_in_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("usage.evidence.CHUNK_BYTES", 100)
+    content = sacct(*rows(50))
+    evidence = store(io.BytesIO(content))
+    assert evidence.chunks.count() > 10
+    assert open_evidence(evidence).read() == content
+
+
+def test_damaged_evidence_is_noticed() -> None:
+    evidence = Evidence.objects.create(sha256="0" * 64, size_bytes=1, stored_bytes=1)
+    with pytest.raises(EvidenceDamaged):
+        list(blocks(evidence))
+    assert not EvidenceChunk.objects.exists()
+
+
+def test_steps_are_counted_and_never_billed() -> None:
+    make_project("genomics")
+    step = (
+        "1.batch|1.batch||genomics|COMPLETED|1792060000|1792060000|1792063600|3600"
+        "|cpu=4,mem=8192M,node=1|n1|batch"
+    )
+    run = import_rows(make_cluster(), Row(1), step).run
+    assert (run.jobs, run.steps, run.quarantined) == (1, 1, 0)
+    assert Charge.objects.count() == 2
+
+
+def test_good_rows_of_a_bad_file_are_imported_and_wait() -> None:
+    make_project("genomics")
+    cluster = make_cluster()
+    bad = Row(2, extra={"ElapsedRaw": "-5"})
+    imported = import_rows(cluster, Row(1), bad, Row(3))
+    run = imported.run
+    assert (run.status, run.jobs, run.quarantined) == ("incomplete", 2, 1)
+    assert adds_up(run)
+    assert imported.rating.charges == 0
+    row = QuarantinedRow.objects.get()
+    assert (row.line, row.raw) == (3, bad.text())
+    assert row.reason
+    alice = make_user("alice")
+    with pytest.raises(Invalid):
+        release_and_rate(run_id=run.pk, actor=Actor.of(alice), reason=" ")
+    with pytest.raises(Invalid):
+        release_and_rate(run_id=run.pk, actor=SYSTEM, reason="checked")
+    outcome = release_and_rate(run_id=run.pk, actor=Actor.of(alice), reason="checked by hand")
+    assert (outcome.rated, outcome.charges) == (2, 4)
+    with pytest.raises(Conflict):
+        release_and_rate(run_id=run.pk, actor=Actor.of(alice), reason="again")
+
+
+def test_the_whole_file_releases_what_a_cut_off_one_held_back() -> None:
+    make_project("genomics")
+    cluster = make_cluster()
+    whole = sacct(*rows(3))
+    cut = import_bytes(cluster, whole[:-20])
+    assert (cut.run.status, cut.run.truncated, cut.rating.charges) == ("incomplete", True, 0)
+    assert adds_up(cut.run)
+    imported = import_bytes(cluster, whole)
+    assert imported.run.status == "complete"
+    assert imported.rating.rated == 3
+    assert not Job.objects.filter(held=True).exists()
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\n\n", b"hello\n", b"JobID,User,State\n1,a,COMPLETED\n"]
+)
+def test_what_is_no_accounting_file_is_refused_with_a_message(content: bytes) -> None:
+    run = import_bytes(make_cluster(), content).run
+    assert run.status == "failed"
+    assert len(run.error) > 20
+    assert not Job.objects.exists()
+    assert Evidence.objects.count() == 1
+
+
+def test_a_refused_file_can_be_tried_again_with_its_columns() -> None:
+    make_project("genomics")
+    cluster = make_cluster()
+    body = sacct(Row(1)).split(b"\n", 1)[1]
+    assert import_bytes(cluster, body).run.status == "failed"
+    columns = sacct().decode().strip().split("|")
+    run = prepare_import(
+        cluster=cluster, stream=io.BytesIO(body), origin="x", actor=SYSTEM, columns=columns
+    )
+    assert finish_import(run_id=run.pk, actor=SYSTEM).run.status == "complete"
+
+
+def test_the_same_bytes_for_two_clusters_are_two_sets_of_jobs() -> None:
+    content = sacct(*rows(2))
+    import_bytes(make_cluster("alpha"), content)
+    import_bytes(make_cluster("beta"), content)
+    assert (Job.objects.count(), Evidence.objects.count()) == (4, 1)
+
+
+def test_a_recycled_job_id_is_another_job() -> None:
+    cluster = make_cluster()
+    import_rows(
+        cluster,
+        Row(1),
+        Row(1, extra={"Submit": "1700000000", "Start": "1700000100", "End": "1700003700"}),
+    )
+    assert Job.objects.filter(job_id=1).count() == 2
+
+
+def test_an_older_file_does_not_undo_a_newer_one() -> None:
+    make_project("genomics")
+    cluster = make_cluster()
+    import_rows(cluster, Row(1))
+    run = import_rows(
+        cluster,
+        Row(
+            1,
+            state="RUNNING",
+            seconds=60,
+            extra={
+                "Submit": str(int(Row().end.timestamp()) - 3660),
+                "Start": str(int(Row().end.timestamp()) - 3600),
+            },
+        ),
+    ).run
+    assert run.jobs_unchanged == 1
+    assert Job.objects.get().state == "COMPLETED"
+
+
+def test_a_cut_off_run_goes_on_where_its_last_batch_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    make_project("genomics")
+    cluster = make_cluster()
+    monkeypatch.setattr(services, "BATCH_ROWS", 10)
+    run = prepare_import(
+        cluster=cluster, stream=io.BytesIO(sacct(*rows(35))), origin="x", actor=SYSTEM
+    )
+
+    class Died(Exception):
+        pass
+
+    def die(run: ImportRun) -> None:
+        if run.rows_read == 20:
+            raise Died
+
+    with pytest.raises(Died):
+        run_import(run_id=run.pk, actor=SYSTEM, progress=die)
+    run.refresh_from_db()
+    assert (run.status, run.rows_read, Job.objects.count()) == ("running", 20, 20)
+    assert not Charge.objects.exists()
+    assert resume_imports(actor=SYSTEM) == 1
+    run.refresh_from_db()
+    assert (run.status, run.rows_read, run.jobs_new) == ("complete", 35, 35)
+    assert Charge.objects.count() == 70
+    connection.check_constraints()
+
+
+def test_a_prepared_run_can_be_cancelled_and_prepared_again() -> None:
+    cluster = make_cluster()
+    content = sacct(Row())
+    first = prepare_import(cluster=cluster, stream=io.BytesIO(content), origin="x", actor=SYSTEM)
+    cancel_import(run_id=first.pk, actor=SYSTEM)
+    with pytest.raises(Conflict):
+        cancel_import(run_id=first.pk, actor=SYSTEM)
+    second = prepare_import(cluster=cluster, stream=io.BytesIO(content), origin="x", actor=SYSTEM)
+    assert second.pk != first.pk
+
+
+def test_an_unknown_time_zone_is_refused() -> None:
+    with pytest.raises(Invalid, match="Asia/Bangkok"):
+        services.create_cluster(name="x", time_zone="Asia/Atlantis", actor=SYSTEM)
+    assert ZoneInfo("Asia/Bangkok")
