@@ -37,13 +37,15 @@ def django_db_setup(worker_database: str) -> None:
 
 @pytest.fixture
 def committed_db(
-    worker_database: str, django_db_blocker: DjangoDbBlocker
+    request: pytest.FixtureRequest, worker_database: str, django_db_blocker: DjangoDbBlocker
 ) -> Iterator[databases.Database]:
     """A database of its own with real commits, for races between connections and processes.
 
     It is a fresh clone of the migrated template; `url` and `owner_url` let other processes in. It
     is dropped afterwards. Not to be combined with `db`.
     """
+    if "db" in request.fixturenames or request.node.get_closest_marker("django_db"):
+        pytest.fail("committed_db really commits: use it without db and django_db", pytrace=False)
     name = f"{worker_database}_race"
     with django_db_blocker.unblock():
         database = databases.clone(name)

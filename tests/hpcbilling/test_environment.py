@@ -33,6 +33,7 @@ def start(variables: dict[str, str], *names: str) -> subprocess.CompletedProcess
     return subprocess.run(
         [sys.executable, "-c", SHOW, json.dumps(names)],
         env={
+            **{name: value for name, value in os.environ.items() if name.startswith("COV")},
             "PATH": os.environ["PATH"],
             "DJANGO_SETTINGS_MODULE": "hpcbilling.settings",
             **variables,
@@ -112,6 +113,7 @@ def test_a_command_without_database_says_what_to_do() -> None:
     done = subprocess.run(
         [sys.executable, "manage.py", "showmigrations"],
         env={
+            **{name: value for name, value in os.environ.items() if name.startswith("COV")},
             "PATH": os.environ["PATH"],
             "DATABASE_URL": environment.NO_DATABASE_URL,
             "ENVIRONMENT": "development",
