@@ -60,3 +60,9 @@ demo: venv catalogues
 
 demo-reset: venv
 	$(PY) -m hpcbilling.embedded --reset
+
+.PHONY: drill
+
+# Dump, drop, restore and verify on throw-away services; BACKUP=FILE rehearses with a backup of yours.
+drill: venv catalogues
+	@$(PY) -m hpcbilling.embedded.drill $(BACKUP) $(if $(EXPECT),--expect $(EXPECT))

@@ -43,11 +43,11 @@ def _expand(patterns: tuple[str, ...]) -> Iterator[Path]:
         yield from sorted(Path("/").glob(pattern.lstrip("/")), reverse=True)
 
 
-def postgres_version(bin_dir: Path) -> int:
-    """The major version of the server in `bin_dir`, or 0 when it can't be run."""
+def postgres_version(bin_dir: Path, program: str = "postgres") -> int:
+    """The major version of `program` in `bin_dir`, or 0 when it can't be run."""
     try:
         said = subprocess.run(
-            [bin_dir / "postgres", "--version"],
+            [bin_dir / program, "--version"],
             capture_output=True,
             text=True,
             check=True,
@@ -99,6 +99,32 @@ def find_postgres(wanted: int | None = None) -> Path:
         f"No PostgreSQL {OLDEST_POSTGRES} or newer was found. Install it (Debian: `apt install "
         "postgresql`, macOS: `brew install postgresql@17`), or run `make venv`, which brings one."
     )
+
+
+def find_postgres_tools(server: int) -> Path:
+    """The directory with `pg_dump` and `pg_restore` for a server of this major version.
+
+    Those of the same version are taken, else newer ones, which read older servers too.
+    """
+    on_path = shutil.which("pg_dump")
+    folders = [
+        *_machine_postgres(),
+        *([Path(on_path).resolve().parent] if on_path else []),
+        *_wheel_postgres(),
+    ]
+    versions = {
+        found: postgres_version(found, "pg_dump")
+        for found in folders
+        if os.access(found / "pg_restore", os.X_OK)
+    }
+    usable = [found for found, version in versions.items() if version >= server]
+    if not usable:
+        raise ServerNotFoundError(
+            f"No pg_dump and pg_restore for PostgreSQL {server} were found. Install them (Debian: "
+            f"`apt install postgresql-client-{server}`, macOS: `brew install libpq`), or run "
+            "`make venv`, which brings them with a server."
+        )
+    return min(usable, key=lambda found: versions[found])
 
 
 def _wheel_redis() -> Iterator[Path]:
