@@ -51,6 +51,7 @@ lint: venv catalogues
 	$(PY) -m hpcbilling.embedded sh -c '\
 		LOG_LEVEL=WARNING $(PY) manage.py migrate --verbosity 0 && \
 		$(PY) manage.py makemigrations --check --dry-run && \
+		$(PY) manage.py spectacular --validate --fail-on-warn --file /dev/null && \
 		$(DEPLOY_CHECK) $(PY) manage.py check --deploy --fail-level WARNING'
 
 .PHONY: demo demo-reset

@@ -24,6 +24,7 @@ class Space(IntEnum):
     IMPORT_RUN = 2
     PRICE_LISTS = 3
     PULL = 4
+    API_KEY = 5
 
 
 def _key(name: object) -> int:

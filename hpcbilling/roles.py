@@ -62,6 +62,8 @@ ROLES: dict[str, tuple[str, ...]] = {
 _NEVER = {
     f"{app}.{act}_{model}"
     for app, model in (
+        ("accounts", "apitoken"),
+        ("accounts", "idempotentrequest"),
         ("audit", "auditevent"),
         ("audit", "audithead"),
         ("usage", "evidence"),

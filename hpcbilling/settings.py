@@ -303,22 +303,55 @@ CONTENT_SECURITY_POLICY_ADMIN = {
 
 # API
 REST_FRAMEWORK: dict[str, Any] = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework.authentication.SessionAuthentication"],
-    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
-    "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
-    "DEFAULT_PAGINATION_CLASS": "rest_framework.pagination.LimitOffsetPagination",
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "accounts.authentication.TokenAuthentication",  # first: it makes 401 of no credentials
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": [
+        "rest_framework.permissions.IsAuthenticated",
+        "accounts.permissions.HasScope",
+    ],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["core.rest.parsing.StrictJSONParser"],
+    "DEFAULT_FILTER_BACKENDS": ["core.rest.filters.StrictFilterBackend"],
+    "DEFAULT_PAGINATION_CLASS": "core.rest.pagination.KeyPagination",
+    "DEFAULT_THROTTLE_CLASSES": [
+        "core.rest.throttling.UserThrottle",
+        "core.rest.throttling.AnonymousThrottle",
+    ],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "PAGE_SIZE": 100,
-    "COERCE_DECIMAL_TO_STRING": True,
+    "EXCEPTION_HANDLER": "core.rest.problems.handle",
+    "URL_FORMAT_OVERRIDE": None,
+    "NUM_PROXIES": env.int("PROXY_COUNT", default=0),
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
+}
+API_THROTTLE_RATES = {
+    "user": env.str("API_THROTTLE_USER", default="600/min"),
+    "anon": env.str("API_THROTTLE_ANONYMOUS", default="60/min"),
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "HPC Billing",
     "VERSION": "1.0.0",
+    "DESCRIPTION": (
+        "Jobs, charges, receipts, payments and prices. Amounts are exact and written as text; "
+        "times carry their zone; periods include their begin and not their end."
+    ),
+    "SCHEMA_PATH_PREFIX": "/api/v1",
     "SERVE_INCLUDE_SCHEMA": False,
+    "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_NAME_OVERRIDES": {
+        "ReceiptStatus": "receipts.models.Receipt.Status",
+        "PaymentStatus": "payments.models.Payment.Status",
+        "ChargeStatus": "receipts.api.charges.STATUSES",
+        "JobStatus": "pricing.api.usage.FATES",
+        "Resource": "pricing.models.ResourceCode",
+    },
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "core.rest.schema.add_problems",
+    ],
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
-    "REDOC_DIST": "SIDECAR",
 }
 
 UNFOLD: dict[str, Any] = {

@@ -12,5 +12,6 @@ urlpatterns = [
     path("metrics", metrics_view, name="metrics"),
     path("admin/", admin.site.urls),
     path("payments/", include("payments.urls")),
+    path("api/", include("hpcbilling.api_urls")),
     path("i18n/", include("django.conf.urls.i18n")),
 ]

@@ -40,6 +40,16 @@ def price_list_at(tier: Tier, moment: datetime | None = None) -> PriceList | Non
     return lists.order_by("-effective_at", "-revision").first()
 
 
+def price_lists_at(moment: datetime, tier: Tier | None = None) -> QuerySet[PriceList]:
+    """Return the published list in effect at a moment of each tier (or one), with its rates."""
+    lists = PriceList.objects.filter(
+        status=PriceList.Status.PUBLISHED, effective_at__lte=moment
+    ).order_by("tier__code", "-effective_at", "-revision")
+    if tier is not None:
+        lists = lists.filter(tier=tier)
+    return lists.distinct("tier__code").select_related("tier").prefetch_related("rates")
+
+
 def jobs_to_rate() -> QuerySet[Job]:
     """Return ended jobs that are not held back and were not rated as they are now, in the order
     of rating: end, cluster, job id, submit. Jobs unpriced so far are among them."""

@@ -59,6 +59,28 @@ def draft_price_list(
     return price_list
 
 
+def publish_new_list(
+    *,
+    tier: Tier,
+    effective_at: datetime,
+    currency: str,
+    rates: Mapping[str, Decimal],
+    actor: Actor,
+    note: str = "",
+) -> PriceList:
+    """Make a list and publish it, or leave nothing; raises what its two steps raise."""
+    with transaction.atomic():
+        draft = draft_price_list(
+            tier=tier,
+            effective_at=effective_at,
+            currency=currency,
+            rates=rates,
+            actor=actor,
+            note=note,
+        )
+        return publish_price_list(price_list_id=draft.pk, actor=actor)
+
+
 def check_rate(resource: str, unit_price: Decimal) -> None:
     """Raise Invalid unless the resource is known and the price can be stored exactly."""
     if resource not in RESOURCES:

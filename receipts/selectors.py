@@ -71,6 +71,13 @@ def receipts_visible_to(user: Viewer) -> QuerySet[Receipt]:
     return receipts.select_related("project")
 
 
+def projects_billable_by(user: Viewer) -> QuerySet[Project]:
+    """Return the projects that a person may make receipts for: own ones; all, for finance staff."""
+    if user.has_perm("receipts.issue_receipt"):
+        return Project.objects.all()
+    return projects_managed_by(user)
+
+
 def receipts_readable_by(user: Viewer) -> QuerySet[Receipt]:
     """Return all receipts to staff whose role sees them, else what ``receipts_visible_to`` does."""
     if user.has_perm("receipts.view_receipt"):

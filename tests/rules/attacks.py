@@ -73,6 +73,20 @@ FROZEN_RECEIPT = ("receipts_receipt_frozen",)
 ATTACKS: dict[str, Attack] = {
     # accounts
     "accounts_apitoken_digest_key": Attack(copy_of("accounts_apitoken")),
+    "accounts_apitoken_no_truncate": truncate("accounts_apitoken"),
+    "accounts_apitoken_refuse": Attack(change("accounts_apitoken", scopes='["*"]')),
+    "api_token_digest": Attack(copy_of("accounts_apitoken", digest="key")),
+    "api_token_expires_later": Attack(
+        copy_of("accounts_apitoken", digest="1" * 64, expires_at="2020-01-01T00:00:00Z")
+    ),
+    "api_token_scopes_known": Attack(
+        copy_of("accounts_apitoken", digest="1" * 64, scopes=["everything"])
+    ),
+    "accounts_idempotentrequest_refuse": Attack(change("accounts_idempotentrequest", answer="")),
+    "idempotent_request_once": Attack(copy_of("accounts_idempotentrequest")),
+    "idempotent_request_status": Attack(
+        copy_of("accounts_idempotentrequest", key="other", status=500)
+    ),
     "accounts_department_code_key": Attack(copy_of("accounts_department")),
     "membership_role_known": Attack(change("accounts_membership", role="boss")),
     "membership_once": Attack(copy_of("accounts_membership")),

@@ -6,7 +6,16 @@ from pathlib import Path
 
 from django.utils import timezone
 
-from accounts.models import ApiToken, Department, Membership, Project, ProjectTier, Tier, User
+from accounts.models import (
+    Department,
+    IdempotentRequest,
+    Membership,
+    Project,
+    ProjectTier,
+    Tier,
+    User,
+)
+from accounts.tokens import create_token
 from core.actor import Actor
 from core.intervals import Interval
 from hpcbilling import workflows
@@ -27,7 +36,8 @@ def build() -> None:
     """Make people, projects, usage, prices, receipts in every status, and payments."""
     alice = User.objects.create_user("alice")
     actor = Actor.of(alice)
-    ApiToken.objects.create(user=alice, name="script", digest="0" * 64, expires_at=timezone.now())
+    create_token(user=alice, name="script", scopes=["usage:read"], days=1, actor=actor)
+    IdempotentRequest.objects.create(user=alice, key="k", method="POST", path="/", status=201)
     projects = {code: _project(code, alice) for code in ("pi_suda", "pi_niran", "pi_wichai")}
     cluster = create_cluster(name="demo", time_zone="UTC", actor=actor)
     AccountMapping.objects.create(cluster=cluster, account="elsewhere", project=projects["pi_suda"])

@@ -1,0 +1,1 @@
+"""What the API's endpoints have in common: errors, input, pages of results, documentation."""

@@ -1,0 +1,120 @@
+"""``/api/v1/usage``: jobs, and what became of each."""
+
+from django.db.models import Q, QuerySet
+from django_filters import CharFilter, ChoiceFilter
+from drf_spectacular.utils import extend_schema, extend_schema_field, extend_schema_view
+from rest_framework import serializers
+from rest_framework.viewsets import ReadOnlyModelViewSet
+
+from accounts.scopes import Scope
+from core.rest.filters import StrictFilterSet, key, period
+from core.rest.views import Endpoint
+from pricing.models import JobRating
+from pricing.selectors import jobs_readable_by
+from usage.models import Job
+
+FATES = (
+    ("running", "Not ended yet"),
+    ("held", "Its import is incomplete; it is rated once that is released or complete"),
+    ("pending", "Not rated yet"),
+    ("rated", "Has charges"),
+    ("exempt", "Used nothing that is priced"),
+    ("unpriced", "Can't be priced; the reason tells why"),
+)
+
+WHERE = {
+    "running": Q(rating=None, end=None),
+    "held": Q(rating=None, end__isnull=False, held=True),
+    "pending": Q(rating=None, end__isnull=False, held=False),
+    "rated": Q(rating__status=JobRating.Status.RATED),
+    "exempt": Q(rating__status=JobRating.Status.EXEMPT),
+    "unpriced": Q(rating__status=JobRating.Status.UNPRICED),
+}
+"""By status: which jobs; every job is in exactly one."""
+
+
+class JobSerializer(serializers.ModelSerializer[Job]):
+    """A job: one attempt. Quantities are whole base units: seconds × CPUs, GPUs, MiB, nodes."""
+
+    cluster = serializers.CharField(source="cluster.name")
+    status = serializers.SerializerMethodField()
+    reason = serializers.SerializerMethodField(help_text="Why it is exempt or unpriced.")
+    project = serializers.SerializerMethodField(help_text="The code of the project that pays.")
+    gpu_type_seconds = serializers.DictField(child=serializers.IntegerField())
+    flags = serializers.ListField(child=serializers.CharField())
+
+    class Meta:
+        model = Job
+        fields = (
+            "id", "cluster", "job_id", "display_id", "submit", "start", "end", "user_name",
+            "account", "project", "partition", "qos", "state", "name", "node_list",
+            "elapsed_seconds", "suspended_seconds", "cpu_seconds", "gpu_seconds",
+            "gpu_type_seconds", "mem_mib_seconds", "node_seconds", "estimated", "flags",
+            "revision", "status", "reason",
+        )  # fmt: skip
+        read_only_fields = fields
+
+    @extend_schema_field({"type": "string", "enum": [code for code, _label in FATES]})
+    def get_status(self, job: Job) -> str:
+        rating = _rating(job)
+        if rating is not None:
+            return rating.status
+        if job.end is None:
+            return "running"
+        return "held" if job.held else "pending"
+
+    def get_reason(self, job: Job) -> str:
+        rating = _rating(job)
+        return rating.reason if rating else ""
+
+    def get_project(self, job: Job) -> str | None:
+        rating = _rating(job)
+        return rating.project.code if rating and rating.project else None
+
+
+def _rating(job: Job) -> JobRating | None:
+    return getattr(job, "rating", None)
+
+
+class JobFilters(StrictFilterSet):
+    """Filters of jobs."""
+
+    project = CharFilter(field_name="rating__project__code", label="Code of the project.")
+    cluster = CharFilter(field_name="cluster__name", label="Name of the cluster.")
+    user = CharFilter(field_name="user_name", label="Slurm user.")
+    account = CharFilter(label="Slurm account.")
+    job_id = key("job_id", "Slurm's raw job id.")
+    state = CharFilter(label="Slurm's state, such as COMPLETED.")
+    status = ChoiceFilter(choices=FATES, method="by_status", label="What became of the job.")
+    from_, to = period("end")
+
+    class Meta:
+        model = Job
+        fields: tuple[str, ...] = ()
+
+    def by_status(self, jobs: QuerySet[Job], _name: str, value: str) -> QuerySet[Job]:
+        return jobs.filter(WHERE[value])
+
+
+@extend_schema_view(
+    list=extend_schema(
+        operation_id="usage_list",
+        summary="Jobs",
+        description=(
+            "Own jobs, and all jobs of projects that you act for; staff see all. `from` and `to` "
+            "are about the job's end."
+        ),
+    ),
+    retrieve=extend_schema(operation_id="usage_read", summary="A job"),
+)
+class JobViewSet(Endpoint, ReadOnlyModelViewSet[Job]):
+    """Jobs."""
+
+    read_scope = Scope.USAGE_READ
+    serializer_class = JobSerializer
+    filterset_class = JobFilters
+    queryset = Job.objects.none()
+    lookup_value_regex = "[0-9]{1,18}"
+
+    def get_queryset(self) -> QuerySet[Job]:
+        return jobs_readable_by(self.request.user)

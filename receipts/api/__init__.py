@@ -1,0 +1,1 @@
+"""The API's view of charges and of the receipts that ask for them."""

@@ -1,0 +1,121 @@
+"""``/api/v1/charges``: what each resource of each job costs, and on which receipt it is."""
+
+from django.db.models import Q, QuerySet
+from django_filters import CharFilter, ChoiceFilter, UUIDFilter
+from drf_spectacular.utils import extend_schema, extend_schema_field, extend_schema_view
+from rest_framework import serializers
+from rest_framework.viewsets import ReadOnlyModelViewSet
+
+from accounts.scopes import Scope
+from core.rest.amounts import SixDecimalsField
+from core.rest.filters import StrictFilterSet, key, period
+from core.rest.views import Endpoint
+from pricing.models import Charge, ResourceCode
+from pricing.selectors import charges_readable_by
+from receipts.models import LineCharge
+
+STATUSES = (
+    ("unbilled", "In force and on no receipt yet"),
+    ("billed", "In force and on a receipt, drafts included"),
+    ("reversed", "Taken back by the charge that has its id in “reverses”"),
+    ("reversal", "Takes another charge back"),
+)
+IN_FORCE = Q(reverses=None, reversal=None)
+WHERE = {
+    "unbilled": IN_FORCE & Q(document_line=None),
+    "billed": IN_FORCE & Q(document_line__isnull=False),
+    "reversed": Q(reversal__isnull=False),
+    "reversal": Q(reverses__isnull=False),
+}
+"""By status: which charges; every charge is in exactly one."""
+
+
+class ChargeSerializer(serializers.ModelSerializer[Charge]):
+    """A charge: amount = quantity ÷ unit_size × unit_price, rounded half up to 6 decimals."""
+
+    job = serializers.IntegerField(source="job_id", help_text="The job's id in this API.")
+    cluster = serializers.CharField(source="job.cluster.name")
+    display_id = serializers.CharField(source="job.display_id", help_text="Slurm's job id.")
+    user_name = serializers.CharField(source="job.user_name")
+    project = serializers.CharField(source="project.code")
+    unit_price = SixDecimalsField()
+    amount = SixDecimalsField()
+    price_list = serializers.IntegerField(source="rate.price_list_id")
+    reverses = serializers.IntegerField(source="reverses_id", allow_null=True)
+    status = serializers.SerializerMethodField()
+    receipt = serializers.SerializerMethodField(help_text="Id of the receipt that it is on.")
+
+    class Meta:
+        model = Charge
+        fields = (
+            "id", "job", "cluster", "display_id", "user_name", "project", "resource", "generation",
+            "job_end", "quantity", "unit_size", "unit_price", "amount", "currency", "estimated",
+            "price_list", "reverses", "status", "receipt",
+        )  # fmt: skip
+        read_only_fields = fields
+
+    @extend_schema_field({"type": "string", "enum": [code for code, _label in STATUSES]})
+    def get_status(self, charge: Charge) -> str:
+        if charge.reverses_id is not None:
+            return "reversal"
+        if hasattr(charge, "reversal"):
+            return "reversed"
+        return "billed" if _link(charge) else "unbilled"
+
+    @extend_schema_field(serializers.UUIDField(allow_null=True))
+    def get_receipt(self, charge: Charge) -> str | None:
+        link = _link(charge)
+        return str(link.line.receipt.public_id) if link else None
+
+
+def _link(charge: Charge) -> LineCharge | None:
+    return getattr(charge, "document_line", None)
+
+
+class ChargeFilters(StrictFilterSet):
+    """Filters of charges."""
+
+    project = CharFilter(field_name="project__code", label="Code of the project.")
+    cluster = CharFilter(field_name="job__cluster__name", label="Name of the cluster.")
+    user = CharFilter(field_name="job__user_name", label="Slurm user.")
+    job = key("job_id", "The job's id in this API.")
+    resource = ChoiceFilter(choices=ResourceCode.choices, label="What is charged for.")
+    status = ChoiceFilter(choices=STATUSES, method="by_status", label="Where it stands.")
+    receipt = UUIDFilter(
+        field_name="document_line__line__receipt__public_id", label="Id of a receipt."
+    )
+    from_, to = period("job_end")
+
+    class Meta:
+        model = Charge
+        fields: tuple[str, ...] = ()
+
+    def by_status(self, charges: QuerySet[Charge], _name: str, value: str) -> QuerySet[Charge]:
+        return charges.filter(WHERE[value])
+
+
+@extend_schema_view(
+    list=extend_schema(
+        operation_id="charges_list",
+        summary="Charges",
+        description=(
+            "Charges of own jobs, and of projects that you act for; staff see all. `from` and `to` "
+            "are about the job's end."
+        ),
+    ),
+    retrieve=extend_schema(operation_id="charges_read", summary="A charge"),
+)
+class ChargeViewSet(Endpoint, ReadOnlyModelViewSet[Charge]):
+    """Charges."""
+
+    read_scope = Scope.CHARGES_READ
+    serializer_class = ChargeSerializer
+    filterset_class = ChargeFilters
+    queryset = Charge.objects.none()
+    lookup_value_regex = "[0-9]{1,18}"
+
+    def get_queryset(self) -> QuerySet[Charge]:
+        charges = charges_readable_by(self.request.user)
+        return charges.select_related(
+            "project", "job__cluster", "rate", "reversal", "document_line__line__receipt"
+        )

@@ -1,0 +1,259 @@
+"""``/api/v1/receipts``: receipts with their lines, what one would say, and making one."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from django.db.models import QuerySet
+from django.http import Http404, HttpResponse
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+from django_filters import CharFilter, ChoiceFilter
+from drf_spectacular.utils import (
+    OpenApiExample,
+    extend_schema,
+    extend_schema_field,
+    extend_schema_view,
+)
+from rest_framework import serializers
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.serializers import BaseSerializer
+from rest_framework.viewsets import ReadOnlyModelViewSet
+
+from accounts.models import Project
+from accounts.rest import WritingEndpoint
+from accounts.scopes import Scope
+from core.actor import Actor
+from core.intervals import Interval
+from core.rest.amounts import SCHEMA, AmountField, ExactField, SixDecimalsField
+from core.rest.filters import StrictFilterSet, period
+from core.rest.moments import MomentField
+from core.rest.parsing import refuse_unknown
+from core.rest.schema import IDEMPOTENCY_KEY
+from receipts.models import Line, Receipt
+from receipts.selectors import Preview, preview, projects_billable_by, receipts_readable_by
+from receipts.services import create_receipt
+
+
+class LineSerializer(serializers.ModelSerializer[Line]):
+    """The charges of one resource at one unit price, rounded once to the currency."""
+
+    unit_price, charged = SixDecimalsField(), SixDecimalsField()
+    amount = AmountField(currency="receipt.currency")
+
+    class Meta:
+        model = Line
+        fields = (
+            "position", "resource", "quantity", "unit_size", "unit_price", "charged", "amount",
+            "jobs",
+        )  # fmt: skip
+        read_only_fields = fields
+
+
+class ReceiptSerializer(serializers.ModelSerializer[Receipt]):
+    """A receipt over the jobs of a project that ended in ``[window_start, window_end)``."""
+
+    id = serializers.UUIDField(source="public_id")
+    project = serializers.CharField(source="project.code")
+    number = serializers.CharField(allow_null=True, help_text="Null while it is a draft.")
+    overdue = serializers.SerializerMethodField()
+    net_amount, tax_amount, total = AmountField(), AmountField(), AmountField()
+
+    class Meta:
+        model = Receipt
+        fields: tuple[str, ...] = (
+            "id", "number", "project", "status", "overdue", "window_start", "window_end",
+            "currency", "net_amount", "tax_rate", "tax_amount", "total", "created_at", "issued_at",
+            "due_on", "paid_at", "voided_at", "void_reason", "sha256",
+        )  # fmt: skip
+        read_only_fields = fields
+
+    def get_overdue(self, receipt: Receipt) -> bool:
+        late = receipt.due_on is not None and receipt.due_on < timezone.localdate()
+        return late and receipt.status == Receipt.Status.ISSUED
+
+
+class WholeReceiptSerializer(ReceiptSerializer):
+    """A receipt with both parties as they were at issue, and its lines."""
+
+    parties = serializers.DictField(child=serializers.DictField(child=serializers.CharField()))
+    lines = LineSerializer(many=True)
+
+    class Meta(ReceiptSerializer.Meta):
+        fields = (*ReceiptSerializer.Meta.fields, "parties", "lines")
+        read_only_fields = fields
+
+
+class Window(serializers.Serializer[Mapping[str, Any]]):
+    """A project and a half-open window of job ends."""
+
+    project = serializers.CharField(max_length=64, help_text="The project's code.")
+    window_start = MomentField(help_text="Jobs that ended from this moment or day on.")
+    window_end = MomentField(help_text="Jobs that ended before this moment or day.")
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if attrs["window_start"] >= attrs["window_end"]:
+            raise serializers.ValidationError(
+                {"window_end": [_("The period must end after it begins.")]}
+            )
+        return attrs
+
+
+class NewReceipt(Window):
+    """A receipt to be made of a project's unbilled charges."""
+
+    expected_total = ExactField(
+        max_digits=18,
+        decimal_places=4,
+        help_text="The total as previewed: if it changed in between, nothing is made.",
+    )
+
+
+@extend_schema_field(SCHEMA)
+class AmountText(serializers.CharField):
+    """An amount that is text already."""
+
+
+class PreviewLine(serializers.Serializer[Any]):
+    """A line as it would be."""
+
+    resource = serializers.CharField()
+    quantity = serializers.IntegerField()
+    unit_size = serializers.IntegerField()
+    unit_price = SixDecimalsField()
+    amount = AmountText()
+    jobs = serializers.IntegerField()
+
+
+class PreviewSerializer(serializers.Serializer[Any]):
+    """What a receipt would say now."""
+
+    currency = serializers.CharField()
+    net_amount, tax_amount, total = AmountText(), AmountText(), AmountText()
+    jobs = serializers.IntegerField()
+    lines = PreviewLine(many=True)
+
+
+def previewed(found: Preview) -> dict[str, Any]:
+    """Return a preview as it is shown."""
+    return {
+        "currency": found.currency,
+        "net_amount": str(found.totals.net),
+        "tax_amount": str(found.totals.tax),
+        "total": str(found.totals.total),
+        "jobs": found.jobs,
+        "lines": [
+            {
+                "resource": line.resource,
+                "quantity": line.quantity,
+                "unit_size": line.unit_size,
+                "unit_price": line.unit_price,
+                "amount": str(line.amount),
+                "jobs": len(line.job_ids),
+            }
+            for line in found.lines
+        ],
+    }
+
+
+class ReceiptFilters(StrictFilterSet):
+    """Filters of receipts."""
+
+    project = CharFilter(field_name="project__code", label="Code of the project.")
+    status = ChoiceFilter(choices=Receipt.Status.choices, label="Where it stands.")
+    number = CharFilter(label="Number of the document.")
+    from_, to = period("issued_at")
+
+    class Meta:
+        model = Receipt
+        fields: tuple[str, ...] = ()
+
+
+@extend_schema_view(
+    list=extend_schema(
+        operation_id="receipts_list",
+        summary="Receipts",
+        description=(
+            "Receipts of projects that you act for; staff see all. `from` and `to` are about the "
+            "time of issue, which drafts do not have."
+        ),
+    ),
+    retrieve=extend_schema(operation_id="receipts_read", summary="A receipt with its lines"),
+)
+class ReceiptViewSet(WritingEndpoint, ReadOnlyModelViewSet[Receipt]):
+    """Receipts."""
+
+    read_scope, write_scope = Scope.RECEIPTS_READ, Scope.RECEIPTS_WRITE
+    filterset_class = ReceiptFilters
+    queryset = Receipt.objects.none()
+    lookup_field = "public_id"
+    lookup_url_kwarg = "id"
+    lookup_value_regex = "[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+
+    def get_queryset(self) -> QuerySet[Receipt]:
+        return receipts_readable_by(self.request.user)
+
+    def get_serializer_class(self) -> type[BaseSerializer[Receipt]]:
+        return ReceiptSerializer if self.action == "list" else WholeReceiptSerializer
+
+    @extend_schema(
+        operation_id="receipts_create",
+        summary="Create a receipt",
+        description=(
+            "Drafts and issues a receipt over everything unbilled of a project that you act for "
+            "(finance staff: any). Two at once make one; the other is refused with 409."
+        ),
+        parameters=[IDEMPOTENCY_KEY],
+        request=NewReceipt,
+        responses={201: WholeReceiptSerializer},
+        examples=[
+            OpenApiExample(
+                "A month",
+                request_only=True,
+                value={
+                    "project": "genomics",
+                    "window_start": "2026-11-01",
+                    "window_end": "2026-12-01",
+                    "expected_total": "1234.50",
+                },
+            )
+        ],
+    )
+    def create(self, request: Request) -> HttpResponse:
+        body = NewReceipt(data=request.data)
+        body.is_valid(raise_exception=True)
+        project, window = self._asked(request, body.validated_data)
+        expected: Decimal = body.validated_data["expected_total"]
+        actor = Actor.of(request.user)
+
+        def act() -> Any:
+            receipt = create_receipt(
+                project_id=project.pk, window=window, actor=actor, expected_total=expected
+            )
+            return WholeReceiptSerializer(receipt).data
+
+        return self.created(request, act)
+
+    @extend_schema(
+        operation_id="receipts_preview",
+        summary="What a receipt would say now",
+        parameters=[Window],
+        responses={200: PreviewSerializer},
+        filters=False,
+    )
+    @action(detail=False, pagination_class=None)
+    def preview(self, request: Request) -> Response:
+        refuse_unknown(request, Window().fields)
+        query = Window(data=request.query_params.dict())
+        query.is_valid(raise_exception=True)
+        project, window = self._asked(request, query.validated_data)
+        return Response(PreviewSerializer(previewed(preview(project, window))).data)
+
+    def _asked(self, request: Request, values: Mapping[str, Any]) -> tuple[Project, Interval]:
+        """Return the project and window of a request; 404 if the person can't bill the project."""
+        project = projects_billable_by(request.user).filter(code=values["project"]).first()
+        if project is None:
+            raise Http404
+        return project, Interval(values["window_start"], values["window_end"])
