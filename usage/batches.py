@@ -31,6 +31,9 @@ VALUE_FIELDS = (
 )
 """What a row says of a job, besides its identity."""
 
+_FIELD_OF = {"suspended": "suspended_seconds"}
+"""The job's field for an optional field of a source, where the names differ."""
+
 _WRITTEN = (*VALUE_FIELDS, "fingerprint", "revision", "run", "line", "held")
 
 
@@ -77,6 +80,10 @@ class _Batch:
             self.jobs[row.job_id, row.submit] = job
             self.new.append(job)
             return "jobs_new"
+        if row.absent:
+            row = row.filled(
+                partition=job.partition, qos=job.qos, suspended_seconds=job.suspended_seconds
+            )
         if says_nothing_new(job, row):
             if job.held and job.pk:
                 self.confirmed.append(job.pk)
@@ -92,8 +99,10 @@ class _Batch:
         self._fill(job, row, line)
 
     def _fill(self, job: Job, row: JobRow, line: int) -> None:
+        kept = {_FIELD_OF.get(name, name) for name in row.absent} if job.pk else set()
         for name, value in row_values(row).items():
-            setattr(job, name, value)
+            if name not in kept:
+                setattr(job, name, value)
         job.fingerprint, job.run, job.line, job.held = row.fingerprint, self.run, line, True
 
     def write(self) -> None:

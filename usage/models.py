@@ -8,6 +8,7 @@ from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import CODE, Project, User
+from usage.explanations import explain_reason, explain_refusal
 
 BASE_UNIT_FIELDS = ("cpu_seconds", "gpu_seconds", "mem_mib_seconds", "node_seconds")
 
@@ -151,6 +152,7 @@ class ImportRun(models.Model):
     steps = models.BigIntegerField(_("steps"), default=0)
     quarantined = models.BigIntegerField(_("quarantined"), default=0)
     truncated = models.BooleanField(_("cut off"), default=False)
+    error_code = models.CharField(_("kind of error"), max_length=32, blank=True)
     error = models.TextField(_("error"), blank=True)
     created_at = models.DateTimeField(_("started"), auto_now_add=True)
     finished_at = models.DateTimeField(_("finished"), null=True)
@@ -220,6 +222,11 @@ class ImportRun(models.Model):
         return f"#{self.pk} {self.origin}"
 
     @property
+    def explanation(self) -> str:
+        """Return why the file was refused, in the reader's language; empty if it was not."""
+        return explain_refusal(self.error_code) if self.error_code else ""
+
+    @property
     def jobs(self) -> int:
         """Return how many job rows were read."""
         return self.jobs_new + self.jobs_changed + self.jobs_unchanged
@@ -248,6 +255,11 @@ class QuarantinedRow(models.Model):
 
     def __str__(self) -> str:
         return f"{self.run_id}:{self.line} {self.reason}"
+
+    @property
+    def explanation(self) -> str:
+        """Return why the row could not be interpreted, in the reader's language."""
+        return explain_reason(self.reason)
 
 
 class Job(models.Model):

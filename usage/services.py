@@ -123,7 +123,8 @@ def run_import(*, run_id: int, actor: Actor, progress: Progress = lambda run: No
 
     Commits batch by batch. A second caller for the same run is refused (Conflict) while the first
     one lives. A run that is finished already is returned as it is. Input that can't be read at all
-    ends the run as FAILED with the message in ``error``.
+    ends the run as FAILED with the reason in
+    ``error_code`` and ``error``.
     """
     with session_lock(Space.IMPORT_RUN, run_id) as held:
         if not held:
@@ -163,7 +164,7 @@ def _read_to_end(run: ImportRun, *, actor: Actor, progress: Progress) -> None:
         # What was read before the input became unreadable stays, held back like a cut-off file's.
         run.truncated = run.rows_read > 0
         status = S.INCOMPLETE if run.truncated else S.FAILED
-        _finish(run, status, actor=actor, error=str(refusal))
+        _finish(run, status, actor=actor, refusal=refusal)
         return
     run.truncated = reader.truncated
     whole = not (run.quarantined or run.truncated)
@@ -203,9 +204,11 @@ def _count(tally: Tally) -> None:
         metrics.IMPORT_ROWS.labels(kind=kind).inc(rows)
 
 
-def _finish(run: ImportRun, status: S, *, actor: Actor, error: str = "") -> None:
+def _finish(run: ImportRun, status: S, *, actor: Actor, refusal: FileRefused | None = None) -> None:
     """End a run; the jobs of a complete one are free for rating from this commit on."""
-    run.finished_at, run.error = timezone.now(), error
+    run.finished_at = timezone.now()
+    if refusal is not None:
+        run.error_code, run.error = refusal.code, str(refusal)
     with transaction.atomic():
         transition(
             ImportRun.objects.all(),
@@ -214,7 +217,8 @@ def _finish(run: ImportRun, status: S, *, actor: Actor, error: str = "") -> None
             before=S.RUNNING,
             after=status,
             finished_at=run.finished_at,
-            error=error,
+            error=run.error,
+            error_code=run.error_code,
             truncated=run.truncated,
         )
         if status == S.COMPLETE:

@@ -167,6 +167,10 @@ class Migration(migrations.Migration):
                 ("steps", models.BigIntegerField(default=0, verbose_name="steps")),
                 ("quarantined", models.BigIntegerField(default=0, verbose_name="quarantined")),
                 ("truncated", models.BooleanField(default=False, verbose_name="cut off")),
+                (
+                    "error_code",
+                    models.CharField(blank=True, max_length=32, verbose_name="kind of error"),
+                ),
                 ("error", models.TextField(blank=True, verbose_name="error")),
                 ("created_at", models.DateTimeField(auto_now_add=True, verbose_name="started")),
                 ("finished_at", models.DateTimeField(null=True, verbose_name="finished")),
