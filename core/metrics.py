@@ -12,7 +12,7 @@ import os
 import socket
 from pathlib import Path
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, values
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest, values
 from prometheus_client.multiprocess import MultiProcessCollector
 
 _MULTIPROCESS_DIRECTORY = os.environ.get("PROMETHEUS_MULTIPROC_DIR", "")
@@ -28,6 +28,9 @@ if _MULTIPROCESS_DIRECTORY:
     values.ValueClass = values.MultiProcessValue(_process_identifier)  # type: ignore[no-untyped-call]
 
 REGISTRY = CollectorRegistry()
+
+STATE = CollectorRegistry()
+"""What is found out at each scrape instead of counted, so that a restart does not lose it."""
 
 HTTP_REQUESTS = Counter(
     "hpcbilling_http_requests",
@@ -48,13 +51,6 @@ IMPORT_RUNS = Counter(
 IMPORT_ROWS = Counter(
     "hpcbilling_import_rows", "Rows read by usage imports.", ["kind"], registry=REGISTRY
 )
-LAST_IMPORT_TIMESTAMP = Gauge(
-    "hpcbilling_last_import_timestamp_seconds",
-    "When a cluster's usage was last imported successfully, as Unix time.",
-    ["cluster"],
-    registry=REGISTRY,
-    multiprocess_mode="max",
-)
 RECEIPT_TRANSITIONS = Counter(
     "hpcbilling_receipt_transitions",
     "Receipts that went from one status to another.",
@@ -72,8 +68,8 @@ LOGINS = Counter("hpcbilling_logins", "Attempts to log in.", ["outcome"], regist
 
 def exposition() -> bytes:
     """All series in Prometheus's text format, over all processes that share the directory."""
-    if not _MULTIPROCESS_DIRECTORY:
-        return generate_latest(REGISTRY)
-    together = CollectorRegistry()
-    MultiProcessCollector(together, _MULTIPROCESS_DIRECTORY)  # type: ignore[no-untyped-call]
-    return generate_latest(together)
+    counted = REGISTRY
+    if _MULTIPROCESS_DIRECTORY:
+        counted = CollectorRegistry()
+        MultiProcessCollector(counted, _MULTIPROCESS_DIRECTORY)  # type: ignore[no-untyped-call]
+    return generate_latest(counted) + generate_latest(STATE)

@@ -29,11 +29,16 @@ def healthz(_request: HttpRequest) -> JsonResponse:
 @require_safe
 def readyz(_request: HttpRequest) -> JsonResponse:
     """200 when every check passes, else 503; what each check found is in the answer."""
-    checks = {name: _outcome(check) for name, check in CHECKS.items()}
+    checks = readiness()
     ready = all(found["status"] == "ok" for found in checks.values())
     return JsonResponse(
         {"status": "ok" if ready else "unavailable", "checks": checks}, status=200 if ready else 503
     )
+
+
+def readiness() -> dict[str, dict[str, str | float]]:
+    """What each check found, by its name."""
+    return {name: _outcome(check) for name, check in CHECKS.items()}
 
 
 def _database() -> None:

@@ -1,8 +1,8 @@
-"""/metrics, the series that are there from the start, and the counting of requests and logins."""
+"""/metrics: series that are there from the start, the state at a scrape, requests and logins."""
 
 import hmac
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from axes.signals import user_locked_out
@@ -14,8 +14,12 @@ from django.http.response import HttpResponseBase
 from django.views.decorators.http import require_safe
 from django_structlog.signals import bind_extra_request_finished_metadata
 from prometheus_client import CONTENT_TYPE_LATEST
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
 
 from core import metrics
+from hpcbilling.health import readiness
+from usage.selectors import last_imports
 
 KNOWN_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 # Probes and files would drown what people do.
@@ -74,6 +78,35 @@ def metrics_view(request: HttpRequest) -> HttpResponse:
         )
     present_from_the_start()
     return HttpResponse(metrics.exposition(), content_type=CONTENT_TYPE_LATEST)
+
+
+class StateCollector(Collector):
+    """Readiness, and when each cluster was last heard of, as they are at the time of a scrape."""
+
+    def collect(self) -> Iterable[GaugeMetricFamily]:
+        ready = GaugeMetricFamily(
+            "hpcbilling_ready", "1 where a check of /readyz passes, else 0.", labels=["check"]
+        )
+        found = readiness()
+        for name, outcome in found.items():
+            ready.add_metric([name], float(outcome["status"] == "ok"))
+        yield ready
+        if all(outcome["status"] == "ok" for outcome in found.values()):
+            yield self._last_imports()
+
+    @staticmethod
+    def _last_imports() -> GaugeMetricFamily:
+        imported = GaugeMetricFamily(
+            "hpcbilling_last_import_timestamp_seconds",
+            "When an enabled cluster's usage was last imported (or it was added), as Unix time.",
+            labels=["cluster"],
+        )
+        for name, moment in last_imports().items():
+            imported.add_metric([name], moment.timestamp())
+        return imported
+
+
+metrics.STATE.register(StateCollector())
 
 
 class RequestMetricsMiddleware:

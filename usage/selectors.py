@@ -1,11 +1,13 @@
 """Reading usage: which project a job belongs to, and what waits for someone."""
 
 from collections.abc import Collection, Sequence
+from datetime import datetime
 
-from django.db.models import Q, QuerySet
+from django.db.models import F, Max, Q, QuerySet
+from django.db.models.functions import Coalesce
 
 from accounts.models import Project
-from usage.models import AccountMapping, ImportRun, Job, QuarantinedRow
+from usage.models import AccountMapping, Cluster, ImportRun, Job, QuarantinedRow
 
 
 class ProjectBook:
@@ -58,3 +60,21 @@ def quarantined_rows() -> QuerySet[QuarantinedRow]:
 def running_jobs() -> QuerySet[Job]:
     """Return jobs that have started and not ended, as last seen."""
     return Job.objects.filter(start__isnull=False, end=None).select_related("cluster")
+
+
+def last_imports() -> dict[str, datetime]:
+    """Return when usage of each enabled cluster was last imported, by its name.
+
+    For a cluster that never was, the time at which it was added.
+    """
+    read = Q(
+        runs__status__in=(
+            ImportRun.Status.COMPLETE,
+            ImportRun.Status.INCOMPLETE,
+            ImportRun.Status.RELEASED,
+        )
+    )
+    clusters = Cluster.objects.filter(is_enabled=True).annotate(
+        heard=Coalesce(Max("runs__finished_at", filter=read), F("created_at"))
+    )
+    return dict(clusters.values_list("name", "heard"))

@@ -226,8 +226,6 @@ def _finish(run: ImportRun, status: S, *, actor: Actor, refusal: FileRefused | N
         record("import.finished", actor=actor, target=run, data=summary(run) | {"status": status})
     run.status = status
     metrics.IMPORT_RUNS.labels(status=status.value).inc()
-    if status in (S.COMPLETE, S.INCOMPLETE):
-        metrics.LAST_IMPORT_TIMESTAMP.labels(cluster=run.cluster.name).set_to_current_time()
 
 
 def summary(run: ImportRun) -> dict[str, Any]:

@@ -1,3 +1,4 @@
+import io
 import os
 import subprocess
 import sys
@@ -7,13 +8,19 @@ import pytest
 from django.test import Client
 from pytest_django import Settings
 
-from hpcbilling import metrics
+from core.actor import Actor
+from hpcbilling import health, metrics
+from hpcbilling.workflows import import_usage
+from tests.rules.scene import RECORDING
+from usage.models import Cluster
+from usage.services import create_cluster
+
+pytestmark = pytest.mark.django_db
 
 PROGRAM = """
 import sys
 from core import metrics
 metrics.LOGINS.labels(outcome="success").inc(int(sys.argv[1]))
-metrics.LAST_IMPORT_TIMESTAMP.labels(cluster="a_b").set(int(sys.argv[1]))
 print(metrics.exposition().decode())
 """
 
@@ -39,7 +46,6 @@ def test_only_our_own_series_are_shown(client: Client) -> None:
     assert all(name.startswith("hpcbilling_") for name in names)
 
 
-@pytest.mark.django_db
 def test_requests_are_counted_by_route_name_and_probes_are_not(client: Client) -> None:
     series = 'hpcbilling_http_requests_total{method="GET",route="admin:login",status="200"}'
     before = samples(client.get("/metrics").text).get(series, 0)
@@ -51,7 +57,6 @@ def test_requests_are_counted_by_route_name_and_probes_are_not(client: Client) -
     assert 'route="healthz"' not in text
 
 
-@pytest.mark.django_db
 def test_unknown_paths_and_methods_do_not_make_new_series(client: Client) -> None:
     client.generic("BREW", "/no/such/page/1")
     text = client.get("/metrics").text
@@ -60,7 +65,6 @@ def test_unknown_paths_and_methods_do_not_make_new_series(client: Client) -> Non
     assert "such" not in text
 
 
-@pytest.mark.django_db
 def test_failed_logins_are_counted(client: Client) -> None:
     series = 'hpcbilling_logins_total{outcome="failure"}'
     before = samples(client.get("/metrics").text)[series]
@@ -81,6 +85,38 @@ def test_production_without_token_shows_nothing(client: Client, settings: Settin
     assert client.get("/metrics").status_code == 403
 
 
+def test_each_enabled_cluster_tells_when_it_was_last_imported(client: Client) -> None:
+    actor = Actor.system("test")
+    heard, silent, off = (
+        create_cluster(name=name, time_zone="UTC", actor=actor) for name in ("a_b", "c", "d")
+    )
+    Cluster.objects.filter(pk=off.pk).update(is_enabled=False)
+    run = import_usage(
+        cluster=heard, stream=io.BytesIO(RECORDING.read_bytes()), origin="x", actor=actor
+    ).run
+    found = samples(client.get("/metrics").text)
+    name = 'hpcbilling_last_import_timestamp_seconds{cluster="%s"}'
+    assert run.finished_at
+    assert found[name % "a_b"] == pytest.approx(run.finished_at.timestamp())
+    assert found[name % "c"] == pytest.approx(silent.created_at.timestamp())
+    assert name % "d" not in found
+
+
+def test_a_failing_check_is_seen_and_the_page_still_answers(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert samples(client.get("/metrics").text)['hpcbilling_ready{check="database"}'] == 1
+
+    def broken() -> None:
+        raise ConnectionError
+
+    monkeypatch.setitem(health.CHECKS, "database", broken)
+    found = samples(client.get("/metrics").text)
+    assert found['hpcbilling_ready{check="database"}'] == 0
+    assert found['hpcbilling_ready{check="redis"}'] == 1
+    assert 'hpcbilling_logins_total{outcome="success"}' in found
+
+
 def test_processes_that_share_the_directory_are_summed(tmp_path: Path) -> None:
     variables = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(tmp_path / "new")}
     for amount in ("3", "4"):
@@ -93,4 +129,3 @@ def test_processes_that_share_the_directory_are_summed(tmp_path: Path) -> None:
         ).stdout
     found = samples(answer)
     assert found['hpcbilling_logins_total{outcome="success"}'] == 7
-    assert found['hpcbilling_last_import_timestamp_seconds{cluster="a_b"}'] == 4
