@@ -166,6 +166,9 @@ def test_lines_that_belong_to_nothing_are_quarantined_each() -> None:
 
 def test_a_name_of_too_many_lines_ends() -> None:
     lines = "\n".join(str(number) for number in range(200))
+    rows = read(table([row(JobName=lines)]))
+    assert [parsed.kind for parsed in rows] == ["job"] + ["bad"] * (199 - 64)
+    assert good(rows[0])
     rows = read(table([row(JobName=lines)], MIDDLE))
     assert {parsed.reason for parsed in rows} == {"columns"}
     assert len(rows) == 200
@@ -317,7 +320,8 @@ def test_a_bad_file_keeps_its_good_rows() -> None:
 
 def test_a_surplus_that_is_too_large_to_search() -> None:
     assert outcome(table([row(JobName="|" * 40)], MIDDLE)) == ["columns"]
-    assert outcome(table([row(JobName="|" * 4000)])) == ["job"]
+    assert outcome(table([row(JobName="|" * 1000)])) == ["job"]
+    assert outcome(table([row(JobName="|" * 4000)])) == ["columns"]
 
 
 def test_pieces_of_a_wrong_kind_are_the_callers_fault() -> None:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from usage.sources.columns import Layout
 
 MAX_SURPLUS = 32
+MAX_TAIL = 1024
 
 
 def recover(layout: Layout, cells: Sequence[str], delimiter: str) -> list[str] | None:
@@ -18,12 +19,10 @@ def recover(layout: Layout, cells: Sequence[str], delimiter: str) -> list[str] |
     billed.
     """
     surplus = len(cells) - layout.width
-    if surplus < 0:
+    if surplus < 0 or surplus > (MAX_TAIL if layout.simple_tail else MAX_SURPLUS):
         return None
     if layout.simple_tail:
         return _tail(layout, cells, delimiter)
-    if surplus > MAX_SURPLUS:
-        return None
     return _search(layout, cells, surplus, delimiter)
 
 

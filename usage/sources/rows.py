@@ -123,7 +123,6 @@ class Assembler:
         """A blank line says nothing; its bytes go with the row before it, or with the header."""
         if self._held is not None:
             self._held.size += row.size
-            self._held.raw += "\n" + row.raw
         elif self._begun:
             yield from self._hold(self._bad(row))
         else:
@@ -155,6 +154,7 @@ class Assembler:
             and self._layout.last_free
             and not row.cut
             and held.size + row.size <= self._max_bytes
+            and held.raw.count("\n") < MAX_JOINED_LINES
         )
 
     def _append(self, row: Row) -> None:
