@@ -14,7 +14,7 @@ The rules, each observed on a running Slurm:
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -36,7 +36,8 @@ __all__ = [
     "normalise_cells",
 ]
 
-MAX_NAME = 255
+MAX_NAME = 128
+MAX_LIST = 255  # partitions of a pending job, array tasks
 MAX_JOB_ID = 2**32
 MAX_QUANTITY = 2**63
 SMALL_MEM_KIB = 2**30  # × 2**31 seconds fits 63 bits: no need to multiply
@@ -202,7 +203,9 @@ def normalise_cells(cells: Cells, clock: Clock, absent: tuple[str, ...]) -> JobR
     moments = submit, _, end = clock.moments(submit_text, start_text, end_text, elapsed + suspended)
     partition, qos = partition or "", qos or ""
     if len(user) + len(account) + len(partition) + len(qos) > MAX_NAME:
-        _check_names(user, account, partition, qos)
+        _check_lengths(
+            ((user, MAX_NAME), (account, MAX_NAME), (qos, MAX_NAME), (partition, MAX_LIST))
+        )
     placed = _placed(node_list, alloc, moments, elapsed)
     tres, canonical, flags = _reading(alloc, req, req_mem, placed)
     estimated = alloc is None
@@ -215,7 +218,7 @@ def normalise_cells(cells: Cells, clock: Clock, absent: tuple[str, ...]) -> JobR
     if tres.mem_kib > SMALL_MEM_KIB and tres.mem_kib * (elapsed + suspended) >= MAX_QUANTITY:
         raise RowError(Reason.TRES, "memory × time does not fit")
     return _make_job(
-        job_id, submit, (shown_id or str(job_id))[:MAX_NAME], user, account, partition,
+        job_id, submit, (shown_id or str(job_id))[:MAX_LIST], user, account, partition,
         qos, state, name or "", begun, end, elapsed, suspended,
         tres.nodes, node_list or "", tres, estimated, placed, flags + odd, absent, canonical,
         _fingerprint(
@@ -291,10 +294,11 @@ def _state(text: str) -> str:
     return word
 
 
-def _check_names(*names: str) -> None:
-    for name in names:
-        if len(name) > MAX_NAME:
-            raise RowError(Reason.TOO_LONG, f"longer than {MAX_NAME} characters: {name[:40]!r}…")
+def _check_lengths(names: Iterable[tuple[str, int]]) -> None:
+    """Refused rather than cut: two long names that begin alike are two names."""
+    for name, limit in names:
+        if len(name) > limit:
+            raise RowError(Reason.TOO_LONG, f"longer than {limit} characters: {name[:40]!r}…")
 
 
 def _duration(text: str, reason: Reason) -> int:

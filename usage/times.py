@@ -13,7 +13,6 @@ MAX_SECONDS = 2**31
 FUTURE_TOLERANCE = timedelta(minutes=5)
 # Slurm did not exist before; a time this early is an unset field (epoch 0) in some time zone.
 _FLOOR = datetime(2000, 1, 1, tzinfo=UTC)
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EPOCH_DIGITS = 11
 _ISO_LENGTH = 19
 _ISO = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}", re.ASCII)
@@ -92,6 +91,8 @@ class Clock:
                 return datetime.fromisoformat(text + "+00:00")
             except ValueError:
                 raise RowError(Reason.TIME, f"not a time: {text!r}") from None
+        if text.isdigit() and text.isascii() and len(text) <= _EPOCH_DIGITS:
+            return datetime.fromtimestamp(int(text), UTC)
         if text in UNSET:
             return None
         return self._other(text)
@@ -121,8 +122,6 @@ class Clock:
         return found[0]
 
     def _other(self, text: str) -> datetime:
-        if len(text) <= _EPOCH_DIGITS and text.isascii() and text.isdigit():
-            return _EPOCH + timedelta(seconds=int(text))
         head, tail = text[:_ISO_LENGTH], text[_ISO_LENGTH:]
         if _ISO.fullmatch(head) is None or (tail and _OFFSET.fullmatch(tail) is None):
             raise RowError(Reason.TIME, f"not a time: {text[:40]!r}")

@@ -271,8 +271,10 @@ def test_a_job_named_like_a_step_is_a_job() -> None:
         ({"AllocTRES": "cpu=NaN"}, Reason.TRES),
         ({"AllocTRES": "cpu=2147483648"}, Reason.TRES),
         ({"AllocTRES": "cpu=4,mem=16000M,node=1"}, Reason.GPU_MISSING),
-        ({"User": "u" * 256}, Reason.TOO_LONG),
-        ({"Account": "a" * 256}, Reason.TOO_LONG),
+        ({"User": "u" * 129}, Reason.TOO_LONG),
+        ({"Account": "a" * 129}, Reason.TOO_LONG),
+        ({"QOS": "q" * 129}, Reason.TOO_LONG),
+        ({"Partition": "p" * 256}, Reason.TOO_LONG),
         ({"User": "a\0b"}, Reason.NUL),
         ({"Account": "a\x1fb"}, Reason.CONTROL_CHARACTER),
         ({"JobName": "a\ud800b"}, Reason.CONTROL_CHARACTER),
@@ -299,6 +301,12 @@ def test_memory_times_time_fits_the_database() -> None:
         AllocTRES="cpu=1,mem=30P", ReqTRES="", End="2026-11-01T00:00:00", ElapsedRaw=elapsed, **long
     )
     assert reason is Reason.TRES
+
+
+def test_names_that_just_fit() -> None:
+    found = job(User="u" * 128, Account="a" * 128, QOS="q" * 128, Partition="p" * 255)
+    assert len(found.user + found.account + found.qos + found.partition) == 3 * 128 + 255
+    assert len(job(JobID="25_[" + "1," * 500 + "2]").display_id) == 255
 
 
 def test_gpus_are_not_missed_before_they_count() -> None:
