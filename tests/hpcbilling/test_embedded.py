@@ -60,6 +60,19 @@ def test_binaries_inside_wheels_serve_a_machine_that_has_none(
         assert servers.answers(found["DATABASE_URL"], found["REDIS_URL"])
 
 
+def test_a_broken_server_on_the_machine_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("redis-server", "postgres", "initdb"):
+        (tmp_path / name).write_text("#!/bin/sh\nexit 1\n", encoding="utf-8")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.setattr(binaries, "MACHINE_POSTGRES", (str(tmp_path),))
+    monkeypatch.setattr(binaries, "MACHINE_REDIS", ())
+    assert binaries.find_redis().parent != tmp_path
+    assert binaries.find_postgres() != tmp_path
+
+
 def test_a_machine_without_any_server_is_told_what_to_install(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
