@@ -121,7 +121,10 @@ def discard_draft(*, receipt_id: int, actor: Actor) -> None:
 
 
 def issue_receipt(*, receipt_id: int, actor: Actor) -> Receipt:
-    """Give a draft the next number of its series and freeze it; raises Conflict for others."""
+    """Give a draft the next number of its series and freeze it; raises Conflict for others.
+
+    A receipt over nothing has nothing left to pay and is paid at once.
+    """
     with transaction.atomic():
         receipt = _locked(receipt_id)
         _require(receipt, S.DRAFT)
@@ -151,6 +154,8 @@ def issue_receipt(*, receipt_id: int, actor: Actor) -> Receipt:
         )
         after_commit(NOTIFY_TASK, receipt.pk, "issued")
         _moved(S.DRAFT, S.ISSUED)
+        if not receipt.total:
+            mark_paid(receipt=receipt, paid_at=now, actor=actor)
     receipt.refresh_from_db()
     return receipt
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
+from core.locks import lock_rows
 from usage.models import ImportRun, Job, JobRevision
 from usage.normalise import JobRow
 from usage.sources.sacct import Parsed
@@ -106,7 +107,9 @@ class _Batch:
         job.fingerprint, job.run, job.line, job.held = row.fingerprint, self.run, line, True
 
     def write(self) -> None:
-        """Write everything that was taken in."""
+        """Write everything that was taken in; jobs that exist are locked in key order first, as
+        rating locks them, so that the two wait for each other instead of deadlocking."""
+        lock_rows(Job.objects.all(), *self.changed, *self.confirmed)
         JobRevision.objects.bulk_create(self.revisions)
         Job.objects.bulk_create(self.new)
         Job.objects.bulk_update(self.changed.values(), _WRITTEN)

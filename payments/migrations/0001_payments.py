@@ -88,8 +88,8 @@ RULES = [
         timing="BEFORE UPDATE",
         when="NEW.status = 'paid' AND OLD.status <> 'paid'",
         body="""
-            IF NEW.total IS DISTINCT FROM
-               (SELECT sum(amount) FROM payments_allocation WHERE receipt_id = NEW.id) THEN
+            IF NEW.total <> coalesce(
+                (SELECT sum(amount) FROM payments_allocation WHERE receipt_id = NEW.id), 0) THEN
                 RAISE EXCEPTION 'a receipt is paid only when payments add up to its total'
                     USING ERRCODE = 'check_violation';
             END IF;

@@ -9,13 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pytest_django import Settings
 
-from accounts.models import Project
+from accounts.models import Project, ProjectTier, Tier
 from audit.models import AuditEvent
 from core.canonical import sha256_of
 from core.errors import Conflict, Invalid
 from core.intervals import Interval
 from core.money import round_money
 from pricing.models import Charge
+from pricing.services import draft_price_list, publish_price_list
 from receipts.arithmetic import ChargeItem, lines_of, totals_of
 from receipts.models import Line, Receipt
 from receipts.selectors import overdue, preview, unbilled_by_project, unbilled_charges
@@ -28,7 +29,7 @@ from receipts.services import (
     issue_receipt,
     void_receipt,
 )
-from tests.factories import OCTOBER, SYSTEM, Row, import_rows, make_cluster, make_project
+from tests.factories import LONG_AGO, OCTOBER, SYSTEM, Row, import_rows, make_cluster, make_project
 
 
 @pytest.fixture
@@ -119,6 +120,23 @@ def test_a_discarded_draft_takes_no_number(genomics: Project) -> None:
         else:
             numbers.append(issue_receipt(receipt_id=draft.pk, actor=SYSTEM).sequence)
     assert numbers == [1, 2]
+
+
+def test_a_receipt_over_nothing_is_paid_at_once(db: None) -> None:
+    project = make_project("guests", tier="")
+    free = Tier.objects.create(code="free", name="Free")
+    ProjectTier.objects.create(project=project, tier=free, starts_at=LONG_AGO)
+    draft = draft_price_list(
+        tier=free,
+        effective_at=LONG_AGO,
+        currency="THB",
+        actor=SYSTEM,
+        rates={"cpu": Decimal(0), "mem": Decimal(0)},
+    )
+    publish_price_list(price_list_id=draft.pk, actor=SYSTEM)
+    import_rows(make_cluster(), Row(account="guests"))
+    receipt = create_receipt(project_id=project.pk, window=OCTOBER, actor=SYSTEM)
+    assert (receipt.total, receipt.status) == (Decimal(0), "paid")
 
 
 def test_issuing_twice_is_refused(genomics: Project) -> None:
