@@ -58,6 +58,12 @@ SITE_FISCAL_YEAR_START = env.int("SITE_FISCAL_YEAR_START", default=1)  # month; 
 DROP_FOLDER_ROOT = Path(
     env.str("DROP_FOLDER_ROOT", default=str(environment.services_directory(BASE_DIR) / "drop"))
 )
+# Pages say that the usage is made up of recorded rows; `make demo` sets it.
+DEMO = env.bool("DEMO", default=False)
+if DEMO and PRODUCTION:
+    raise ImproperlyConfigured(
+        "DEMO marks every page as play: unset it when ENVIRONMENT=production."
+    )
 
 # Payments. The dummy provider lets anyone pay with play money, so production refuses it.
 PAYMENT_PROVIDERS: list[str] = env.list(

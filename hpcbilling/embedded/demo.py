@@ -67,6 +67,7 @@ def _demonstrate(port: int) -> None:
     also = {
         "ENVIRONMENT": os.environ.get("ENVIRONMENT", DEVELOPMENT),
         "PORT": str(port),
+        "DEMO": "true",
         "PROMETHEUS_MULTIPROC_DIR": str(metrics),
     }
     _say("Starting PostgreSQL and Redis…")

@@ -1,0 +1,54 @@
+"""Making the demo: each step only if it is not done, so that a broken-off making goes on."""
+
+from collections.abc import Callable
+
+from django.conf import settings
+from django.db import transaction
+
+from accounts.models import User
+from audit.models import AuditEvent
+from audit.services import record
+from core.errors import DomainError
+from hpcbilling.demo import accounts, jobs, people
+from hpcbilling.demo.money import Office
+from usage.models import Cluster
+
+SEEDED = "demo.seeded"
+
+
+class NotForThis(DomainError):
+    """This site or database is none to put a demo into."""
+
+
+def seed(*, say: Callable[[str], None] = lambda line: None, density: float = 1.0) -> bool:
+    """Make the demo's data; returns whether there was anything to do.
+
+    Raises NotForThis in production, or where others than the demo's people and clusters are.
+    """
+    if settings.PRODUCTION:
+        raise NotForThis("production", "The demo's logins are public: not in production.")
+    if AuditEvent.objects.filter(action=SEEDED).exists():
+        return False
+    _check_empty()
+    clusters = accounts.create_clusters()
+    made = jobs.Usage(clusters["demo"].created_at, density=density)
+    say("Making people and projects")
+    accounts.create_people()
+    accounts.create_projects(tier_change=made.months[2])
+    accounts.map_accounts(clusters["demo"])
+    accounts.publish_prices(made.months[1])
+    jobs.import_all(clusters, made, say)
+    say("Making receipts and payments")
+    Office(made.months).work()
+    with transaction.atomic():
+        record(SEEDED, actor=accounts.DEMO, data={"clusters": sorted(clusters)})
+    return True
+
+
+def _check_empty() -> None:
+    ours = [person.username for person in people.PEOPLE]
+    strangers = User.objects.exclude(username__in=ours).exists()
+    if strangers or Cluster.objects.exclude(name__in=accounts.CLUSTERS).exists():
+        raise NotForThis(
+            "not_empty", "There are people or clusters that are not the demo's: nothing is done."
+        )
