@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 from django.core.cache import cache
+from hypothesis import settings
 from pytest_django import DjangoDbBlocker
 
 from hpcbilling import catalogues
@@ -14,6 +15,11 @@ from tests import databases
 def pytest_configure() -> None:
     """Texts are compiled before Django reads them."""
     catalogues.compile_all()
+
+
+# The machine that runs the suite is shared: how long one example takes says nothing.
+settings.register_profile("suite", deadline=None)
+settings.load_profile("suite")
 
 
 @pytest.fixture(scope="session")

@@ -57,10 +57,10 @@ _NOTHING = read_tres("")
 
 
 # The texts that a row is made of, in the order of FIELD_COLUMNS. None: no such column.
-Optional = str | None
+Cell = str | None
 Cells = tuple[
-    Optional, Optional, str, str, str, str, Optional, Optional, Optional,
-    Optional, Optional, Optional, str, str, Optional, Optional, Optional, Optional,
+    Cell, Cell, str, str, str, str, Cell, Cell, Cell,
+    Cell, Cell, Cell, str, str, Cell, Cell, Cell, Cell,
 ]  # fmt: skip
 FIELD_COLUMNS = (
     "JobIDRaw", "JobID", "Submit", "Start", "End", "State", "ElapsedRaw", "Elapsed", "Suspended",
@@ -82,7 +82,7 @@ class JobRow:
     ``absent`` names optional fields that the source doesn't have; their values here mean nothing,
     and a comparison with an earlier revision goes through ``filled``. ``fingerprint`` covers
     identity and all that a price can depend on, and nothing else: not the name, the nodes' names,
-    display id, flags, or energy.
+    display id, flags, energy, or ``started``, which a source without NodeList can't tell.
     """
 
     job_id: int
@@ -123,7 +123,7 @@ class JobRow:
 
     @property
     def mem_mib_seconds(self) -> int:
-        """MiB × seconds, rounded down: less than one MiB-second is lost, and only below 1 MiB."""
+        """MiB × seconds, rounded down; whole unless the memory is no whole number of MiB."""
         return self.tres.mem_kib * self.held_seconds // 1024
 
     @property
@@ -224,7 +224,7 @@ def normalise_cells(cells: Cells, clock: Clock, absent: tuple[str, ...]) -> JobR
         _fingerprint(
             f"{job_id}\x1f{user}\x1f{account}\x1f{partition}\x1f{qos}\x1f{state}"
             f"\x1f{elapsed}\x1f{suspended}\x1f{canonical}"
-            f"\x1f{'estimated' if estimated else ''}\x1f{'ran' if placed else ''}",
+            f"\x1f{'estimated' if estimated else ''}",
             submit, begun, end,
         ),
     )  # fmt: skip
@@ -249,7 +249,7 @@ def _fingerprint_of(row: JobRow) -> str:
     return _fingerprint(
         f"{row.job_id}\x1f{row.user}\x1f{row.account}\x1f{row.partition}\x1f{row.qos}\x1f{row.state}"
         f"\x1f{row.elapsed_seconds}\x1f{row.suspended_seconds}\x1f{row.tres_canonical}"
-        f"\x1f{'estimated' if row.estimated else ''}\x1f{'ran' if row.started else ''}",
+        f"\x1f{'estimated' if row.estimated else ''}",
         row.submit,
         row.start,
         row.end,

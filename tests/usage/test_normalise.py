@@ -309,6 +309,14 @@ def test_names_that_just_fit() -> None:
     assert len(job(JobID="25_[" + "1," * 500 + "2]").display_id) == 255
 
 
+def test_the_fingerprint_does_not_need_a_node_list() -> None:
+    cancelled = {"Start": "2026-11-01T11:00:05", "ElapsedRaw": "0", "State": "CANCELLED by 5"}
+    idle = job(NodeList="None assigned", **cancelled)
+    unknown = job("NodeList", **cancelled)
+    assert (idle.started, unknown.started) == (False, True)
+    assert idle.fingerprint == unknown.fingerprint
+
+
 def test_gpus_are_not_missed_before_they_count() -> None:
     never = job(
         AllocTRES="", ElapsedRaw="0", Start="None", NodeList="None assigned", State="CANCELLED"
