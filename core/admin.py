@@ -1,12 +1,12 @@
 """What the admin classes of all apps share: read-only pages and steps that a person confirms."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from decimal import Decimal
 from typing import Any, TypeVar, cast
 
 from django import forms
+from django.apps import apps
 from django.contrib import messages
 from django.contrib.admin import SimpleListFilter
 from django.core.exceptions import PermissionDenied
@@ -14,7 +14,6 @@ from django.db import models
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
-from django.utils.formats import number_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
@@ -25,7 +24,6 @@ from unfold.widgets import INPUT_CLASSES, SELECT_CLASSES
 
 from core.actor import Actor
 from core.errors import DomainError, Invalid, Text
-from core.money import exponent, round_money
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 
@@ -63,22 +61,6 @@ def refusals_told(request: HttpRequest) -> Iterator[None]:
         yield
     except DomainError as error:
         messages.error(request, str(error))
-
-
-def money(amount: Decimal | None, currency: str) -> str:
-    """Return an amount as a person reads it, with the currency's decimals."""
-    if amount is None:
-        return "–"
-    decimals = exponent(currency)
-    shown = number_format(round_money(amount, currency), decimals, force_grouping=True)
-    return f"{shown} {currency}".strip()
-
-
-def hours(seconds: int | None, unit_seconds: int = 3600) -> str:
-    """Return base units as hours with two decimals."""
-    if not seconds:
-        return "–"
-    return number_format(Decimal(seconds) / unit_seconds, 2, force_grouping=True)
 
 
 def admin_url(model: type[models.Model] | models.Model, page: str, *args: Any) -> str:
@@ -123,6 +105,35 @@ class ConsoleAdmin(ModelAdmin):
     list_fullwidth = True
     warn_unsaved_form = True
     change_form_show_cancel_button = True
+
+    steps_by_status: Mapping[str, Collection[str]] = {}
+    """Which detail buttons show in which status of the object; all where there is no entry."""
+
+    def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
+        """Return the buttons that this person may press in the object's present status."""
+        buttons = super().get_actions_detail(request, object_id)
+        if not self.steps_by_status:
+            return list(buttons)
+        found = self.get_object(request, str(object_id))
+        fitting = self.steps_by_status.get(found.status, ()) if found else ()
+        return [item for item in buttons if item.method.original_function_name in fitting]
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """Show or save an object. A refusal undoes the whole change and is told."""
+        try:
+            response: HttpResponse = super().changeform_view(
+                request, object_id, form_url, extra_context
+            )
+        except DomainError as error:
+            messages.error(request, str(error))
+            return HttpResponseRedirect(request.get_full_path())
+        return response
 
     def pick(self, request: HttpRequest, object_id: str | int) -> Any:
         """Return the object that a page is about, if this person may see it. Raises Http404."""
@@ -201,31 +212,29 @@ class ReadOnlyInline:
 class LinkedFilter(SimpleListFilter):
     """Narrows a list to what belongs to one object, when a link from its page asks for it.
 
-    Subclasses name the parameter, the lookup and the model. Without the parameter nothing shows.
+    Subclasses name the parameter, the lookup and the model as ``app.Model``, which may be upstream.
+    Without the parameter nothing shows.
     """
 
     lookup = ""
-    model: type[models.Model]
-
-    def objects(self) -> models.QuerySet[Any]:
-        return models.QuerySet(self.model)
+    model = ""
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         value = request.GET.get(self.parameter_name or "", "")
         if not value.isdecimal():
             return [("0", "–")] if value else []
-        found = self.objects().filter(pk=value).first()
-        return [(value, str(found) if found else value)]
+        found = models.QuerySet[Any](apps.get_model(self.model)).filter(pk=value)
+        return [(value, str(found[0]) if found else value)]
 
     def has_output(self) -> bool:
         return True
 
     def queryset(
         self, request: HttpRequest, queryset: models.QuerySet[Any]
-    ) -> models.QuerySet[Any] | None:
+    ) -> models.QuerySet[Any]:
         value = self.value()
-        if value is None:
-            return None
+        if not value:
+            return queryset
         return queryset.filter(**{self.lookup: value}) if value.isdecimal() else queryset.none()
 
 

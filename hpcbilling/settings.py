@@ -364,6 +364,10 @@ UNFOLD: dict[str, Any] = {
     "SITE_TITLE": SITE_NAME,
     "SITE_HEADER": SITE_NAME,
     "SHOW_LANGUAGES": True,
+    "SHOW_HISTORY": False,  # the audit log is the history
+    "DASHBOARD_CALLBACK": "hpcbilling.console.home.home",
+    "SIDEBAR": {"navigation": "hpcbilling.console.navigation.sidebar"},
+    "STYLES": ["hpcbilling.console.navigation.style"],
 }
 IMPORT_EXPORT_USE_TRANSACTIONS = True
 

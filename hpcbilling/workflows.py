@@ -47,6 +47,11 @@ def rate_pending(
     return outcome
 
 
+def rate_selected(*, job_ids: Sequence[int], actor: Actor) -> Outcome:
+    """Rate these jobs, as far as they are due."""
+    return rate_jobs(job_ids=job_ids, actor=actor, billed=billed_job_ids)
+
+
 def import_usage(
     *,
     cluster: Cluster,

@@ -41,20 +41,15 @@ def draft_price_list(
         check_rate(resource, unit_price)
     with transaction.atomic():
         hold_until_commit(Space.PRICE_LISTS, "lists")
-        same = PriceList.objects.filter(tier=tier, effective_at=effective_at)
-        revision = (same.aggregate(last=Max("revision"))["last"] or 0) + 1
         price_list = PriceList.objects.create(
             tier=tier,
             effective_at=effective_at,
-            revision=revision,
+            revision=_next_revision(tier, effective_at),
             currency=currency,
             note=note,
             created_by_id=actor.user_id,
         )
-        Rate.objects.bulk_create(
-            Rate(price_list=price_list, resource=resource, unit_price=unit_price)
-            for resource, unit_price in sorted(rates.items())
-        )
+        _write_rates(price_list, rates)
         record("price_list.drafted", actor=actor, target=price_list, data=describe(price_list))
     return price_list
 
@@ -79,6 +74,75 @@ def publish_new_list(
             note=note,
         )
         return publish_price_list(price_list_id=draft.pk, actor=actor)
+
+
+def edit_price_list(
+    *,
+    price_list_id: int,
+    tier: Tier,
+    effective_at: datetime,
+    currency: str,
+    rates: Mapping[str, Decimal],
+    actor: Actor,
+    note: str = "",
+) -> PriceList:
+    """Replace what a draft says; the log keeps what it said before.
+
+    Raises Conflict if it is published, Invalid as ``draft_price_list`` does.
+    """
+    for resource, unit_price in rates.items():
+        check_rate(resource, unit_price)
+    with transaction.atomic():
+        price_list = _locked_draft(price_list_id)
+        before = describe(price_list)
+        if (price_list.tier_id, price_list.effective_at) != (tier.pk, effective_at):
+            price_list.revision = _next_revision(tier, effective_at)
+        price_list.tier, price_list.effective_at = tier, effective_at
+        price_list.currency, price_list.note = currency, note
+        price_list.save()
+        price_list.rates.all().delete()
+        _write_rates(price_list, rates)
+        after = describe(price_list)
+        if after != before:
+            data = {"before": before, "after": after}
+            record("price_list.changed", actor=actor, target=price_list, data=data)
+    return price_list
+
+
+def copy_price_list(*, price_list_id: int, actor: Actor) -> PriceList:
+    """Make a new draft that says what a list says, to take effect at the same moment."""
+    old = PriceList.objects.select_related("tier").get(pk=price_list_id)
+    return draft_price_list(
+        tier=old.tier,
+        effective_at=old.effective_at,
+        currency=old.currency,
+        rates={rate.resource: rate.unit_price for rate in old.rates.all()},
+        actor=actor,
+        note=old.note,
+    )
+
+
+def _locked_draft(price_list_id: int) -> PriceList:
+    """Return a draft that nobody else publishes or changes until commit. Raises Conflict."""
+    hold_until_commit(Space.PRICE_LISTS, "lists")
+    price_list = PriceList.objects.select_related("tier").filter(pk=price_list_id).first()
+    if price_list is None:
+        raise Conflict("gone", _("This draft was deleted by someone else."))
+    if price_list.status != PriceList.Status.DRAFT:
+        raise Conflict("published", _("A published price list can't be changed or deleted."))
+    return price_list
+
+
+def _next_revision(tier: Tier, effective_at: datetime) -> int:
+    same = PriceList.objects.filter(tier=tier, effective_at=effective_at)
+    return int(same.aggregate(last=Max("revision"))["last"] or 0) + 1
+
+
+def _write_rates(price_list: PriceList, rates: Mapping[str, Decimal]) -> None:
+    Rate.objects.bulk_create(
+        Rate(price_list=price_list, resource=resource, unit_price=unit_price)
+        for resource, unit_price in sorted(rates.items())
+    )
 
 
 def check_rate(resource: str, unit_price: Decimal) -> None:
@@ -144,6 +208,7 @@ def describe(price_list: PriceList) -> dict[str, object]:
         "effective_at": price_list.effective_at,
         "revision": price_list.revision,
         "currency": price_list.currency,
+        "note": price_list.note,
         "rates": {rate.resource: rate.unit_price for rate in price_list.rates.all()},
     }
 
@@ -151,9 +216,6 @@ def describe(price_list: PriceList) -> dict[str, object]:
 def discard_price_list(*, price_list_id: int, actor: Actor) -> None:
     """Delete a draft. Raises Conflict if it is published."""
     with transaction.atomic():
-        hold_until_commit(Space.PRICE_LISTS, "lists")
-        price_list = PriceList.objects.select_related("tier").get(pk=price_list_id)
-        if price_list.status != PriceList.Status.DRAFT:
-            raise Conflict("published", _("A published price list can't be changed or deleted."))
+        price_list = _locked_draft(price_list_id)
         record("price_list.discarded", actor=actor, target=price_list, data=describe(price_list))
         price_list.delete()

@@ -2,10 +2,11 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
+from decimal import Decimal
 
 from django.conf import settings
-from django.db.models import Q, QuerySet, Sum
+from django.db.models import Count, Max, Min, Q, QuerySet, Sum
 from django.utils import timezone
 
 from accounts.models import Project
@@ -105,6 +106,32 @@ def unbilled_by_project() -> QuerySet[Project]:
         .annotate(unbilled=Sum("charges__amount"))
         .order_by("-unbilled", "code")
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Unbilled:
+    """A project's unbilled charges in one currency: exact sum, jobs, and when the jobs ended."""
+
+    project: Project
+    currency: str
+    amount: Decimal
+    jobs: int
+    first_end: datetime
+    last_end: datetime
+
+
+def unbilled_sums() -> list[Unbilled]:
+    """Return what waits to be billed by project and currency, largest sums first."""
+    groups = unbilled_charges().values("project", "currency")
+    sums = groups.annotate(
+        amount=Sum("amount"),
+        jobs=Count("job", distinct=True),
+        first_end=Min("job_end"),
+        last_end=Max("job_end"),
+    ).order_by("-amount", "project__code", "currency")
+    rows = list(sums.values_list("project", "currency", "amount", "jobs", "first_end", "last_end"))
+    projects = Project.objects.in_bulk([row[0] for row in rows])
+    return [Unbilled(projects[key], *rest) for key, *rest in rows]
 
 
 def charges_of(receipt: Receipt) -> QuerySet[Charge]:

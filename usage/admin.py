@@ -1,16 +1,20 @@
 """Clusters, imports, quarantine and jobs in the console."""
 
+from typing import Any
+
 from django import forms
 from django.contrib import admin
 from django.core.exceptions import ValidationError
+from django.db.models import F, Q, QuerySet
 from django.http import HttpRequest
 from django.utils.text import Truncator
 from django.utils.translation import gettext_lazy as _
 
 from audit.console import AuditedAdmin, CsvExport
-from core.admin import ConsoleAdmin, LinkedFilter, ReadOnlyAdmin, admin_url, column, hours, link
+from core.admin import ConsoleAdmin, LinkedFilter, ReadOnlyAdmin, admin_url, column, link
 from core.errors import Invalid, Text
 from core.queue import after_commit
+from core.shown import hours
 from usage.models import AccountMapping, Cluster, ImportRun, Job, Pull, QuarantinedRow
 from usage.services import check_time_zone
 
@@ -67,7 +71,7 @@ class RunFilter(LinkedFilter):
     title = _("import run")
     parameter_name = "run"
     lookup = "run"
-    model = ImportRun
+    model = "usage.ImportRun"
 
 
 RUN_STATUS = {
@@ -134,7 +138,7 @@ class QuarantinedRowAdmin(CsvExport, ReadOnlyAdmin):
     """Rows that could not be interpreted, as they came."""
 
     list_display = ("line", "run_link", "reason", "detail", "beginning")
-    list_filter = ("reason", "run__cluster", RunFilter)
+    list_filter = ("reason", "run__status", "run__cluster", RunFilter)
     list_select_related = ("run",)
     search_fields = ("raw", "detail")
     csv_columns = {
@@ -156,6 +160,37 @@ class QuarantinedRowAdmin(CsvExport, ReadOnlyAdmin):
         return Truncator(row.raw).chars(80)
 
 
+class BucketFilter(admin.SimpleListFilter):
+    """Where a job stands on its way to a charge. The rating is downstream and asked by name."""
+
+    title = _("stands at")
+    parameter_name = "bucket"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [
+            ("running", _("Not ended yet")),
+            ("held", _("Held back")),
+            ("due", _("To be rated")),
+            ("rated", _("Rated")),
+            ("exempt", _("Exempt")),
+            ("unpriced", _("Unpriced")),
+        ]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Job]) -> QuerySet[Job]:
+        bucket = self.value()
+        if not bucket:
+            return queryset
+        if bucket == "running":
+            return queryset.filter(end=None)
+        ended = queryset.filter(end__isnull=False)
+        if bucket == "held":
+            return ended.filter(held=True)
+        unlike = Q(rating=None) | ~Q(rating__job_revision=F("revision"))
+        if bucket == "due":
+            return ended.filter(unlike, held=False)
+        return ended.filter(rating__status=bucket, held=False).exclude(unlike)
+
+
 @admin.register(Job)
 class JobAdmin(CsvExport, ReadOnlyAdmin):
     """Every job that a cluster told of."""
@@ -174,7 +209,7 @@ class JobAdmin(CsvExport, ReadOnlyAdmin):
     )
     list_filter = (
         "cluster",
-        "rating__status",
+        BucketFilter,
         "rating__reason",
         "state",
         "partition",

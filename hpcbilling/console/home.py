@@ -1,0 +1,176 @@
+"""The console's home page: queues with their counts, and the month's figures."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from core.shown import NOTHING, hours, money
+from insights import console
+from insights.console import Month, Sums
+from pricing.models import ResourceCode
+from pricing.resources import RESOURCES
+from receipts.selectors import unbilled_sums
+
+SHOWN_PROJECTS = 8
+
+
+@dataclass(frozen=True)
+class Card:
+    """A queue on the home page. An ``alarm`` is one that costs money or trust while it waits."""
+
+    name: str
+    count: int
+    more: str
+    url: str
+    alarm: bool = False
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One figure of the month beside last month's, with the change in percent if there is one."""
+
+    name: str
+    now: str
+    before: str
+    change: Decimal | None
+
+
+def home(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
+    """Add what the home page shows to its context (unfold calls this)."""
+    sees_money = request.user.has_perm("receipts.view_receipt")
+    cards = [make() for permission, make in _CARDS if request.user.has_perm(permission)]
+    unpriced = request.user.has_perm("pricing.view_jobrating")
+    rows = unbilled_sums() if sees_money else []
+    return context | {
+        "title": _("Home"),
+        "cards": cards,
+        "all_calm": not any(card.count for card in cards),
+        "reasons": console.unpriced_by_reason() if unpriced else None,
+        "sees_money": sees_money,
+        "unbilled": rows[:SHOWN_PROJECTS],
+        "unbilled_more": max(0, len(rows) - SHOWN_PROJECTS),
+        "figures": _figures(sees_money) if request.user.has_perm("usage.view_job") else [],
+        "month": console.month_figures().first,
+        "may_draft": request.user.has_perm("receipts.issue_receipt"),
+    }
+
+
+def _list(page: str, query: str = "") -> str:
+    return reverse(f"admin:{page}") + (f"?{query}" if query else "")
+
+
+def _sums(sums: Sums) -> str:
+    return ", ".join(money(amount, currency) for currency, amount in sums.items())
+
+
+def _imports() -> Card:
+    count = console.imports_waiting()
+    more = _("Incomplete files; their jobs are not rated") if count else ""
+    url = _list("usage_importrun_changelist", "status__exact=incomplete")
+    return Card(_("Imports waiting for release"), count, more, url, alarm=True)
+
+
+def _uploads() -> Card:
+    url = _list("usage_importrun_changelist", "status__exact=prepared")
+    return Card(_("Uploads to confirm"), console.imports_to_confirm(), "", url)
+
+
+def _quarantine() -> Card:
+    count = console.quarantined_waiting()
+    url = _list("usage_quarantinedrow_changelist", "run__status__exact=incomplete")
+    return Card(_("Quarantined rows"), count, _("Could not be read") if count else "", url)
+
+
+def _unpriced() -> Card:
+    reasons = console.unpriced_by_reason()
+    count = sum(reason.jobs for reason in reasons)
+    return Card(
+        _("Unpriced jobs"),
+        count,
+        reasons[0].label if reasons else "",
+        _list("pricing_jobrating_changelist"),
+        alarm=True,
+    )
+
+
+def _due() -> Card:
+    count = console.jobs_due()
+    more = _("If this does not shrink, no worker is running") if count else ""
+    return Card(_("Jobs to be rated"), count, more, _list("usage_job_changelist", "bucket=due"))
+
+
+def _drafts() -> Card:
+    found = console.drafts()
+    url = _list("receipts_receipt_changelist", "status__exact=draft")
+    return Card(_("Drafts"), found.count, _sums(found.sums), url)
+
+
+def _overdue() -> Card:
+    found = console.overdue_receipts()
+    url = _list("receipts_receipt_changelist", "overdue=1")
+    return Card(_("Overdue receipts"), found.count, _sums(found.sums), url, alarm=True)
+
+
+def _mismatches() -> Card:
+    count = console.mismatched_payments().count()
+    more = ngettext("Money came that fits no receipt", "Monies came that fit no receipt", count)
+    url = _list("payments_inboundevent_changelist", "queue=open")
+    return Card(_("Mismatched payments"), count, more if count else "", url, alarm=True)
+
+
+_CARDS: tuple[tuple[str, Callable[[], Card]], ...] = (
+    ("usage.view_importrun", _imports),
+    ("usage.import_usage", _uploads),
+    ("usage.view_quarantinedrow", _quarantine),
+    ("pricing.view_jobrating", _unpriced),
+    ("pricing.view_jobrating", _due),
+    ("receipts.view_receipt", _drafts),
+    ("receipts.view_receipt", _overdue),
+    ("payments.view_inboundevent", _mismatches),
+)
+
+
+def _figures(sees_money: bool) -> list[Figure]:
+    now = console.month_figures()
+    before = console.month_before(now)
+    figures = [_figure(_("Jobs ended"), now.jobs, before.jobs, str)]
+    figures += [_usage(code, now, before) for code in RESOURCES]
+    if sees_money:
+        figures += _amounts(_("Charged"), now.charged, before.charged)
+        figures += _amounts(_("Issued"), now.issued, before.issued)
+        figures += _amounts(_("Paid"), now.paid, before.paid)
+    return figures
+
+
+def _usage(code: str, now: Month, before: Month) -> Figure:
+    item = RESOURCES[code]
+    name = f"{ResourceCode(code).label} ({item.unit})"
+    return _figure(
+        name, now.usage[code], before.usage[code], lambda value: hours(int(value), item.unit_size)
+    )
+
+
+def _amounts(name: str, now: Sums, before: Sums) -> list[Figure]:
+    currencies = sorted({*now, *before})
+    nothing = [Figure(name, NOTHING, NOTHING, None)]
+    zero = Decimal(0)
+    return [
+        _amount(name, now.get(code, zero), before.get(code, zero), code) for code in currencies
+    ] or nothing
+
+
+def _amount(name: str, now: Decimal, before: Decimal, currency: str) -> Figure:
+    return _figure(name, now, before, lambda value: money(Decimal(value), currency))
+
+
+def _figure(
+    name: str, now: Decimal | int, before: Decimal | int, show: Callable[[Decimal | int], str]
+) -> Figure:
+    change = round((Decimal(now) - before) / Decimal(before) * 100) if before else None
+    return Figure(name, show(now), show(before), Decimal(change) if change is not None else None)

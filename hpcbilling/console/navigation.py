@@ -1,0 +1,234 @@
+"""The console's side bar, grouped by work. Each entry shows to who may open its page."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.http import HttpRequest
+from django.templatetags.static import static
+from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
+
+from core.errors import Text
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A page of the console: its name in ``admin:``, who may open it, and a filter if any."""
+
+    title: Text
+    icon: str
+    page: str
+    permission: str = ""
+    query: str = ""
+
+
+GROUPS: tuple[tuple[Text, tuple[Entry, ...]], ...] = (
+    (
+        _("Queues"),
+        (
+            Entry(_("Home"), "home", "index"),
+            Entry(
+                _("Imports held back"),
+                "front_hand",
+                "usage_importrun_changelist",
+                "usage.view_importrun",
+                "status__exact=incomplete",
+            ),
+            Entry(
+                _("Quarantined rows"),
+                "rule",
+                "usage_quarantinedrow_changelist",
+                "usage.view_quarantinedrow",
+                "run__status__exact=incomplete",
+            ),
+            Entry(
+                _("Unpriced jobs"),
+                "money_off",
+                "pricing_jobrating_changelist",
+                "pricing.view_jobrating",
+            ),
+            Entry(
+                _("Waiting to be billed"),
+                "pending_actions",
+                "receipts_receipt_unbilled",
+                "receipts.view_receipt",
+            ),
+            Entry(
+                _("Drafts"),
+                "edit_note",
+                "receipts_receipt_changelist",
+                "receipts.view_receipt",
+                "status__exact=draft",
+            ),
+            Entry(
+                _("Overdue"),
+                "notification_important",
+                "receipts_receipt_changelist",
+                "receipts.view_receipt",
+                "overdue=1",
+            ),
+            Entry(
+                _("Mismatched payments"),
+                "sync_problem",
+                "payments_inboundevent_changelist",
+                "payments.view_inboundevent",
+                "queue=open",
+            ),
+        ),
+    ),
+    (
+        _("Usage"),
+        (
+            Entry(_("Jobs"), "memory", "usage_job_changelist", "usage.view_job"),
+            Entry(
+                _("Imports"), "upload_file", "usage_importrun_changelist", "usage.view_importrun"
+            ),
+            Entry(_("Nightly pulls"), "nights_stay", "usage_pull_changelist", "usage.view_pull"),
+            Entry(_("Clusters"), "dns", "usage_cluster_changelist", "usage.view_cluster"),
+            Entry(
+                _("Account mappings"),
+                "alt_route",
+                "usage_accountmapping_changelist",
+                "usage.view_accountmapping",
+            ),
+        ),
+    ),
+    (
+        _("Prices"),
+        (
+            Entry(
+                _("Price lists"), "sell", "pricing_pricelist_changelist", "pricing.view_pricelist"
+            ),
+            Entry(_("Tiers"), "stacks", "accounts_tier_changelist", "accounts.view_tier"),
+            Entry(_("Charges"), "receipt", "pricing_charge_changelist", "pricing.view_charge"),
+        ),
+    ),
+    (
+        _("Documents"),
+        (
+            Entry(
+                _("Receipts"),
+                "request_quote",
+                "receipts_receipt_changelist",
+                "receipts.view_receipt",
+            ),
+        ),
+    ),
+    (
+        _("Payments"),
+        (
+            Entry(
+                _("Payments"), "payments", "payments_payment_changelist", "payments.view_payment"
+            ),
+            Entry(
+                _("Provider events"),
+                "webhook",
+                "payments_inboundevent_changelist",
+                "payments.view_inboundevent",
+            ),
+        ),
+    ),
+    (
+        _("People"),
+        (
+            Entry(
+                _("Projects"),
+                "folder_shared",
+                "accounts_project_changelist",
+                "accounts.view_project",
+            ),
+            Entry(
+                _("Memberships"),
+                "group",
+                "accounts_membership_changelist",
+                "accounts.view_membership",
+            ),
+            Entry(
+                _("Departments"),
+                "apartment",
+                "accounts_department_changelist",
+                "accounts.view_department",
+            ),
+            Entry(_("Users"), "person", "accounts_user_changelist", "accounts.view_user"),
+            Entry(_("Roles"), "badge", "auth_group_changelist", "auth.view_group"),
+            Entry(_("API tokens"), "key", "accounts_apitoken_changelist", "accounts.view_apitoken"),
+            Entry(
+                _("Failed logins"),
+                "lock",
+                "axes_accessattempt_changelist",
+                "axes.view_accessattempt",
+            ),
+        ),
+    ),
+    (
+        _("Audit and settings"),
+        (
+            Entry(
+                _("Audit log"),
+                "history_edu",
+                "audit_auditevent_changelist",
+                "audit.view_auditevent",
+            ),
+            Entry(
+                _("Schedule"),
+                "schedule",
+                "django_celery_beat_periodictask_changelist",
+                "django_celery_beat.view_periodictask",
+            ),
+            Entry(
+                _("Times of day"),
+                "event_repeat",
+                "django_celery_beat_crontabschedule_changelist",
+                "django_celery_beat.view_crontabschedule",
+            ),
+            Entry(
+                _("Intervals"),
+                "timer",
+                "django_celery_beat_intervalschedule_changelist",
+                "django_celery_beat.view_intervalschedule",
+            ),
+        ),
+    ),
+)
+
+QUERIES = [entry.query for _title, entries in GROUPS for entry in entries if entry.query]
+
+
+def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
+    """Return the groups of the side bar for the person who asks (unfold calls this)."""
+    groups = []
+    for number, (title, entries) in enumerate(GROUPS):
+        items = [_item(request, entry) for entry in entries if _may(request, entry)]
+        if items:
+            groups.append({"title": title, "separator": number > 0, "items": items})
+    return groups
+
+
+def style(request: HttpRequest) -> str:  # noqa: ARG001 - unfold passes the request
+    """Return the address of the console's own style sheet (unfold calls this)."""
+    return static("console/console.css")
+
+
+def _may(request: HttpRequest, entry: Entry) -> bool:
+    return not entry.permission or request.user.has_perm(entry.permission)
+
+
+def _item(request: HttpRequest, entry: Entry) -> dict[str, Any]:
+    url = reverse(f"admin:{entry.page}")
+    return {
+        "title": entry.title,
+        "icon": entry.icon,
+        "link": f"{url}?{entry.query}" if entry.query else url,
+        "active": _is_active(request, entry, url),
+    }
+
+
+def _is_active(request: HttpRequest, entry: Entry, url: str) -> bool:
+    """Whether an entry's page is open: the page itself with its filter, or one below it."""
+    asked = request.GET.urlencode()
+    if entry.query:
+        return request.path == url and entry.query in asked
+    if request.path == url:
+        return not any(query in asked for query in QUERIES)
+    below = request.path.startswith(url) and entry.page != "index"
+    return below and not request.path.endswith("/unbilled/")
