@@ -54,9 +54,9 @@ def _says(command: list[str | Path]) -> str:
         return ""
 
 
-def postgres_version(bin_dir: Path) -> int:
-    """The major version of the server in `bin_dir`, or 0 when it can't be run."""
-    found = re.search(r"(\d+)", _says([bin_dir / "postgres", "--version"]))
+def postgres_version(bin_dir: Path, program: str = "postgres") -> int:
+    """The major version of `program` in `bin_dir`, or 0 when it can't be run."""
+    found = re.search(r"(\d+)", _says([bin_dir / program, "--version"]))
     return int(found[1]) if found else 0
 
 
