@@ -51,10 +51,12 @@ SITE_NAME = env.str("SITE_NAME", default="HPC Billing")
 SITE_CURRENCY = env.str("SITE_CURRENCY", default="THB")
 SITE_TIME_ZONE = env.str("SITE_TIME_ZONE", default="Asia/Bangkok")
 SITE_ADDRESS = env.str("SITE_ADDRESS", default="")
+SITE_BANK_DETAILS = env.str("SITE_BANK_DETAILS", default="")  # shown to who pays by transfer
 SITE_TAX_ID = env.str("SITE_TAX_ID", default="")
 SITE_TAX_RATE = Decimal(env.str("SITE_TAX_RATE", default="0"))  # percent, on top of line amounts
 SITE_PAYMENT_DAYS = env.int("SITE_PAYMENT_DAYS", default=30)
 SITE_FISCAL_YEAR_START = env.int("SITE_FISCAL_YEAR_START", default=1)  # month; 10 in Thai offices
+DEMO = env.bool("DEMO", default=False)  # pages say that what they show is made up
 DROP_FOLDER_ROOT = Path(
     env.str("DROP_FOLDER_ROOT", default=str(environment.services_directory(BASE_DIR) / "drop"))
 )
@@ -145,6 +147,7 @@ TEMPLATES: list[dict[str, Any]] = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "csp.context_processors.nonce",
+                "core.context_processors.site",
             ],
         },
     },
@@ -223,12 +226,16 @@ CSRF_COOKIE_HTTPONLY = True
 # Lockout: failures are counted for a name at one address, and for an address over all names.
 AUTH_LOCKOUT_ENABLED = env.bool("AUTH_LOCKOUT_ENABLED", default=True)
 AUTH_LOCKOUT_FAILURES = env.int("AUTH_LOCKOUT_FAILURES", default=5)
+AUTH_LOCKOUT_ADDRESS_FAILURES = env.int("AUTH_LOCKOUT_ADDRESS_FAILURES", default=50)
 AUTH_LOCKOUT_MINUTES = env.int("AUTH_LOCKOUT_MINUTES", default=15)
 AXES_ENABLED = AUTH_LOCKOUT_ENABLED
 AXES_FAILURE_LIMIT = AUTH_LOCKOUT_FAILURES
 AXES_COOLOFF_TIME = timedelta(minutes=AUTH_LOCKOUT_MINUTES)
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_RESET_ON_SUCCESS = True
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False  # it ends when the page said it would
+AXES_HANDLER = "accounts.lockout.LockoutHandler"
+AXES_LOCKOUT_CALLABLE = "accounts.views.locked_out"
 AXES_ENABLE_ADMIN = False
 AXES_IPWARE_PROXY_COUNT = env.int("PROXY_COUNT", default=0) or None
 

@@ -3,6 +3,7 @@
 from django.contrib import admin
 from django.urls import include, path
 
+from accounts.views import admin_login
 from hpcbilling.health import healthz, readyz
 from hpcbilling.metrics import metrics_view
 
@@ -10,7 +11,11 @@ urlpatterns = [
     path("healthz", healthz, name="healthz"),
     path("readyz", readyz, name="readyz"),
     path("metrics", metrics_view, name="metrics"),
+    path("admin/login/", admin_login),
     path("admin/", admin.site.urls),
+    path("", include("accounts.urls")),
+    path("", include("insights.urls")),
+    path("receipts/", include("receipts.urls")),
     path("payments/", include("payments.urls")),
     path("api/", include("hpcbilling.api_urls")),
     path("i18n/", include("django.conf.urls.i18n")),

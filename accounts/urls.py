@@ -1,0 +1,11 @@
+"""Addresses of signing in and out; their names have no namespace, as Django expects them."""
+
+from django.contrib.auth.views import LogoutView
+from django.urls import path
+
+from accounts.views import Login
+
+urlpatterns = [
+    path("login/", Login.as_view(), name="login"),
+    path("logout/", LogoutView.as_view(), name="logout"),
+]

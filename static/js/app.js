@@ -1,0 +1,30 @@
+/* Small helpers; every page works without them. */
+"use strict";
+
+// Forms that say so are sent when a choice in them changes, and a submit button is used once.
+document.addEventListener("change", (event) => {
+  const form = event.target.closest("form[data-auto]");
+  if (form && event.target.matches("select")) form.requestSubmit();
+});
+
+document.addEventListener("submit", (event) => {
+  if (event.target.method !== "post") return;
+  window.setTimeout(() => {
+    event.target.querySelectorAll("button").forEach((button) => { button.disabled = true; });
+  });
+});
+
+// Coming back with the browser's back button shows the page as it was: let buttons work again.
+window.addEventListener("pageshow", (event) => {
+  if (!event.persisted) return;
+  document.querySelectorAll("button[disabled]").forEach((button) => { button.disabled = false; });
+});
+
+document.querySelectorAll("[data-print]").forEach((button) => {
+  button.hidden = false;
+  button.addEventListener("click", () => window.print());
+});
+
+// A page that waits for something asks again, less and less often.
+const waiting = document.querySelector("[data-reload-after]");
+if (waiting) window.setTimeout(() => window.location.reload(), 1000 * waiting.dataset.reloadAfter);
