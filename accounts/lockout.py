@@ -23,7 +23,7 @@ class LockoutHandler(AxesDatabaseHandler):
         """Return the failures to compare with the limit for one name at one address."""
         failures = int(super().get_failures(request, credentials))
         if self._of_address(request) >= settings.AUTH_LOCKOUT_ADDRESS_FAILURES:
-            return max(failures, get_failure_limit(request, credentials))
+            return max(failures, int(get_failure_limit(request, credentials)))
         return failures
 
     def _of_address(self, request: HttpRequest) -> int:

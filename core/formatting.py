@@ -1,8 +1,8 @@
 """Amounts, quantities and times as a reader of a language writes them.
 
-Numbers come from babel's locale data. Thai keeps Arabic numerals and Gregorian years, with Thai month
-names: accounting rows, tax documents and exports carry Gregorian dates, and a page that said 2569
-where its CSV says 2026 would invite errors.
+Numbers come from babel's locale data. Thai keeps Arabic numerals and Gregorian years, with Thai
+month names: accounting rows, tax documents and exports carry Gregorian dates, and a page that said
+2569 where its CSV says 2026 would invite errors.
 """
 
 from datetime import date, datetime
@@ -32,42 +32,43 @@ def _locale_of(language: str) -> Locale:
         return Locale("en")
 
 
-def _locale() -> Locale:
+def locale() -> Locale:
+    """Return the locale of the page's language."""
     return _locale_of(translation.get_language() or "en")
 
 
 def money(amount: Decimal, currency: str) -> str:
     """Write an amount rounded, half up, to its currency, such as ``฿1,234.50``."""
-    return format_currency(round_money(amount, currency), currency, locale=_locale())
+    return format_currency(round_money(amount, currency), currency, locale=locale())
 
 
 def exact(amount: Decimal) -> str:
     """Write an amount of a charge with all of its six decimals, without a currency."""
-    return format_decimal(amount, format=_EXACT, locale=_locale())
+    return format_decimal(amount, format=_EXACT, locale=locale())
 
 
 def price(amount: Decimal) -> str:
     """Write a unit price: two decimals at least, six at most."""
-    return format_decimal(amount, format=_PRICE, locale=_locale())
+    return format_decimal(amount, format=_PRICE, locale=locale())
 
 
 def number(value: int | Decimal) -> str:
-    """Write a number with its groups of thousands; decimals stay as they are."""
-    return format_decimal(value, locale=_locale(), decimal_quantization=False)
+    """Write a number with its groups of thousands and the decimals that it has, six at most."""
+    return format_decimal(value, format="#,##0.######", locale=locale())
 
 
 def hours(quantity: int, unit_size: int) -> str:
     """Write base units as priced units (seconds as hours), finer where little was used."""
     units = Decimal(quantity) / unit_size
     pattern = "#,##0.0000" if units and abs(units) < _FINE else "#,##0.00"
-    return format_decimal(units, format=pattern, locale=_locale())
+    return format_decimal(units, format=pattern, locale=locale())
 
 
 def day(value: date | datetime) -> str:
     """Write a day; a moment's day is that of the site's time zone."""
     if isinstance(value, datetime):
         value = timezone.localdate(value)
-    return format_date(value, format=_DAY, locale=_locale())
+    return format_date(value, format=_DAY, locale=locale())
 
 
 def moment(value: datetime, *, seconds: bool = False) -> str:
@@ -75,7 +76,7 @@ def moment(value: datetime, *, seconds: bool = False) -> str:
     return format_datetime(
         timezone.localtime(value).replace(tzinfo=None),
         format=_SECOND if seconds else _MINUTE,
-        locale=_locale(),
+        locale=locale(),
     )
 
 

@@ -4,6 +4,7 @@ from django.db.models import QuerySet
 
 from accounts.selectors import Viewer
 from payments.models import InboundEvent, Payment
+from receipts.models import Receipt
 from receipts.selectors import receipts_visible_to
 
 
@@ -24,3 +25,21 @@ def mismatches() -> QuerySet[InboundEvent]:
     """Return payments that arrived and match nothing, waiting for a person, oldest first."""
     rows = InboundEvent.objects.filter(outcome=InboundEvent.Outcome.MISMATCH, resolved_at=None)
     return rows.select_related("payment__receipt__project").order_by("received_at")
+
+
+def payments_of(receipt: Receipt) -> QuerySet[Payment]:
+    """Return the attempts to pay a receipt, newest first."""
+    return Payment.objects.filter(receipt=receipt).order_by("-pk")
+
+
+def state_of(payment: Payment) -> str:
+    """Return how a payment stands for its payer: its status; ``mismatch`` if something arrived that
+    a person has to look at; ``settled_otherwise`` if its receipt needs it no more."""
+    if payment.status == Payment.Status.SUCCEEDED:
+        return Payment.Status.SUCCEEDED
+    if mismatches().filter(payment=payment).exists():
+        return "mismatch"
+    waits = payment.status == Payment.Status.PENDING
+    if waits and payment.receipt.status != Receipt.Status.ISSUED:
+        return "settled_otherwise"
+    return payment.status

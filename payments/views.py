@@ -3,6 +3,8 @@
 import json
 import time
 import uuid
+from decimal import Decimal
+from typing import Any
 
 import requests
 from django.conf import settings
@@ -20,11 +22,13 @@ from core.errors import DomainError
 from payments.providers.base import BadSignature
 from payments.providers.dummy import DummyProvider, read_checkout, signed_headers
 from payments.providers.registry import UnknownProvider, provider
-from payments.selectors import payments_visible_to
+from payments.selectors import payments_visible_to, state_of
 from payments.services import receive_webhook, start_checkout
 from receipts.selectors import receipts_visible_to
 
 MAX_WEBHOOK_BYTES = 1 << 20
+WAITS = (2, 2, 3, 5, 8, 13, 21, 34, 55)
+"""Seconds after which the thanks page asks again; then it stops, and says so."""
 
 
 @login_required
@@ -51,7 +55,16 @@ def start(request: HttpRequest, receipt_id: uuid.UUID) -> HttpResponse:
 def thanks(request: HttpRequest, payment_id: uuid.UUID) -> HttpResponse:
     """Tell the payer how the payment stands; it is settled by the provider's message alone."""
     payment = get_object_or_404(payments_visible_to(request.user), public_id=payment_id)
-    return render(request, "payments/thanks.html", {"payment": payment})
+    state = state_of(payment)
+    tries = request.GET.get("tries", "")
+    asked = min(int(tries), len(WAITS)) if tries.isascii() and tries.isdecimal() else 0
+    context = {
+        "payment": payment,
+        "state": state,
+        "wait": WAITS[asked] if state == "pending" and asked < len(WAITS) else None,
+        "again": f"?tries={asked + 1}",
+    }
+    return render(request, "payments/thanks.html", context)
 
 
 @csrf_exempt  # the provider has no session; its signature is checked instead
@@ -83,12 +96,16 @@ def simulate(request: HttpRequest) -> HttpResponse:
     except (UnknownProvider, BadSignature) as error:
         raise Http404 from error
     if request.method != "POST":
-        return render(request, "payments/simulate.html", {"checkout": checkout})
+        return render(request, "payments/simulate.html", _shown(checkout))
     body = _message(checkout, request.POST.get("outcome", ""))
     if not _deliver(body):
         messages.error(request, _("The message did not arrive. Try again."))
-        return render(request, "payments/simulate.html", {"checkout": checkout}, status=502)
+        return render(request, "payments/simulate.html", _shown(checkout), status=502)
     return HttpResponseRedirect(checkout["return_url"])
+
+
+def _shown(checkout: dict[str, str]) -> dict[str, Any]:
+    return {"checkout": checkout, "amount": Decimal(checkout["amount"])}
 
 
 def _message(checkout: dict[str, str], outcome: str) -> bytes:

@@ -12,6 +12,7 @@ from accounts.selectors import Viewer, projects_managed_by
 from pricing.engine import PricedRate, Prices, in_effect
 from pricing.models import Charge, JobRating, PriceList, Rate
 from usage.models import Job
+from usage.selectors import on_accounts_of
 
 
 class PriceBook:
@@ -84,14 +85,19 @@ def unpriced() -> QuerySet[JobRating]:
 
 def jobs_visible_to(user: Viewer) -> QuerySet[Job]:
     """Return the jobs that a person may see as a researcher: own jobs on any cluster, and all jobs
-    of the projects that the person acts for.
+    of the projects that the person acts for. A job that was not looked at yet, say because it runs,
+    belongs to the project of its Slurm account.
 
     Staff rights don't count here; see ``jobs_readable_by``.
     """
     if not user.is_authenticated:
         return Job.objects.none()
-    managed = JobRating.objects.filter(project__in=projects_managed_by(user)).values("job")
-    jobs = Job.objects.filter(Q(user_name=user.get_username()) | Q(pk__in=managed))
+    managed = projects_managed_by(user)
+    jobs = Job.objects.filter(
+        Q(user_name=user.get_username())
+        | Q(pk__in=JobRating.objects.filter(project__in=managed).values("job"))
+        | Q(on_accounts_of(managed), rating=None)
+    )
     return jobs.select_related("cluster", "rating__project")
 
 

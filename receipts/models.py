@@ -1,9 +1,11 @@
 """Receipts: documents that ask a project for money, with the charges behind each line."""
 
 import uuid
+from datetime import date, timedelta
 
 from django.db import models
 from django.db.models import F, Q
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Project, User
@@ -148,6 +150,22 @@ class Receipt(models.Model):
 
     def __str__(self) -> str:
         return self.number or str(_("Draft %(key)s") % {"key": self.pk})
+
+    @property
+    def first_day(self) -> date:
+        """Return the window's first day in the site's time zone."""
+        return timezone.localdate(self.window_start)
+
+    @property
+    def last_day(self) -> date:
+        """Return the window's last day, which is included, in the site's time zone."""
+        return timezone.localdate(self.window_end - timedelta(microseconds=1))
+
+    @property
+    def is_overdue(self) -> bool:
+        """Tell whether it should have been paid by now. Derived, never stored."""
+        due = self.due_on is not None and self.due_on < timezone.localdate()
+        return due and self.status == self.Status.ISSUED
 
 
 class Line(models.Model):

@@ -86,6 +86,34 @@ def receipts_readable_by(user: Viewer) -> QuerySet[Receipt]:
     return receipts_visible_to(user)
 
 
+def unbilled_amounts(user: Viewer) -> list[tuple[Project, Decimal]]:
+    """Return what is still to be billed for each project that a person acts for, largest first."""
+    managed = projects_managed_by(user)
+    return [
+        (project, project.unbilled)  # type: ignore[attr-defined] # annotated
+        for project in unbilled_by_project().filter(pk__in=managed.values("pk"))
+    ]
+
+
+def first_unbilled_day(project: Project) -> date | None:
+    """Return the local day on which the oldest unbilled job of a project ended, or None."""
+    ends = unbilled_charges().filter(project=project, currency=settings.SITE_CURRENCY)
+    oldest = ends.order_by("job_end").values_list("job_end", flat=True).first()
+    return timezone.localdate(oldest) if oldest else None
+
+
+def receipt_over(project: Project, window: Interval) -> Receipt | None:
+    """Return the newest document in force that touches a window: where its usage is billed."""
+    return (
+        Receipt.objects.filter(
+            project=project, window_start__lt=window.end, window_end__gt=window.start
+        )
+        .exclude(status=Receipt.Status.VOID)
+        .order_by("-pk")
+        .first()
+    )
+
+
 def overdue(today: date | None = None) -> QuerySet[Receipt]:
     """Return issued receipts whose due date has passed; this is derived, never stored."""
     day = today or timezone.localdate()
@@ -137,7 +165,7 @@ def unbilled_sums() -> list[Unbilled]:
 def charges_of(receipt: Receipt) -> QuerySet[Charge]:
     """Return the charges behind a receipt's lines, by line and job end."""
     charges = Charge.objects.filter(document_line__line__receipt=receipt)
-    return charges.select_related("job", "job__cluster", "rate__price_list").order_by(
+    return charges.select_related("job", "job__cluster", "rate__price_list__tier").order_by(
         "document_line__line__position", "job_end", "pk"
     )
 

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from django.db.models import F, Max, Q, QuerySet
+from django.db.models import Exists, F, Max, OuterRef, Q, QuerySet
 from django.db.models.functions import Coalesce
 
 from accounts.models import Project
@@ -42,6 +42,19 @@ class ProjectBook:
     def all(self) -> Collection[Project]:
         """Return every project that may be found."""
         return {*self._mapped.values(), *self._by_code.values(), *self._by_owner.values()}
+
+
+def on_accounts_of(projects: QuerySet[Project]) -> Q:
+    """Return the condition that a job's Slurm account is billed to one of some projects.
+
+    The same rule as ProjectBook's, in SQL, for jobs that no rating has looked at yet. Jobs without
+    an account are left out: they are their user's own.
+    """
+    mappings = AccountMapping.objects.filter(
+        cluster=OuterRef("cluster"), account=OuterRef("account")
+    )
+    by_name = Q(account__in=projects.values("code")) & ~Exists(mappings)
+    return Exists(mappings.filter(project__in=projects)) | by_name
 
 
 def runs_waiting() -> QuerySet[ImportRun]:

@@ -22,6 +22,11 @@ def provider(code: str) -> Provider:
     return _ALL[code]()
 
 
+def label_of(code: str) -> str:
+    """Return what people call a provider, also one that the site has switched off since."""
+    return str(_ALL[code].label) if code in _ALL else code
+
+
 def hosted_providers() -> list[Provider]:
     """Return the enabled providers that a payer can be sent to, in the site's order."""
     found = [provider(code) for code in settings.PAYMENT_PROVIDERS]

@@ -26,5 +26,8 @@ document.querySelectorAll("[data-print]").forEach((button) => {
 });
 
 // A page that waits for something asks again, less and less often.
-const waiting = document.querySelector("[data-reload-after]");
-if (waiting) window.setTimeout(() => window.location.reload(), 1000 * waiting.dataset.reloadAfter);
+const waiting = document.querySelector("[data-again-after]");
+if (waiting) {
+  const { again, againAfter } = waiting.dataset;
+  window.setTimeout(() => window.location.replace(again), 1000 * againAfter);
+}
