@@ -5,6 +5,7 @@ month names: accounting rows, tax documents and exports carry Gregorian dates, a
 2569 where its CSV says 2026 would invite errors.
 """
 
+import re
 from datetime import date, datetime
 from decimal import Decimal
 from functools import lru_cache
@@ -21,6 +22,7 @@ _MINUTE = "d MMM y, HH:mm"
 _SECOND = "d MMM y, HH:mm:ss"
 _EXACT = "#,##0.000000"
 _PRICE = "#,##0.00####"
+_CODE_BESIDE_DIGIT = re.compile(r"(?<=[A-Z])(?=[0-9])|(?<=[0-9])(?=[A-Z])")
 _FINE = Decimal("0.1")
 
 
@@ -39,7 +41,8 @@ def locale() -> Locale:
 
 def money(amount: Decimal, currency: str) -> str:
     """Write an amount rounded, half up, to its currency, such as ``฿1,234.50``."""
-    return format_currency(round_money(amount, currency), currency, locale=locale())
+    text = format_currency(round_money(amount, currency), currency, locale=locale())
+    return _CODE_BESIDE_DIGIT.sub("\N{NO-BREAK SPACE}", text)
 
 
 def exact(amount: Decimal) -> str:

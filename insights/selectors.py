@@ -105,11 +105,10 @@ def _ordered(jobs: QuerySet[Job], sort: str) -> QuerySet[Job]:
     if name == "amount":
         sums = live_charges().filter(job=OuterRef("pk")).order_by().values("job")
         jobs = jobs.annotate(amount=Subquery(sums.annotate(s=Sum("amount")).values("s")))
+    # What has no end yet is newer than all that ended; nothing else is larger than something.
+    nulls = {"nulls_first": True} if backwards and name == "end" else {"nulls_last": True}
     order = [
-        F(column).desc(nulls_first=name == "end", nulls_last=name != "end")
-        if backwards
-        else F(column).asc(nulls_last=True)
-        for column in SORTS[name]
+        F(column).desc(**nulls) if backwards else F(column).asc(**nulls) for column in SORTS[name]
     ]
     return jobs.order_by(*order, "-pk" if backwards else "pk")
 
