@@ -9,7 +9,7 @@ from django.http import HttpRequest
 def site(_request: HttpRequest) -> dict[str, Any]:
     """The site's name, whether it is a demonstration, and the languages to choose from."""
     return {
-        "site_name": settings.SITE_NAME,
+        "brand": settings.SITE_NAME,
         "is_demo": settings.DEMO,
         "site_languages": (("en", "EN", "English"), ("th", "ไทย", "ภาษาไทย")),
     }

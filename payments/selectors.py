@@ -32,6 +32,11 @@ def payments_of(receipt: Receipt) -> QuerySet[Payment]:
     return Payment.objects.filter(receipt=receipt).order_by("-pk")
 
 
+def has_open_mismatch(receipt: Receipt) -> bool:
+    """Tell whether something arrived for a receipt that a person still has to look at."""
+    return mismatches().filter(payment__receipt=receipt).exists()
+
+
 def state_of(payment: Payment) -> str:
     """Return how a payment stands for its payer: its status; ``mismatch`` if something arrived that
     a person has to look at; ``settled_otherwise`` if its receipt needs it no more."""

@@ -7,6 +7,7 @@ from django.conf import settings
 
 from payments.providers.manual import ManualProvider
 from payments.providers.registry import hosted_providers, label_of
+from payments.selectors import has_open_mismatch
 from payments.selectors import payments_of as find_payments
 from receipts.models import Receipt
 
@@ -21,6 +22,7 @@ def ways_to_pay(context: dict[str, Any], receipt: Receipt) -> dict[str, Any]:
         "providers": hosted_providers() if receipt.total > 0 else [],
         "takes_transfers": ManualProvider.code in settings.PAYMENT_PROVIDERS,
         "bank_details": settings.SITE_BANK_DETAILS,
+        "has_mismatch": has_open_mismatch(receipt),
         "csrf_token": context.get("csrf_token"),
     }
 

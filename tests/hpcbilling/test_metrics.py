@@ -47,9 +47,9 @@ def test_only_our_own_series_are_shown(client: Client) -> None:
 
 
 def test_requests_are_counted_by_route_name_and_probes_are_not(client: Client) -> None:
-    series = 'hpcbilling_http_requests_total{method="GET",route="admin:login",status="200"}'
+    series = 'hpcbilling_http_requests_total{method="GET",route="login",status="200"}'
     before = samples(client.get("/metrics").text).get(series, 0)
-    client.get("/admin/login/?next=/admin/secret/")
+    client.get("/login/?next=/secret/")
     client.get("/healthz")
     text = client.get("/metrics").text
     assert samples(text)[series] == before + 1
@@ -68,7 +68,7 @@ def test_unknown_paths_and_methods_do_not_make_new_series(client: Client) -> Non
 def test_failed_logins_are_counted(client: Client) -> None:
     series = 'hpcbilling_logins_total{outcome="failure"}'
     before = samples(client.get("/metrics").text)[series]
-    client.post("/admin/login/", {"username": "mallory", "password": "guess"})
+    client.post("/login/", {"username": "mallory", "password": "guess"})
     assert samples(client.get("/metrics").text)[series] == before + 1
 
 
