@@ -22,8 +22,8 @@ from audit.exports import csv_response
 from core.actor import Actor
 from core.errors import Conflict, DomainError
 from receipts.arithmetic import Totals
-from receipts.page_forms import WindowForm, expected_total
 from receipts.models import Line, Receipt
+from receipts.page_forms import WindowForm, expected_total
 from receipts.selectors import (
     charges_of,
     preview,
