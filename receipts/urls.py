@@ -7,7 +7,7 @@ from receipts import views
 app_name = "receipts"
 urlpatterns = [
     path("", views.receipt_list, name="list"),
-    path("new/", views.create, name="create"),
+    path("create/", views.create, name="create"),
     path("<uuid:public_id>/", views.detail, name="detail"),
     path("<uuid:public_id>/print/", views.print_page, name="print"),
     path("<uuid:public_id>/lines.csv", views.lines_csv, name="lines.csv"),
