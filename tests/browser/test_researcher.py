@@ -49,7 +49,7 @@ def test_the_pi_bills_and_pays(visit: Visit) -> None:
     alice.log_in("alice")
     alice.picture("home-en")
     page.get_by_role("link", name="Usage", exact=True).click()
-    expect(page.get_by_text("alpha").first).to_be_visible()
+    expect(page.locator("table.jobs").get_by_text("alpha").first).to_be_visible()
     alice.picture("usage-en")
     alice.go("/receipts/create/?project=genomics&period=unbilled")
     alice.picture("receipt-create-en")
