@@ -67,3 +67,11 @@ demo-reset: venv
 # Dump, drop, restore and verify on throw-away services; BACKUP=FILE rehearses with a backup of yours.
 drill: venv catalogues
 	@$(PY) -m hpcbilling.embedded.drill $(BACKUP) $(if $(EXPECT),--expect $(EXPECT))
+
+.PHONY: bench
+
+# The main job's speed on this machine, stage by stage: `make bench JOBS=100000`.
+bench: venv
+	@LOG_LEVEL=WARNING $(PY) -m hpcbilling.embedded sh -c '\
+		$(PY) manage.py migrate --verbosity 0 && \
+		$(PY) manage.py shell --no-imports --command "from tests import bench; bench.main()"'
