@@ -1,4 +1,4 @@
-"""What a new site starts with: the roles, and three tiers with a first price list each.
+"""What a new site starts with: roles, three tiers with a first price list each, the schedule.
 
 Runs after migrations. Roles follow `hpcbilling.roles`; prices are made only where there is no tier
 at all, so that a site's own choices stay.
@@ -13,6 +13,7 @@ from django.db import transaction
 from accounts.models import Tier
 from audit.services import record
 from core.actor import Actor
+from hpcbilling import schedule
 from hpcbilling.roles import sync_roles
 from pricing.services import draft_price_list, publish_price_list
 
@@ -31,6 +32,7 @@ def run() -> None:
     """Bring roles up to date and seed prices on a new site; safe to run again."""
     sync_roles()
     seed_prices()
+    schedule.sync(SETUP)
 
 
 @transaction.atomic

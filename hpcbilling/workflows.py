@@ -2,20 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-
-from django.conf import settings
-from django.db import transaction
-from django.utils import timezone
 
 from core.actor import Actor
 from core.errors import DomainError
-from core.locks import Space, session_lock
 from pricing.rating import BATCH_JOBS, Outcome, rate_jobs
 from pricing.selectors import jobs_to_rate
 from receipts.selectors import billed_job_ids
 from usage.evidence import Readable
-from usage.models import Cluster, ImportRun, Pull
+from usage.models import Cluster, ImportRun
 from usage.services import Progress, prepare_import, release_import, run_import
 
 Advance = Callable[[int], None]
@@ -110,61 +104,3 @@ def resume_imports(*, actor: Actor) -> int:
             continue  # its worker is alive
         ended += 1
     return ended
-
-
-def resume_pulls(*, actor: Actor) -> int:
-    """Go on with tonight's pulls whose worker died. Returns how many were brought to their end."""
-    broken_off = Pull.objects.filter(slot=timezone.localdate(), finished_at=None)
-    clusters = list(broken_off.values_list("cluster_id", flat=True))
-    return sum(pull_cluster(cluster_id=pk, actor=actor) is not None for pk in clusters)
-
-
-def pull_cluster(*, cluster_id: int, actor: Actor) -> Pull | None:
-    """Import what lies in a cluster's drop folder, once per night however often it is called.
-
-    One caller at a time has the cluster; a night whose worker died before it finished is taken up
-    again. Returns None if the night is done, or being done by someone else.
-    """
-    with session_lock(Space.PULL, cluster_id) as held:
-        return _pull(Cluster.objects.get(pk=cluster_id), actor=actor) if held else None
-
-
-def _pull(cluster: Cluster, *, actor: Actor) -> Pull | None:
-    pull, _created = Pull.objects.get_or_create(cluster=cluster, slot=timezone.localdate())
-    if pull.finished_at is not None or not cluster.is_enabled:
-        return None
-    errors, files = [], dropped_files(cluster)
-    for path in files:
-        try:
-            with path.open("rb") as stream:
-                run = import_usage(
-                    cluster=cluster, stream=stream, origin=path.name, actor=actor
-                ).run
-        except DomainError as error:
-            errors.append(f"{path.name}: {error}")
-            continue
-        if run.error:
-            errors.append(f"{path.name}: {run.error}")
-    with transaction.atomic():
-        Pull.objects.filter(pk=pull.pk, finished_at=None).update(
-            finished_at=timezone.now(), files=len(files), error="\n".join(errors)
-        )
-    pull.refresh_from_db()
-    return pull
-
-
-def dropped_files(cluster: Cluster) -> list[Path]:
-    """Return the files in a cluster's drop folder by name; hidden and unfinished ones are left."""
-    if not cluster.drop_folder:
-        return []
-    folder = Path(settings.DROP_FOLDER_ROOT) / cluster.drop_folder
-    if not folder.is_dir():
-        return []
-    return sorted(
-        path
-        for path in folder.iterdir()
-        if path.is_file()
-        and not path.is_symlink()
-        and not path.name.startswith(".")
-        and path.suffix not in (".part", ".tmp")
-    )

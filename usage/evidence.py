@@ -27,6 +27,14 @@ class EvidenceDamaged(RuntimeError):
     """Stored evidence does not match its digest: someone changed it behind the application."""
 
 
+def sha256_of_stream(stream: Readable) -> str:
+    """Return the SHA-256 (hex) of what a stream has left, read in constant memory."""
+    digest = hashlib.sha256()
+    while block := stream.read(CHUNK_BYTES):
+        digest.update(block)
+    return digest.hexdigest()
+
+
 def store(stream: Readable) -> Evidence:
     """Store a stream and return its evidence; input that is there already is not stored again.
 

@@ -57,6 +57,15 @@ def on_accounts_of(projects: QuerySet[Project]) -> Q:
     return Exists(mappings.filter(project__in=projects)) | by_name
 
 
+def run_of_digest(cluster: Cluster, sha256: str) -> ImportRun | None:
+    """Return the last import of an input by a cluster's own settings, whatever became of it, or
+    None if it was never imported or given up before it began."""
+    runs = ImportRun.objects.filter(
+        cluster=cluster, evidence__sha256=sha256, columns=[], time_zone=cluster.time_zone
+    )
+    return runs.exclude(status=ImportRun.Status.CANCELLED).order_by("-pk").first()
+
+
 def runs_waiting() -> QuerySet[ImportRun]:
     """Return incomplete runs whose jobs are held back until someone releases them or a complete
     import confirms them."""

@@ -15,7 +15,7 @@ from django.db import connection
 from accounts.models import Project, User
 from audit.models import AuditEvent
 from audit.selectors import verify_chain
-from hpcbilling import workflows
+from hpcbilling import pulls
 from hpcbilling.demo import jobs, people, story
 from hpcbilling.demo.accounts import CLUSTERS, DEMO, create_people
 from hpcbilling.demo.generator import table
@@ -143,7 +143,7 @@ def test_the_demo_has_something_in_every_queue(drop_root: Path) -> None:
 
     cluster = Cluster.objects.get(name="demo")
     was_running = running_jobs().filter(cluster=cluster).count()
-    pull = workflows.pull_cluster(cluster_id=cluster.pk, actor=DEMO)
+    pull = pulls.pull_cluster(cluster_id=cluster.pk, actor=DEMO)
     files = len(list((drop_root / "demo").iterdir()))
     assert pull is not None
     assert (pull.error, pull.files) == ("", files)

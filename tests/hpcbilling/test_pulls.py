@@ -1,0 +1,199 @@
+"""Drop folders: order, unfinished files, bad files, and nights that cost nothing."""
+
+import io
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import LazySettings
+from django.core.management import CommandError, call_command
+from django.utils import timezone
+
+from core.actor import Actor
+from hpcbilling import pulls
+from hpcbilling.pulls import dropped_files, pull_cluster
+from tests.hpcbilling.test_import_usage import RECORDING
+from usage import evidence
+from usage.models import Cluster, Evidence, ImportRun, Job, Pull
+from usage.services import create_cluster
+
+pytestmark = pytest.mark.django_db
+BEAT = Actor.system("beat")
+
+
+@pytest.fixture
+def folder(settings: LazySettings, tmp_path: Path) -> Path:
+    settings.DROP_FOLDER_ROOT = tmp_path
+    (tmp_path / "demo").mkdir()
+    return tmp_path / "demo"
+
+
+@pytest.fixture
+def cluster(folder: Path) -> Cluster:
+    cluster = create_cluster(name="demo", time_zone="UTC", actor=BEAT)
+    cluster.drop_folder = "demo"
+    cluster.save()
+    return cluster
+
+
+def tomorrow(cluster: Cluster) -> None:
+    """Let a night pass: each visit so far was a day earlier."""
+    for pull in Pull.objects.filter(cluster=cluster).order_by("slot"):
+        Pull.objects.filter(pk=pull.pk).update(slot=pull.slot - timedelta(days=1))
+
+
+def visit(cluster: Cluster) -> Pull:
+    pull = pull_cluster(cluster_id=cluster.pk, actor=BEAT)
+    assert pull is not None
+    return pull
+
+
+def halves() -> tuple[bytes, bytes]:
+    header, *rows = RECORDING.read_bytes().splitlines(keepends=True)
+    return header + b"".join(rows[:30]), header + b"".join(rows[30:])
+
+
+def test_files_are_read_by_name_and_unfinished_ones_are_left(
+    cluster: Cluster, folder: Path
+) -> None:
+    first, second = halves()
+    (folder / "2026-11-02.psv").write_bytes(second)
+    (folder / "2026-11-01.psv").write_bytes(first)
+    (folder / "2026-11-03.psv.part").write_bytes(first)
+    (folder / ".hidden").write_bytes(first)
+    (folder / "link.psv").symlink_to(RECORDING)
+    (folder / "old").mkdir()
+    assert [path.name for path in dropped_files(cluster)] == ["2026-11-01.psv", "2026-11-02.psv"]
+    pull = visit(cluster)
+    assert (pull.files, pull.error) == (2, "")
+    assert pull.finished_at is not None
+    origins = list(ImportRun.objects.order_by("pk").values_list("origin", flat=True))
+    assert origins == ["2026-11-01.psv", "2026-11-02.psv"]
+    assert Job.objects.count() == 78
+    assert len(list(folder.iterdir())) == 6
+
+
+def test_a_second_call_in_the_same_night_does_nothing(cluster: Cluster, folder: Path) -> None:
+    visit(cluster)
+    (folder / "late.psv").write_bytes(RECORDING.read_bytes())
+    assert pull_cluster(cluster_id=cluster.pk, actor=BEAT) is None
+    assert not ImportRun.objects.exists()
+    tomorrow(cluster)
+    assert visit(cluster).files == 1
+    assert Pull.objects.count() == 2
+
+
+def test_a_file_that_did_not_change_is_only_looked_at(
+    cluster: Cluster, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "a.psv").write_bytes(RECORDING.read_bytes())
+    visit(cluster)
+    tomorrow(cluster)
+
+    def refuse(*args: Any, **kwargs: Any) -> None:
+        raise AssertionError("nothing is stored or rated")
+
+    monkeypatch.setattr(evidence, "store", refuse)
+    monkeypatch.setattr(pulls, "finish_import", refuse)
+    assert visit(cluster).files == 1
+    assert ImportRun.objects.count() == Evidence.objects.count() == 1
+
+
+def test_a_file_that_grew_is_read_again_and_only_its_new_jobs_count(
+    cluster: Cluster, folder: Path
+) -> None:
+    (folder / "a.psv").write_bytes(halves()[0])
+    visit(cluster)
+    tomorrow(cluster)
+    (folder / "a.psv").write_bytes(RECORDING.read_bytes())
+    visit(cluster)
+    first, second = ImportRun.objects.order_by("pk")
+    assert second.jobs_unchanged == first.jobs_new
+    assert second.jobs_new + second.jobs_unchanged == Job.objects.count() == 78
+
+
+def test_a_bad_file_is_noted_each_night_kept_and_stops_no_other(
+    cluster: Cluster, folder: Path
+) -> None:
+    (folder / "a-letter.txt").write_text("Dear Sir\n")
+    (folder / "b-cut.psv").write_bytes(RECORDING.read_bytes()[:9000])
+    (folder / "c.psv").write_bytes(halves()[1])
+    pull = visit(cluster)
+    letter, cut = pull.error.splitlines()
+    assert letter.startswith("a-letter.txt: The first line has no column names.")
+    assert cut == "b-cut.psv: incomplete; its jobs wait for a release"
+    assert Job.objects.filter(held=False).exists()
+    assert (folder / "a-letter.txt").exists()
+    runs = ImportRun.objects.count()
+    tomorrow(cluster)
+    assert visit(cluster).error == pull.error
+    assert ImportRun.objects.count() == runs
+
+
+def test_a_whole_file_later_ends_the_wait(cluster: Cluster, folder: Path) -> None:
+    (folder / "cut.psv").write_bytes(RECORDING.read_bytes()[:9000])
+    visit(cluster)
+    tomorrow(cluster)
+    (folder / "whole.psv").write_bytes(RECORDING.read_bytes())
+    visit(cluster)
+    assert not Job.objects.filter(held=True).exists()
+    tomorrow(cluster)
+    assert visit(cluster).error == ""
+
+
+def test_a_file_that_vanished_is_noted(
+    cluster: Cluster, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pulls, "dropped_files", lambda cluster: [folder / "gone.psv"])
+    assert visit(cluster).error == "gone.psv: No such file or directory"
+
+
+def test_a_night_whose_worker_died_is_taken_up_again(cluster: Cluster, folder: Path) -> None:
+    (folder / "a.psv").write_bytes(RECORDING.read_bytes())
+    Pull.objects.create(cluster=cluster, slot=timezone.localdate())
+    assert pulls.resume_pulls(actor=BEAT) == 1
+    assert Pull.objects.get().files == 1
+    assert Job.objects.count() == 78
+    assert pulls.resume_pulls(actor=BEAT) == 0
+
+
+def test_a_disabled_cluster_is_left_alone(cluster: Cluster, folder: Path) -> None:
+    cluster.is_enabled = False
+    cluster.save()
+    assert pull_cluster(cluster_id=cluster.pk, actor=BEAT) is None
+    assert not Pull.objects.exists()
+
+
+def command(*arguments: str) -> tuple[int, str, str]:
+    out, err = io.StringIO(), io.StringIO()
+    try:
+        call_command("pull", *arguments, stdout=out, stderr=err)
+    except CommandError as error:
+        return error.returncode, out.getvalue(), f"{err.getvalue()}{error}"
+    return 0, out.getvalue(), err.getvalue()
+
+
+def test_a_person_pulls_at_any_time_and_is_told_what_came(cluster: Cluster, folder: Path) -> None:
+    visit(cluster)
+    (folder / "a.psv").write_bytes(RECORDING.read_bytes())
+    code, said, _ = command("demo")
+    assert code == 0
+    assert "demo: 1 files, 1 of them new" in said
+    assert "a.psv: 78 rows = 78 jobs (78 new" in said
+    assert Pull.objects.count() == 1
+    code, said, _ = command("--all")
+    assert "demo: 1 files, 0 of them new" in said
+    (folder / "b.psv").touch()
+    code, _, complaint = command("--all")
+    assert code == 1
+    assert "b.psv: There is nothing in it" in complaint
+
+
+def test_wrong_use_of_pull(cluster: Cluster) -> None:
+    assert command("nowhere")[0] == 2
+    Cluster.objects.filter(pk=cluster.pk).update(drop_folder="")
+    assert command("demo")[0] == 2
+    Cluster.objects.filter(pk=cluster.pk).update(drop_folder="demo", is_enabled=False)
+    code, _, complaint = command("demo")
+    assert (code, complaint) == (2, "The cluster “demo” is disabled.")
