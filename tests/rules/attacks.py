@@ -291,6 +291,10 @@ ATTACKS: dict[str, Attack] = {
         f" (SELECT id FROM pricing_charge WHERE {BILLED})"
     ),
     "receipts_linecharge_no_truncate": truncate("receipts_linecharge"),
+    "notice_once": Attack(copy_of("receipts_notice")),
+    "notice_kind_known": Attack(copy_of("receipts_notice", kind="overdue")),
+    "receipts_notice_refuse": Attack(delete("receipts_notice")),
+    "receipts_notice_no_truncate": truncate("receipts_notice"),
     "series_once": Attack(copy_of("receipts_series")),
     "receipts_series_refuse_update": Attack(change("receipts_series", last_number=0)),
     "receipts_series_refuse_delete": Attack(

@@ -23,6 +23,7 @@ from payments.models import InboundEvent
 from payments.services import Transfer, record_transfer, resolve_mismatch, start_checkout
 from pricing.models import Charge
 from pricing.services import draft_price_list
+from receipts.models import Notice
 from receipts.services import create_receipt, draft_receipt, void_receipt
 from usage.models import AccountMapping, Cluster, ImportRun, Job, JobRevision, Pull, QuarantinedRow
 from usage.services import create_cluster
@@ -97,6 +98,7 @@ def _documents(projects: dict[str, Project], actor: Actor) -> None:
         assert record_transfer(receipt_id=issued.pk, transfer=wrong, actor=actor) == "mismatch"
     resolve_mismatch(event_id=_event("T-3"), actor=actor, resolution="sent back")
     start_checkout(receipt_id=issued.pk, provider_code="dummy", actor=actor)
+    Notice.objects.create(receipt=issued, kind="issued", recipient_sha256="0" * 64, language="en")
     charges = Charge.objects.filter(project=projects["pi_wichai"]).order_by("job_end")
     middle = charges[charges.count() // 2].job_end
     draft_receipt(
