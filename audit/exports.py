@@ -24,14 +24,18 @@ def csv_response(
     The event is committed before the first row leaves. ``rows`` should be an iterator over a
     server-side cursor, so that memory stays constant.
     """
-    with transaction.atomic():
-        record(
-            "export.made",
-            actor=Actor.of(request.user),
-            data={"name": name, "filters": {k: str(v) for k, v in (filters or {}).items()}},
-        )
+    record_export(request, name=name, filters=filters)
     response = StreamingHttpResponse(
         csv_lines(header, rows), content_type="text/csv; charset=utf-8"
     )
     response["Content-Disposition"] = f'attachment; filename="{name}.csv"'
     return response
+
+
+@transaction.atomic
+def record_export(
+    request: HttpRequest, *, name: str, filters: Mapping[str, Any] | None = None
+) -> None:
+    """Record who took which data along, before the first byte leaves."""
+    chosen = {key: str(value) for key, value in (filters or {}).items()}
+    record("export.made", actor=Actor.of(request.user), data={"name": name, "filters": chosen})

@@ -75,23 +75,31 @@ def link(url: str, text: Any) -> SafeString:
 
 
 @dataclass(frozen=True)
+class Done:
+    """What to say when a step is done, and where to go then."""
+
+    said: Text
+    url: str
+
+
+@dataclass(frozen=True)
 class Step:
     """A page on which a person is told what a step does, fills in a form, and confirms it.
 
-    ``run`` does it, by a service, and returns what to say afterwards. ``facts`` are shown as a list
+    ``run`` does it, by a service, and returns what to say afterwards, or ``Done``. ``facts`` are a
+    list
     of names and values; ``template`` may extend ``admin/console/step.html``.
     """
 
     title: Text
     submit: Text
-    run: Callable[[Actor, dict[str, Any]], Text]
+    run: Callable[[Actor, dict[str, Any]], Text | Done]
     back: str
     form: type[forms.Form] = forms.Form
     initial: dict[str, Any] = field(default_factory=dict)
     intro: Text = ""
     facts: tuple[tuple[Text, Any], ...] = ()
     danger: bool = False
-    done: str = ""
     template: str = "admin/console/step.html"
     context: dict[str, Any] = field(default_factory=dict)
 
@@ -106,7 +114,7 @@ class ConsoleAdmin(ModelAdmin):
     warn_unsaved_form = True
     change_form_show_cancel_button = True
 
-    steps_by_status: Mapping[str, Collection[str]] = {}
+    steps_by_status: Mapping[Any, Collection[str]] = {}
     """Which detail buttons show in which status of the object; all where there is no entry."""
 
     def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
@@ -149,15 +157,16 @@ class ConsoleAdmin(ModelAdmin):
         form = step.form(request.POST or None, request.FILES or None, initial=step.initial)
         if request.method == "POST" and form.is_valid():
             try:
-                said = step.run(Actor.of(request.user), form.cleaned_data)
+                end = step.run(Actor.of(request.user), form.cleaned_data)
             except Invalid as error:
                 form.add_error(error.code if error.code in form.fields else None, str(error))
             except DomainError as error:
                 messages.error(request, str(error))
                 return HttpResponseRedirect(step.back)
             else:
-                messages.success(request, str(said))
-                return HttpResponseRedirect(step.done or step.back)
+                done = end if isinstance(end, Done) else Done(end, step.back)
+                messages.success(request, str(done.said))
+                return HttpResponseRedirect(done.url)
         return self.page(
             request, step.template, title=step.title, step=step, form=form, **step.context
         )

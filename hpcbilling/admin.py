@@ -7,7 +7,7 @@ from celery import current_app
 from django import forms
 from django.contrib import admin, messages
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _t
 from django.utils.translation import gettext_lazy as _
 from django_celery_beat import admin as _beat_admin  # noqa: F401 - registers what we replace
@@ -22,7 +22,16 @@ from unfold.widgets import UnfoldAdminSelectWidget
 
 from audit.console import AuditedAdmin, CsvExport
 from core.actor import Actor
-from core.admin import ConsoleAdmin, ReadOnlyAdmin, admin_url, button, column, link, refusals_told
+from core.admin import (
+    ConsoleAdmin,
+    ReadOnlyAdmin,
+    Step,
+    admin_url,
+    button,
+    column,
+    link,
+    refusals_told,
+)
 from core.queue import after_commit
 from hpcbilling.workflows import rate_selected
 from pricing.models import JobRating
@@ -83,19 +92,19 @@ class UnpricedAdmin(CsvExport, ReadOnlyAdmin):
     @button(_("Rate all that are due"), path="rate-all", icon="refresh", permission="rate")
     def rate_all(self, request: HttpRequest) -> HttpResponse:
         """Leave everything that is due to the worker."""
-        back = HttpResponseRedirect(admin_url(JobRating, "changelist"))
-        if request.method != "POST":
-            return self.page(
-                request,
-                "admin/console/press.html",
-                title=_("Rate all that are due"),
-                back=back.url,
-                submit=_("Rate"),
-                intro=_("The worker rates every ended job without a price, in the background."),
-            )
-        after_commit("hpcbilling.rate_pending")
-        messages.success(request, _t("The worker rates what is due. Look again in a moment."))
-        return back
+
+        def run(_actor: Actor, _values: dict[str, Any]) -> str:
+            after_commit("hpcbilling.rate_pending")
+            return _t("The worker rates what is due. Look again in a moment.")
+
+        step = Step(
+            title=_("Rate all that are due"),
+            submit=_("Rate"),
+            run=run,
+            back=admin_url(JobRating, "changelist"),
+            intro=_("The worker rates every ended job without a price, in the background."),
+        )
+        return self.step(request, step)
 
     @column(_("Job"), ordering="job")
     def job_link(self, rating: JobRating) -> str:

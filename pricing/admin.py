@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse
 from django.utils.formats import date_format
 from django.utils.html import format_html_join
 from django.utils.safestring import mark_safe
@@ -16,6 +16,7 @@ from audit.console import AuditedAdmin, CsvExport
 from core.actor import Actor
 from core.admin import (
     ConsoleAdmin,
+    Done,
     LinkedFilter,
     ReadOnlyAdmin,
     Step,
@@ -139,14 +140,16 @@ class PriceListAdmin(AuditedAdmin, CsvExport, ConsoleAdmin):
     def copy(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Make a draft with the same prices."""
         row: PriceList = self.pick(request, object_id)
-        if request.method == "POST":
-            copied = services.copy_price_list(price_list_id=row.pk, actor=Actor.of(request.user))
-            messages.success(request, _t("This is the copy. Change what differs, then publish it."))
-            return HttpResponseRedirect(admin_url(copied, "change", copied.pk))
+
+        def run(actor: Actor, _values: dict[str, Any]) -> Done:
+            copied = services.copy_price_list(price_list_id=row.pk, actor=actor)
+            said = _t("This is the copy. Change what differs, then publish it.")
+            return Done(said, admin_url(copied, "change", copied.pk))
+
         step = Step(
             title=_("Copy the price list"),
             submit=_("Make the copy"),
-            run=lambda _actor, _values: "",
+            run=run,
             back=admin_url(row, "change", row.pk),
             facts=((_("Price list"), row), (_("Prices"), self.prices(row))),
             intro=_("The copy is a draft. It has no effect before someone publishes it."),

@@ -17,6 +17,7 @@ from accounts.models import Project
 from audit.console import CsvExport, history_url
 from core.actor import Actor
 from core.admin import (
+    Done,
     LinkedFilter,
     ReadOnlyAdmin,
     ReadOnlyInline,
@@ -304,9 +305,10 @@ class ReceiptAdmin(CsvExport, ReadOnlyAdmin):
         """Delete a draft and free its charges."""
         receipt = self.pick(request, object_id)
 
-        def run(actor: Actor, _values: dict[str, Any]) -> str:
+        def run(actor: Actor, _values: dict[str, Any]) -> Done:
             services.discard_draft(receipt_id=receipt.pk, actor=actor)
-            return _t("The draft is gone. Its charges wait to be billed again.")
+            said = _t("The draft is gone. Its charges wait to be billed again.")
+            return Done(said, admin_url(Receipt, "changelist"))
 
         return self.step(
             request,
@@ -316,7 +318,6 @@ class ReceiptAdmin(CsvExport, ReadOnlyAdmin):
                 run=run,
                 danger=True,
                 back=admin_url(receipt, "change", receipt.pk),
-                done=admin_url(receipt, "changelist"),
                 facts=facts_of(receipt),
                 intro=_("The charges on it can then be billed otherwise."),
             ),

@@ -6,16 +6,21 @@ from django import forms
 from django.contrib import admin
 from django.core.exceptions import ValidationError
 from django.db.models import F, Q, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.utils.html import format_html
 from django.utils.text import Truncator
+from django.utils.translation import gettext as _t
 from django.utils.translation import gettext_lazy as _
 
 from audit.console import AuditedAdmin, CsvExport
-from core.admin import ConsoleAdmin, LinkedFilter, ReadOnlyAdmin, admin_url, column, link
+from core.admin import ConsoleAdmin, LinkedFilter, ReadOnlyAdmin, admin_url, button, column, link
 from core.errors import Invalid, Text
 from core.queue import after_commit
 from core.shown import hours
+from usage.console import ImportPages
+from usage.explanations import explain_reason
 from usage.models import AccountMapping, Cluster, ImportRun, Job, Pull, QuarantinedRow
+from usage.raw import raw_row
 from usage.services import check_time_zone
 
 GB_HOUR = 3600 * 1024
@@ -74,6 +79,7 @@ class RunFilter(LinkedFilter):
     model = "usage.ImportRun"
 
 
+S = ImportRun.Status
 RUN_STATUS = {
     ImportRun.Status.PREPARED: "info",
     ImportRun.Status.RUNNING: "info",
@@ -85,7 +91,7 @@ RUN_STATUS = {
 
 
 @admin.register(ImportRun)
-class ImportRunAdmin(CsvExport, ReadOnlyAdmin):
+class ImportRunAdmin(ImportPages):
     """Readings of accounting files."""
 
     list_display = (
@@ -105,6 +111,50 @@ class ImportRunAdmin(CsvExport, ReadOnlyAdmin):
     list_select_related = ("cluster",)
     search_fields = ("origin", "=evidence__sha256")
     date_hierarchy = "created_at"
+    fieldsets = (
+        (
+            None,
+            {
+                "fields": (
+                    "cluster",
+                    "origin",
+                    "time_zone",
+                    "columns",
+                    "shown_state",
+                    "error",
+                    "requested_by",
+                    "created_at",
+                    "finished_at",
+                    "digest",
+                )
+            },
+        ),
+        (
+            _("Rows"),
+            {
+                "fields": (
+                    "rows_read",
+                    "jobs_new",
+                    "jobs_changed",
+                    "jobs_unchanged",
+                    "steps",
+                    "quarantined_rows",
+                    "cut_off",
+                    "jobs_written",
+                )
+            },
+        ),
+        (_("Release"), {"fields": ("released_at", "released_by", "release_reason")}),
+    )
+    readonly_fields = ("shown_state", "digest", "quarantined_rows", "cut_off", "jobs_written")
+
+    def get_fieldsets(self, request: HttpRequest, obj: ImportRun | None = None) -> Any:
+        """Leave out what a run in its present state has nothing to say about."""
+        head, rows, release = self.fieldsets
+        if obj is None or obj.status in (S.PREPARED, S.CANCELLED):
+            return (head,)
+        return (head, rows, release) if obj.status == S.RELEASED else (head, rows)
+
     csv_columns = {
         "run": "pk",
         "cluster": "cluster__name",
@@ -132,12 +182,35 @@ class ImportRunAdmin(CsvExport, ReadOnlyAdmin):
     def state(self, run: ImportRun) -> tuple[str, str]:
         return run.status, run.get_status_display()
 
+    @column(_("Status"))
+    def shown_state(self, run: ImportRun) -> str:
+        return run.get_status_display()
+
+    @column(_("SHA-256"))
+    def digest(self, run: ImportRun) -> str:
+        return run.evidence.sha256
+
+    @column(_("Quarantined"))
+    def quarantined_rows(self, run: ImportRun) -> str:
+        url = f"{admin_url(QuarantinedRow, 'changelist')}?run={run.pk}"
+        return link(url, run.quarantined) if run.quarantined else "0"
+
+    @column(_("Whole"))
+    def cut_off(self, run: ImportRun) -> str:
+        return _t("No, the end is cut off") if run.truncated else _t("Yes")
+
+    @column(_("Jobs last written by it"))
+    def jobs_written(self, run: ImportRun) -> str:
+        return link(f"{admin_url(Job, 'changelist')}?run={run.pk}", _("Look"))
+
 
 @admin.register(QuarantinedRow)
 class QuarantinedRowAdmin(CsvExport, ReadOnlyAdmin):
     """Rows that could not be interpreted, as they came."""
 
-    list_display = ("line", "run_link", "reason", "detail", "beginning")
+    list_display = ("line", "run_link", "why", "detail", "beginning")
+    fields = ("run_link", "line", "why", "detail", "row")
+    readonly_fields = fields
     list_filter = ("reason", "run__status", "run__cluster", RunFilter)
     list_select_related = ("run",)
     search_fields = ("raw", "detail")
@@ -154,6 +227,14 @@ class QuarantinedRowAdmin(CsvExport, ReadOnlyAdmin):
     @column(_("Import run"), ordering="run")
     def run_link(self, row: QuarantinedRow) -> str:
         return link(admin_url(ImportRun, "change", row.run_id), row.run)
+
+    @column(_("Reason"), ordering="reason")
+    def why(self, row: QuarantinedRow) -> str:
+        return explain_reason(row.reason)
+
+    @column(_("Row as it came"))
+    def row(self, row: QuarantinedRow) -> str:
+        return format_html('<pre class="console-raw">{}</pre>', row.raw)
 
     @column(_("Row as it came"))
     def beginning(self, row: QuarantinedRow) -> str:
@@ -218,6 +299,49 @@ class JobAdmin(CsvExport, ReadOnlyAdmin):
         RunFilter,
     )
     list_select_related = ("cluster", "rating")
+    actions_detail = ("raw",)
+    change_form_after_template = "admin/usage/job/after.html"
+    fieldsets = (
+        (
+            None,
+            {
+                "fields": (
+                    "cluster",
+                    "display_id",
+                    "job_id",
+                    "user_name",
+                    "account",
+                    "name",
+                    "state",
+                    "partition",
+                    "qos",
+                    "node_list",
+                )
+            },
+        ),
+        (
+            _("Time and quantities"),
+            {
+                "fields": (
+                    "submit",
+                    "start",
+                    "end",
+                    "elapsed_seconds",
+                    "suspended_seconds",
+                    "cpu_seconds",
+                    "gpu_seconds",
+                    "mem_mib_seconds",
+                    "node_seconds",
+                    "gpu_type_seconds",
+                    "tres",
+                    "estimated",
+                    "flags",
+                )
+            },
+        ),
+        (_("Where it comes from"), {"fields": ("source", "revision", "held", "first_seen_at")}),
+    )
+    readonly_fields = ("source",)
     search_fields = ("=user_name", "=account", "^display_id", "^name")
     date_hierarchy = "end"
     csv_columns = {
@@ -243,6 +367,23 @@ class JobAdmin(CsvExport, ReadOnlyAdmin):
         "rating": "rating__status",
         "reason": "rating__reason",
     }
+
+    @button(_("Row as it came"), path="raw", icon="data_object", permission="view")
+    def raw(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Show the accounting row that the job was last read from."""
+        job: Job = self.pick(request, object_id)
+        return self.page(
+            request,
+            "admin/usage/job/raw.html",
+            title=_t("Job %(job)s as it came") % {"job": job},
+            job=job,
+            raw=raw_row(job),
+        )
+
+    @column(_("From"))
+    def source(self, job: Job) -> str:
+        text = _t("%(run)s, line %(line)s") % {"run": job.run, "line": job.line}
+        return link(admin_url(ImportRun, "change", job.run_id), text)
 
     @column(_("CPU-core-hours"), ordering="cpu_seconds")
     def cpu_hours(self, job: Job) -> str:

@@ -1,5 +1,7 @@
 """What an import would do, found out without writing anything."""
 
+import math
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -22,13 +24,15 @@ class Preview:
     """How the rows of an input would be used, and what would be quarantined.
 
     ``error`` is why the whole input would be refused, else empty. A job that occurs twice in one
-    input, far apart, is counted as new twice: nothing is written in between.
+    input, far apart, is counted as new twice: nothing is written in between. ``all_read`` is false
+    if looking stopped for want of time.
     """
 
     tally: Tally = field(default_factory=Tally)
     truncated: bool = False
     error: str = ""
     bad: list[Parsed] = field(default_factory=list)
+    all_read: bool = True
 
     @property
     def whole(self) -> bool:
@@ -60,16 +64,27 @@ def preview_stream(
     return _preview(run, reader, progress)
 
 
-def preview_run(*, run_id: int, progress: Callable[[int], None] = lambda rows: None) -> Preview:
-    """Read the stored input of a prepared import and tell what confirming it would do."""
+def preview_run(
+    *,
+    run_id: int,
+    progress: Callable[[int], None] = lambda rows: None,
+    seconds: float = math.inf,
+) -> Preview:
+    """Read the stored input of a prepared import and tell what confirming it would do.
+
+    After ``seconds`` it stops and tells of the rows read so far.
+    """
     run = ImportRun.objects.select_related("cluster", "evidence").get(pk=run_id)
-    return _preview(run, lambda: reader_for(run), progress)
+    return _preview(run, lambda: reader_for(run), progress, seconds)
 
 
 def _preview(
-    run: ImportRun, make_reader: Callable[[], SacctReader], progress: Callable[[int], None]
+    run: ImportRun,
+    make_reader: Callable[[], SacctReader],
+    progress: Callable[[int], None],
+    seconds: float = math.inf,
 ) -> Preview:
-    found, seen = Preview(), 0
+    found, seen, until = Preview(), 0, time.monotonic() + seconds
     try:
         reader = make_reader()
         rows: Iterator[Parsed] = iter(reader)
@@ -79,6 +94,9 @@ def _preview(
             found.bad += islice(bad, SHOWN_ROWS - len(found.bad))
             seen += len(batch)
             progress(seen)
+            if time.monotonic() > until:
+                found.all_read = next(rows, None) is None
+                break
         found.truncated = reader.truncated
     except FileRefused as refusal:
         found.error = str(refusal)

@@ -16,6 +16,7 @@ from core import metrics
 from core.actor import Actor
 from core.errors import Conflict, Invalid
 from core.locks import Space, hold_until_commit, lock_rows, session_lock
+from core.queue import after_commit
 from core.transitions import Table, transition
 from usage import evidence as evidence_store
 from usage.batches import Tally, write_batch
@@ -23,6 +24,7 @@ from usage.models import Cluster, ImportRun, Job, QuarantinedRow
 from usage.sources.sacct import FileRefused, Parsed, SacctReader
 
 BATCH_ROWS = 2000
+RUN_TASK = "hpcbilling.run_import"
 
 S = ImportRun.Status
 STEPS: Table = {
@@ -102,6 +104,16 @@ def prepare_import(
             data={"cluster": cluster.name, "sha256": stored.sha256, "origin": run.origin},
         )
     return run
+
+
+def confirm_import(*, run_id: int, actor: Actor) -> None:
+    """Let the worker run a prepared import. Raises Conflict if it is not waiting for that."""
+    with transaction.atomic():
+        (run,) = lock_rows(ImportRun.objects.all(), run_id)
+        if run.status != S.PREPARED:
+            raise Conflict("stale_status", _("This import is not waiting for confirmation."))
+        record("import.confirmed", actor=actor, target=run, data={"origin": run.origin})
+        after_commit(RUN_TASK, run.pk)
 
 
 def cancel_import(*, run_id: int, actor: Actor) -> None:
