@@ -46,7 +46,7 @@ def read_moment(text: str) -> datetime:
 
 MESSAGE = _(
     "Write a day such as 2026-11-01, or a time with its zone such as 2026-11-01T00:00:00+07:00 "
-    "(in an address, + is written %2B)."
+    "(in an address the + has to be encoded)."
 )
 
 

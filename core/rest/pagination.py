@@ -8,6 +8,7 @@ from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.pagination import Cursor, CursorPagination
 from rest_framework.request import Request
 
+_CURSOR = re.compile(r"[A-Za-z0-9+/]{0,100}={0,2}", re.ASCII)
 _KEY = re.compile(r"[0-9]{1,18}", re.ASCII)
 
 
@@ -30,6 +31,8 @@ class KeyPagination(CursorPagination):
 
     def decode_cursor(self, request: Request) -> Cursor | None:
         invalid = ValidationError({"cursor": [_("This is not a cursor of a page.")]})
+        if not _CURSOR.fullmatch(str(request.query_params.get("cursor", ""))):
+            raise invalid
         try:
             cursor = super().decode_cursor(request)
         except NotFound as error:

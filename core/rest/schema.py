@@ -3,7 +3,7 @@
 from typing import Any
 
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
 
 from core.rest.problems import MEDIA_TYPE
 
@@ -102,6 +102,9 @@ EXAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
     ),
 }
 
+NOT_FOUND: dict[int, OpenApiResponse] = {404: OpenApiResponse()}
+"""For operations that name another thing in their parameters or body; filled in like the rest."""
+
 ALWAYS = ("400", "401", "403", "406", "429")
 WITH_BODY = ("409", "413", "415")
 
@@ -112,9 +115,8 @@ def add_problems(result: dict[str, Any], **_context: Any) -> dict[str, Any]:
     for path, operations in result["paths"].items():
         for operation in operations.values():
             codes = [*ALWAYS, *(WITH_BODY if "requestBody" in operation else ())]
-            codes += ["404"] if "{" in path else []
-            for code in codes:
-                operation["responses"].setdefault(code, _response(code))
+            codes += ["404"] if "{" in path or "404" in operation["responses"] else []
+            operation["responses"] |= {code: _response(code) for code in codes}
             operation["responses"] = dict(sorted(operation["responses"].items()))
     return result
 

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from django.http import HttpRequest
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
@@ -12,11 +11,6 @@ class Endpoint(APIView):
 
     read_scope: str | None = None
     write_scope: str | None = None
-
-    def initialize_request(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Request:
-        """Read parameters as UTF-8, whatever charset the request claims for its body."""
-        request.encoding = "utf-8"
-        return super().initialize_request(request, *args, **kwargs)
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Keep the body as it came, for the digest of an idempotent request."""

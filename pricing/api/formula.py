@@ -1,5 +1,6 @@
 """``/api/v1/formula``: how usage is priced, and new prices by finance staff."""
 
+import re
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
@@ -21,7 +22,7 @@ from rest_framework.exceptions import PermissionDenied
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.models import Tier
+from accounts.models import CODE, Tier
 from accounts.rest import WritingEndpoint
 from accounts.scopes import Scope
 from core.actor import Actor
@@ -87,21 +88,29 @@ class FormulaSerializer(serializers.Serializer[dict[str, Any]]):
     price_lists = PriceListSerializer(many=True)
 
 
+class TierField(serializers.SlugRelatedField[Tier]):
+    """Reads a tier by its code. What no tier can be called is not asked of the database."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(slug_field="code", queryset=Tier.objects.all(), **options)
+
+    def to_internal_value(self, data: Any) -> Tier:
+        if not isinstance(data, str) or not re.fullmatch(CODE.regex, data):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
 class FormulaQuery(serializers.Serializer[dict[str, Any]]):
     """Which prices are asked for."""
 
-    tier = serializers.SlugRelatedField(
-        slug_field="code", queryset=Tier.objects.all(), required=False, help_text="Only this tier."
-    )
+    tier = TierField(required=False, help_text="Only this tier.")
     at = MomentField(required=False, help_text="In effect at this moment or day; now if left out.")
 
 
 class NewPriceList(serializers.Serializer[dict[str, Any]]):
     """A price list to be published. Unit prices are per core-hour, GPU-hour and GB-hour."""
 
-    tier = serializers.SlugRelatedField(
-        slug_field="code", queryset=Tier.objects.all(), help_text="The tier's code."
-    )
+    tier = TierField(help_text="The tier's code.")
     effective_at = MomentField(help_text="Prices jobs that end from this moment or day on.")
     currency = serializers.RegexField(
         r"\A[A-Z]{3}\Z", required=False, help_text="The site's if left out."
@@ -182,6 +191,6 @@ def _unless_known(request: Request, data: Any) -> HttpResponseBase:
     """Answer with a strong ETag, or 304 if the client has the very same already."""
     etag = f'"{sha256_of(data)}"'
     response = Response(data, headers={"ETag": etag, "Cache-Control": "private, no-cache"})
-    patch_vary_headers(response, ["Authorization"])
+    patch_vary_headers(response, ["Authorization", "Cookie"])
     plain: HttpRequest = request._request  # noqa: SLF001 - DRF has no other door to it
     return get_conditional_response(plain, etag=etag, response=response) or response

@@ -31,7 +31,7 @@ from core.rest.amounts import SCHEMA, AmountField, ExactField, SixDecimalsField
 from core.rest.filters import StrictFilterSet, period
 from core.rest.moments import MomentField
 from core.rest.parsing import refuse_unknown
-from core.rest.schema import IDEMPOTENCY_KEY
+from core.rest.schema import IDEMPOTENCY_KEY, NOT_FOUND
 from receipts.models import Line, Receipt
 from receipts.selectors import Preview, preview, projects_billable_by, receipts_readable_by
 from receipts.services import create_receipt
@@ -207,7 +207,7 @@ class ReceiptViewSet(WritingEndpoint, ReadOnlyModelViewSet[Receipt]):
         ),
         parameters=[IDEMPOTENCY_KEY],
         request=NewReceipt,
-        responses={201: WholeReceiptSerializer},
+        responses={201: WholeReceiptSerializer, **NOT_FOUND},
         examples=[
             OpenApiExample(
                 "A month",
@@ -240,7 +240,7 @@ class ReceiptViewSet(WritingEndpoint, ReadOnlyModelViewSet[Receipt]):
         operation_id="receipts_preview",
         summary="What a receipt would say now",
         parameters=[Window],
-        responses={200: PreviewSerializer},
+        responses={200: PreviewSerializer, **NOT_FOUND},
         filters=False,
     )
     @action(detail=False, pagination_class=None)
