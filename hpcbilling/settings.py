@@ -223,7 +223,7 @@ SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_HTTPONLY = True
 
-# Lockout: failures are counted for a name at one address, and for an address over all names.
+# Lockout: failures are counted for a name at one address, so nobody can lock out someone else.
 AUTH_LOCKOUT_ENABLED = env.bool("AUTH_LOCKOUT_ENABLED", default=True)
 AUTH_LOCKOUT_FAILURES = env.int("AUTH_LOCKOUT_FAILURES", default=5)
 AUTH_LOCKOUT_ADDRESS_FAILURES = env.int("AUTH_LOCKOUT_ADDRESS_FAILURES", default=50)
@@ -237,7 +237,8 @@ AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False  # it ends when the page s
 AXES_HANDLER = "accounts.lockout.LockoutHandler"
 AXES_LOCKOUT_CALLABLE = "accounts.views.locked_out"
 AXES_ENABLE_ADMIN = False
-AXES_IPWARE_PROXY_COUNT = env.int("PROXY_COUNT", default=0) or None
+AXES_CLIENT_IP_CALLABLE = "core.client_address.client_address"
+PROXY_COUNT = env.int("PROXY_COUNT", default=0)
 
 # Language and time
 LANGUAGE_CODE = env.str("SITE_LANGUAGE", default="en")

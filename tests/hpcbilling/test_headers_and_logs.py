@@ -2,6 +2,7 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from django.urls import reverse
 from pytest_django import Settings
 
 from hpcbilling.log_setup import REQUEST_LOGGER, OneLineARequest
@@ -56,10 +57,32 @@ def test_a_request_has_one_line_with_its_duration_and_probes_have_none(
     client: Client, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level("INFO"):
-        client.get("/admin/login/?secret=1")
+        client.get("/admin/login/?secret=1", headers={"X-Forwarded-For": "6.6.6.6"})
         client.get("/healthz")
     kept = [record for record in caplog.records if OneLineARequest().filter(record)]
     events: list[Any] = [record.msg for record in kept if record.name == REQUEST_LOGGER]
     assert [event["event"] for event in events] == ["request_finished"]
     assert events[0]["request"] == "GET /admin/login/"
     assert events[0]["milliseconds"] > 0
+    assert events[0]["ip"] == "127.0.0.1"
+
+
+@pytest.mark.django_db
+def test_failures_are_counted_by_name_and_trusted_address(
+    client: Client, settings: Settings
+) -> None:
+    """A lockout holds whatever address the visitor claims, and another visitor is not hit by it."""
+    settings.PROXY_COUNT = 1
+    form = {"username": "alice", "password": "guess"}
+
+    def attempt(forwarded: str) -> int:
+        return client.post(
+            reverse(settings.LOGIN_URL), form, headers={"X-Forwarded-For": forwarded}
+        ).status_code
+
+    for number in range(settings.AUTH_LOCKOUT_FAILURES - 1):
+        assert attempt(f"6.6.6.{number}, 203.0.113.9") == 200
+    locked = attempt("6.6.6.6, 203.0.113.9")
+    assert locked != 200
+    assert attempt("6.6.6.7, 203.0.113.9") == locked
+    assert attempt("203.0.113.10") == 200
