@@ -1,13 +1,16 @@
 """Addresses. Each app adds its own pages with include()."""
 
 from django.contrib import admin
+from django.templatetags.static import static
 from django.urls import include, path
+from django.views.generic import RedirectView
 
 from accounts.views import admin_login
 from hpcbilling.health import healthz, readyz
 from hpcbilling.metrics import metrics_view
 
 urlpatterns = [
+    path("favicon.ico", RedirectView.as_view(url=static("img/mark.svg"))),
     path("healthz", healthz, name="healthz"),
     path("readyz", readyz, name="readyz"),
     path("metrics", metrics_view, name="metrics"),

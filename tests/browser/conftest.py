@@ -165,7 +165,7 @@ def visit(browser: Browser, site: Site) -> Iterator[Callable[..., Visitor]]:
 
             def listen(message: ConsoleMessage) -> None:
                 if message.type == "error":
-                    complaints.append(message.text)
+                    complaints.append(f"{message.text} {message.location['url']}")
 
             page.on("console", listen)
             page.on("pageerror", lambda error: complaints.append(str(error)))
