@@ -11,8 +11,10 @@ from django.utils.translation import gettext_lazy as _
 from unfold.admin import TabularInline
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
+from accounts.exchange import MembershipResource, ProjectResource
 from accounts.models import ApiToken, Department, Membership, Project, ProjectTier, Tier, User
 from audit.console import AuditedAdmin, CsvExport
+from audit.exchange import ExchangeAdmin
 from core.admin import ConsoleAdmin, ReadOnlyAdmin, column
 from core.queue import after_commit
 
@@ -147,9 +149,10 @@ class ProjectTierInline(TabularInline):
 
 
 @admin.register(Project)
-class ProjectAdmin(RatesAgain, AuditedAdmin, CsvExport, ConsoleAdmin):
+class ProjectAdmin(RatesAgain, ExchangeAdmin, ConsoleAdmin):
     """Who pays."""
 
+    resource_classes = (ProjectResource,)
     list_display = ("code", "name", "department", "owner", "is_active")
     list_filter = ("is_active", "department")
     list_select_related = ("department", "owner")
@@ -173,30 +176,18 @@ class ProjectAdmin(RatesAgain, AuditedAdmin, CsvExport, ConsoleAdmin):
             },
         ),
     )
-    csv_columns = {
-        "code": "code",
-        "name": "name",
-        "department": "department__code",
-        "owner": "owner__username",
-        "active": "is_active",
-        "billed_to": "billing_name",
-        "tax_id": "tax_id",
-        "po_number": "po_number",
-        "cost_centre": "cost_centre",
-        "email": "billing_email",
-    }
 
 
 @admin.register(Membership)
-class MembershipAdmin(RatesAgain, AuditedAdmin, CsvExport, ConsoleAdmin):
+class MembershipAdmin(RatesAgain, ExchangeAdmin, ConsoleAdmin):
     """Who takes part in which project."""
 
+    resource_classes = (MembershipResource,)
     list_display = ("project", "user", "role")
     list_filter = ("role",)
     list_select_related = ("project", "user")
     search_fields = ("project__code", "user__username")
     autocomplete_fields = ("project", "user")
-    csv_columns = {"project": "project__code", "user": "user__username", "role": "role"}
 
 
 @admin.register(ApiToken)

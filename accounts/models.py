@@ -204,7 +204,7 @@ class ProjectTier(models.Model):
             ExclusionConstraint(
                 name="project_tier_no_overlap",
                 expressions=[
-                    (Same("project_id"), RangeOperators.OVERLAPS),
+                    (Same("project"), RangeOperators.OVERLAPS),
                     (Same("override"), RangeOperators.OVERLAPS),
                     (Span("starts_at", "ends_at"), RangeOperators.OVERLAPS),
                 ],

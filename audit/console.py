@@ -26,7 +26,7 @@ _SECRET_FIELDS = ("password", "digest", "secret", "token")
 def shown(value: Any) -> Any:
     """Return a form's value as the log keeps it: exact, and never a whole object."""
     if isinstance(value, models.Model):
-        return str(value)
+        return f"{value} (#{value.pk})"
     if isinstance(value, models.QuerySet | list | tuple | set):
         return [shown(item) for item in value]
     if value is None or isinstance(value, bool | int | str | Decimal | datetime | date):
@@ -53,12 +53,16 @@ def changes_of(form: forms.BaseForm) -> dict[str, Any]:
 
 def values_of(instance: models.Model) -> dict[str, Any]:
     """Return the columns of a row as the log keeps them, without secrets."""
-    return {
-        item.name: HIDDEN
-        if any(word in item.name for word in _SECRET_FIELDS)
-        else shown(item.value_from_object(instance))
-        for item in instance._meta.concrete_fields
-    }
+    return {item.name: _column(instance, item) for item in instance._meta.concrete_fields}
+
+
+def _column(instance: models.Model, item: Any) -> Any:
+    value = item.value_from_object(instance)
+    if any(word in item.name for word in _SECRET_FIELDS):
+        return HIDDEN
+    if item.is_relation and value is not None:
+        return f"{getattr(instance, item.name)} (#{value})"
+    return shown(value)
 
 
 class AuditedAdmin:
@@ -159,15 +163,21 @@ class CsvExport:
         if not self.has_export_permission(request):
             raise PermissionDenied
         changes = self.get_changelist_instance(request)  # type: ignore[attr-defined]
-        lookups = list(self.csv_columns.values())
-        rows = changes.get_queryset(request).values_list(*lookups).iterator(chunk_size=2000)
+        header, rows = self.csv_table(request, changes.get_queryset(request))
         return csv_response(
             request,
             name=self.csv_name or f"{changes.opts.app_label}-{changes.opts.model_name}",
-            header=list(self.csv_columns),
-            rows=_cells(rows),
+            header=header,
+            rows=rows,
             filters=request.GET.dict(),
         )
+
+    def csv_table(
+        self, request: HttpRequest, rows: models.QuerySet[Any]
+    ) -> tuple[Sequence[str], Iterable[Sequence[Any]]]:
+        """Return headings and cells, read through a server-side cursor."""
+        cells = rows.values_list(*self.csv_columns.values()).iterator(chunk_size=2000)
+        return list(self.csv_columns), _cells(cells)
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         """Let the export's link carry the filters of the list."""

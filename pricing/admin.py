@@ -12,7 +12,8 @@ from django.utils.timezone import localtime
 from django.utils.translation import gettext as _t
 from django.utils.translation import gettext_lazy as _
 
-from audit.console import AuditedAdmin, CsvExport
+from audit.console import CsvExport
+from audit.exchange import ExchangeAdmin
 from core.actor import Actor
 from core.admin import (
     ConsoleAdmin,
@@ -27,6 +28,7 @@ from core.admin import (
 )
 from core.shown import NOTHING, hours, money, plain
 from pricing import services
+from pricing.exchange import PriceListResource
 from pricing.forms import PriceListForm, price_name
 from pricing.models import Charge, PriceList
 from pricing.resources import RESOURCES
@@ -38,13 +40,14 @@ STATUS = {S.DRAFT: "info", S.PUBLISHED: "success"}
 
 
 @admin.register(PriceList)
-class PriceListAdmin(AuditedAdmin, CsvExport, ConsoleAdmin):
+class PriceListAdmin(ExchangeAdmin, ConsoleAdmin):
     """Price lists on one page each: drafts are edited, published ones are only seen.
 
     Everything goes through the services, which write to the log; so the admin's own writing is off.
     """
 
     form = PriceListForm
+    resource_classes = (PriceListResource,)
     list_display = ("name", "tier", "effective_at", "revision", "currency", "state", "note")
     list_filter = ("status", "tier")
     list_select_related = ("tier",)
@@ -52,16 +55,6 @@ class PriceListAdmin(AuditedAdmin, CsvExport, ConsoleAdmin):
     actions_detail = ("publish", "copy")
     steps_by_status = {S.DRAFT: {"publish", "copy"}, S.PUBLISHED: {"copy"}}
     readonly_fields = ("revision", "state", "prices", "created_at", "created_by")
-    csv_columns = {
-        "tier": "tier__code",
-        "effective_from": "effective_at",
-        "revision": "revision",
-        "currency": "currency",
-        "status": "status",
-        "resource": "rates__resource",
-        "unit_price": "rates__unit_price",
-        "note": "note",
-    }
 
     def get_fieldsets(self, request: HttpRequest, obj: PriceList | None = None) -> Any:
         """Return fields for the prices of a draft, and a table for those of a published list."""

@@ -445,7 +445,7 @@ class Migration(migrations.Migration):
             model_name="projecttier",
             constraint=django.contrib.postgres.constraints.ExclusionConstraint(
                 expressions=[
-                    (accounts.models.Same("project_id"), "&&"),
+                    (accounts.models.Same("project"), "&&"),
                     (accounts.models.Same("override"), "&&"),
                     (accounts.models.Span("starts_at", "ends_at"), "&&"),
                 ],
