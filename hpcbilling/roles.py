@@ -77,6 +77,7 @@ _NEVER = {
         ("receipts", "receipt"),
         ("receipts", "line"),
         ("receipts", "linecharge"),
+        ("receipts", "notice"),
         ("receipts", "series"),
         ("payments", "payment"),
         ("payments", "inboundevent"),

@@ -33,6 +33,7 @@ ENTRIES = (
     Entry("Pull usage of all enabled clusters", "hpcbilling.pull_clusters", at=time(1, 30)),
     Entry("Rate what is due", "hpcbilling.rate_pending", every=timedelta(minutes=5)),
     Entry("Go on with what broke off", "hpcbilling.resume", every=timedelta(minutes=5)),
+    Entry("Send notices that are due", "receipts.send_due_notices", every=timedelta(minutes=30)),
     Entry("Note the end of the audit log", "hpcbilling.note_audit_end", at=time(0, 5)),
     Entry("Delete ended sessions", "hpcbilling.clear_sessions", at=time(4, 15)),
 )

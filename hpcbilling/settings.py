@@ -56,7 +56,6 @@ SITE_TAX_ID = env.str("SITE_TAX_ID", default="")
 SITE_TAX_RATE = Decimal(env.str("SITE_TAX_RATE", default="0"))  # percent, on top of line amounts
 SITE_PAYMENT_DAYS = env.int("SITE_PAYMENT_DAYS", default=30)
 SITE_FISCAL_YEAR_START = env.int("SITE_FISCAL_YEAR_START", default=1)  # month; 10 in Thai offices
-DEMO = env.bool("DEMO", default=False)  # pages say that what they show is made up
 DROP_FOLDER_ROOT = Path(
     env.str("DROP_FOLDER_ROOT", default=str(environment.services_directory(BASE_DIR) / "drop"))
 )

@@ -9,7 +9,7 @@ from hypothesis import settings
 from pytest_django import DjangoDbBlocker
 
 from hpcbilling import catalogues
-from tests import databases
+from tests import campus, databases
 
 
 def pytest_configure() -> None:
@@ -59,6 +59,12 @@ def committed_db(
         yield database
         databases.point_at(worker_database)
         databases.drop(name)
+
+
+@pytest.fixture
+def people(db: None) -> campus.Campus:
+    """Two projects, their people and jobs, committed to nothing."""
+    return campus.build()
 
 
 @pytest.fixture(autouse=True)
