@@ -153,17 +153,17 @@ def site_zone() -> Any:
 
 
 def read_filter(form: UsageForm, sort: str) -> UsageFilter:
-    """Return what was asked; a form with errors stands for its default period."""
+    """Return what was asked. A filter that makes no sense is left out; the form says so."""
     order = sort if sort.removeprefix("-") in SORTS else DEFAULT_SORT
-    if not form.is_valid():
-        return UsageFilter(PRESETS[DEFAULT](timezone.localdate()), sort=order)
+    form.is_valid()
     asked = form.cleaned_data
+    first, last = asked.get("first"), asked.get("last")
     return UsageFilter(
-        Days(asked["first"], asked["last"]),
-        project=asked["project"],
-        cluster=asked["cluster"],
+        Days(first, last) if first and last else _preset(DEFAULT),
+        project=asked.get("project"),
+        cluster=asked.get("cluster"),
         user=asked.get("user", "").strip(),
-        state=asked["state"],
-        status=asked["status"],
+        state=asked.get("state", ""),
+        status=asked.get("status", ""),
         sort=order,
     )

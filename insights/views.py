@@ -5,8 +5,10 @@ from typing import Any
 
 from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
-from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
@@ -110,9 +112,11 @@ def _columns(sort: str, *, with_people: bool) -> list[dict[str, Any]]:
 
 @login_required
 @require_safe
-def usage_csv(request: HttpRequest) -> StreamingHttpResponse:
-    """All jobs that the filters in the address find."""
+def usage_csv(request: HttpRequest) -> HttpResponseBase:
+    """All jobs that the filters in the address find; filters with errors go back to their page."""
     form = UsageForm(request.GET, viewer=request.user)
+    if not form.is_valid():
+        return HttpResponseRedirect(f"{reverse('insights:usage')}?{request.GET.urlencode()}")
     asked = read_filter(form, request.GET.get("sort", DEFAULT_SORT))
     jobs = selectors.find_jobs(request.user, asked)
     return csv_response(
