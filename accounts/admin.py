@@ -7,15 +7,18 @@ from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group
 from django.db import models, transaction
 from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext as _t
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import TabularInline
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from accounts.exchange import MembershipResource, ProjectResource
 from accounts.models import ApiToken, Department, Membership, Project, ProjectTier, Tier, User
+from accounts.tokens import revoke_token
 from audit.console import AuditedAdmin, CsvExport
 from audit.exchange import ExchangeAdmin
-from core.admin import ConsoleAdmin, ReadOnlyAdmin, column
+from core.actor import Actor
+from core.admin import ConsoleAdmin, ReadOnlyAdmin, Step, admin_url, button, column
 from core.queue import after_commit
 
 RATE_TASK = "hpcbilling.rate_pending"
@@ -207,3 +210,32 @@ class ApiTokenAdmin(CsvExport, ReadOnlyAdmin):
         "last_used": "last_used_at",
         "revoked": "revoked_at",
     }
+    actions_detail = ("revoke",)
+
+    def has_revoke_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Who may revoke other people's tokens."""
+        return request.user.has_perm("accounts.revoke_apitoken")
+
+    def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
+        valid = ApiToken.objects.filter(pk=object_id, revoked_at=None).exists()
+        return super().get_actions_detail(request, object_id) if valid else []
+
+    @button(_("Revoke"), path="revoke", icon="key_off", permission="revoke")
+    def revoke(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Make a token useless, such as one that became known."""
+        token: ApiToken = self.pick(request, object_id)
+
+        def run(actor: Actor, _values: dict[str, Any]) -> str:
+            revoke_token(token=token, actor=actor)
+            return _t("The token is revoked.")
+
+        step = Step(
+            title=_("Revoke an API token"),
+            submit=_("Revoke"),
+            run=run,
+            back=admin_url(token, "change", token.pk),
+            facts=((_("User"), token.user), (_("Name"), token.name)),
+            intro=_("Programs that use it are refused from now on. This can't be taken back."),
+            danger=True,
+        )
+        return self.step(request, step)

@@ -245,6 +245,7 @@ class ApiToken(models.Model):
         verbose_name = _("API token")
         verbose_name_plural = _("API tokens")
         ordering = ("-created_at",)
+        permissions = (("revoke_apitoken", _("Can revoke anyone's API tokens")),)
         constraints = (
             models.CheckConstraint(
                 condition=Exact(JsonType("scopes"), "array")

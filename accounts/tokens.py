@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.models import ApiToken, User
 from accounts.scopes import Scope
+from accounts.selectors import Viewer
 from audit.services import record
 from core.actor import Actor
 from core.errors import Conflict, Invalid
@@ -85,9 +86,9 @@ def note_use(token: ApiToken) -> None:
         ApiToken.objects.filter(stale, pk=token.pk).update(last_used_at=now)
 
 
-def tokens_of(user: User) -> QuerySet[ApiToken]:
+def tokens_of(user: Viewer) -> QuerySet[ApiToken]:
     """Return a person's own tokens, newest first."""
-    return ApiToken.objects.filter(user=user).order_by("-created_at", "-pk")
+    return ApiToken.objects.filter(user_id=user.pk or 0).order_by("-created_at", "-pk")
 
 
 def digest_of(key: str) -> str:

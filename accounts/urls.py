@@ -3,9 +3,12 @@
 from django.contrib.auth.views import LogoutView
 from django.urls import path
 
+from accounts.token_pages import revoke, tokens
 from accounts.views import Login
 
 urlpatterns = [
     path("login/", Login.as_view(), name="login"),
+    path("account/tokens/", tokens, name="tokens"),
+    path("account/tokens/<int:token_id>/revoke/", revoke, name="token-revoke"),
     path("logout/", LogoutView.as_view(), name="logout"),
 ]

@@ -355,8 +355,6 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "ReceiptStatus": "receipts.models.Receipt.Status",
         "PaymentStatus": "payments.models.Payment.Status",
-        "ChargeStatus": "receipts.api.charges.STATUSES",
-        "JobStatus": "pricing.api.usage.FATES",
         "Resource": "pricing.models.ResourceCode",
     },
     "POSTPROCESSING_HOOKS": [
