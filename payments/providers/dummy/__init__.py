@@ -98,7 +98,7 @@ def _read(body: bytes) -> ProviderEvent:
             kind=kind if kind in ("payment.succeeded", "payment.failed") else "other",
             external_payment_id=_text(message["payment"]),
             amount=_amount(message["amount"]),
-            currency=_text(message["currency"]),
+            currency=_currency(message["currency"]),
             occurred_at=datetime.fromtimestamp(int(message["created"]), UTC),
         )
     except (ValueError, KeyError, TypeError, InvalidOperation, OverflowError, OSError) as error:
@@ -106,9 +106,16 @@ def _read(body: bytes) -> ProviderEvent:
 
 
 def _text(value: Any) -> str:
-    if not isinstance(value, str) or not value or len(value) > 255:
-        raise ValueError("a text is missing or too long")
+    if not isinstance(value, str) or not value.isprintable() or not 0 < len(value) <= 255:
+        raise ValueError("a text is missing, too long or not printable")
     return value
+
+
+def _currency(value: Any) -> str:
+    code = _text(value)
+    if not (len(code) == 3 and code.isascii() and code.isalpha()):
+        raise ValueError("the currency is no ISO 4217 code")
+    return code
 
 
 def _amount(value: Any) -> Decimal:
