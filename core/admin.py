@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any, TypeVar, cast
 
 from django import forms
@@ -22,9 +23,11 @@ from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 from unfold.widgets import INPUT_CLASSES, SELECT_CLASSES
 
+from core import formatting
 from core.actor import Actor
 from core.errors import DomainError, Invalid, Text
 
+NOTHING = "–"
 Method = TypeVar("Method", bound=Callable[..., Any])
 
 
@@ -74,6 +77,18 @@ def link(url: str, text: Any) -> SafeString:
     return format_html('<a class="console-link" href="{}">{}</a>', url, text)
 
 
+def money(amount: Decimal | None, currency: str) -> str:
+    """Return an amount as lists show it."""
+    if amount is None:
+        return NOTHING
+    return formatting.money(amount, currency) if currency else formatting.number(amount)
+
+
+def hours(quantity: int, unit_size: int = 3600) -> str:
+    """Return base units as priced units; nothing used is shown as nothing."""
+    return formatting.hours(quantity, unit_size) if quantity else NOTHING
+
+
 @dataclass(frozen=True)
 class Done:
     """What to say when a step is done, and where to go then."""
@@ -95,6 +110,7 @@ class Step:
     submit: Text
     run: Callable[[Actor, dict[str, Any]], Text | Done]
     back: str
+    target: models.Model | None = None
     form: type[forms.Form] = forms.Form
     initial: dict[str, Any] = field(default_factory=dict)
     intro: Text = ""
@@ -143,6 +159,13 @@ class ConsoleAdmin(ModelAdmin):
             return HttpResponseRedirect(request.get_full_path())
         return response
 
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """Keep long texts to a few lines."""
+        made = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if made is not None and isinstance(made.widget, forms.Textarea):
+            made.widget.attrs["rows"] = 3
+        return made
+
     def pick(self, request: HttpRequest, object_id: str | int) -> Any:
         """Return the object that a page is about, if this person may see it. Raises Http404."""
         found = self.get_object(request, str(object_id))
@@ -168,7 +191,13 @@ class ConsoleAdmin(ModelAdmin):
                 messages.success(request, str(done.said))
                 return HttpResponseRedirect(done.url)
         return self.page(
-            request, step.template, title=step.title, step=step, form=form, **step.context
+            request,
+            step.template,
+            title=step.title,
+            step=step,
+            form=form,
+            original=step.target,
+            **step.context,
         )
 
     def page(
@@ -231,7 +260,7 @@ class LinkedFilter(SimpleListFilter):
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         value = request.GET.get(self.parameter_name or "", "")
         if not value.isdecimal():
-            return [("0", "–")] if value else []
+            return [("0", NOTHING)] if value else []
         found = models.QuerySet[Any](apps.get_model(self.model)).filter(pk=value)
         return [(value, str(found[0]) if found else value)]
 

@@ -243,6 +243,7 @@ PROXY_COUNT = env.int("PROXY_COUNT", default=0)
 LANGUAGE_CODE = env.str("SITE_LANGUAGE", default="en")
 LANGUAGES = [("en", _("English")), ("th", _("Thai"))]
 LOCALE_PATHS = [BASE_DIR / "locale"]
+FORMAT_MODULE_PATH = "hpcbilling.formats"
 LANGUAGE_COOKIE_SAMESITE = "Lax"
 USE_I18N = True
 USE_TZ = True

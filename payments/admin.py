@@ -14,8 +14,17 @@ from django.utils.translation import gettext_lazy as _
 
 from audit.console import CsvExport
 from core.actor import Actor
-from core.admin import ConsoleForm, DateInput, ReadOnlyAdmin, Step, admin_url, button, column, link
-from core.shown import money
+from core.admin import (
+    ConsoleForm,
+    DateInput,
+    ReadOnlyAdmin,
+    Step,
+    admin_url,
+    button,
+    column,
+    link,
+    money,
+)
 from payments.models import InboundEvent, Payment
 from payments.selectors import mismatches
 from payments.services import Transfer, record_transfer, resolve_mismatch
@@ -200,6 +209,7 @@ class InboundEventAdmin(CsvExport, ReadOnlyAdmin):
             run=run,
             form=ResolutionForm,
             back=admin_url(event, "change", event.pk),
+            target=event,
             facts=(
                 (_("Provider"), event.provider),
                 (_("Event"), event.external_event_id),

@@ -14,8 +14,10 @@ from django.utils.translation import gettext_lazy as _
 
 from audit.console import CsvExport
 from audit.exchange import ExchangeAdmin
+from core import formatting
 from core.actor import Actor
 from core.admin import (
+    NOTHING,
     ConsoleAdmin,
     Done,
     LinkedFilter,
@@ -24,9 +26,10 @@ from core.admin import (
     admin_url,
     button,
     column,
+    hours,
     link,
+    money,
 )
-from core.shown import NOTHING, hours, money, plain
 from pricing import services
 from pricing.exchange import PriceListResource
 from pricing.forms import PriceListForm, price_name
@@ -54,7 +57,7 @@ class PriceListAdmin(ExchangeAdmin, ConsoleAdmin):
     actions = None
     actions_detail = ("publish", "copy")
     steps_by_status = {S.DRAFT: {"publish", "copy"}, S.PUBLISHED: {"copy"}}
-    readonly_fields = ("revision", "state", "prices", "created_at", "created_by")
+    readonly_fields = ("revision", "status", "prices", "created_at", "created_by")
 
     def get_fieldsets(self, request: HttpRequest, obj: PriceList | None = None) -> Any:
         """Return fields for the prices of a draft, and a table for those of a published list."""
@@ -66,7 +69,7 @@ class PriceListAdmin(ExchangeAdmin, ConsoleAdmin):
                 (None, {"fields": head}),
                 (_("Unit prices"), {"fields": prices, "description": hint}),
             )
-        steps = ("revision", "state", "created_by", "created_at", "published_by", "published_at")
+        steps = ("revision", "status", "created_by", "created_at", "published_by", "published_at")
         return ((None, {"fields": (*head, "prices")}), (_("Steps"), {"fields": steps}))
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
@@ -117,6 +120,7 @@ class PriceListAdmin(ExchangeAdmin, ConsoleAdmin):
             submit=_("Publish"),
             run=run,
             back=admin_url(row, "change", row.pk),
+            target=row,
             facts=(
                 (_("Tier"), row.tier),
                 (_("Effective from"), date_format(localtime(row.effective_at), "DATETIME_FORMAT")),
@@ -144,6 +148,7 @@ class PriceListAdmin(ExchangeAdmin, ConsoleAdmin):
             submit=_("Make the copy"),
             run=run,
             back=admin_url(row, "change", row.pk),
+            target=row,
             facts=((_("Price list"), row), (_("Prices"), self.prices(row))),
             intro=_("The copy is a draft. It has no effect before someone publishes it."),
         )
@@ -160,7 +165,7 @@ class PriceListAdmin(ExchangeAdmin, ConsoleAdmin):
     @column(_("Prices"))
     def prices(self, row: PriceList) -> str:
         lines = [
-            (plain(rate.unit_price), row.currency, RESOURCES[rate.resource].unit)
+            (formatting.price(rate.unit_price), row.currency, RESOURCES[rate.resource].unit)
             for rate in row.rates.all()
         ]
         return format_html_join(mark_safe("<br>"), "{} {} / {}", lines) or NOTHING

@@ -8,16 +8,17 @@ from typing import Any
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as _lazy
 from django.utils.translation import ngettext
 
-from core.shown import NOTHING, hours, money
+from core.admin import NOTHING, hours, money
 from insights import console
 from insights.console import Month, Sums
-from pricing.models import ResourceCode
 from pricing.resources import RESOURCES
 from receipts.selectors import unbilled_sums
 
-SHOWN_PROJECTS = 8
+SHOWN_PROJECTS = 12
+USAGE_NAMES = {"cpu": _lazy("CPU-core-hours"), "gpu": _lazy("GPU-hours"), "mem": _lazy("GB-hours")}
 
 
 @dataclass(frozen=True)
@@ -139,7 +140,7 @@ _CARDS: tuple[tuple[str, Callable[[], Card]], ...] = (
 def _figures(sees_money: bool) -> list[Figure]:
     now = console.month_figures()
     before = console.month_before(now)
-    figures = [_figure(_("Jobs ended"), now.jobs, before.jobs, str)]
+    figures = [_figure(_("Jobs ended"), now.jobs, before.jobs, formatting.number)]
     figures += [_usage(code, now, before) for code in RESOURCES]
     if sees_money:
         figures += _amounts(_("Charged"), now.charged, before.charged)
@@ -150,9 +151,11 @@ def _figures(sees_money: bool) -> list[Figure]:
 
 def _usage(code: str, now: Month, before: Month) -> Figure:
     item = RESOURCES[code]
-    name = f"{ResourceCode(code).label} ({item.unit})"
     return _figure(
-        name, now.usage[code], before.usage[code], lambda value: hours(int(value), item.unit_size)
+        str(USAGE_NAMES[code]),
+        now.usage[code],
+        before.usage[code],
+        lambda value: hours(int(value), item.unit_size),
     )
 
 

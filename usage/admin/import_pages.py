@@ -144,6 +144,7 @@ class ImportPages(CsvExport, ReadOnlyAdmin):
             submit=_("Import"),
             run=confirmed,
             back=_page(run),
+            target=run,
             facts=_facts(run),
             intro=_("A worker imports the file and rates its jobs."),
         )
@@ -162,6 +163,7 @@ class ImportPages(CsvExport, ReadOnlyAdmin):
             submit=_("Cancel the import"),
             run=cancelled,
             back=_page(run),
+            target=run,
             facts=_facts(run),
             danger=True,
         )
@@ -183,6 +185,7 @@ class ImportPages(CsvExport, ReadOnlyAdmin):
             run=released,
             form=ReasonForm,
             back=_page(run),
+            target=run,
             facts=_facts(run),
             intro=_(
                 "The rows in quarantine stay out and the file may lack its end. Release it if a "

@@ -1,0 +1,1 @@
+"""How Django itself writes days and moments: as ``core.formatting`` does, short and unambiguous."""

@@ -1,0 +1,202 @@
+"""The console's steps of a receipt: from what waits to be billed to issued, void or paid."""
+
+from typing import Any
+
+from django.conf import settings
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404
+from django.urls import path, reverse
+from django.utils.translation import gettext as _t
+from django.utils.translation import gettext_lazy as _
+
+from accounts.models import Project
+from audit.console import CsvExport
+from core import formatting
+from core.actor import Actor
+from core.admin import (
+    Done,
+    ReadOnlyAdmin,
+    ReasonForm,
+    Step,
+    admin_url,
+    button,
+    money,
+    refusals_told,
+)
+from core.intervals import first_and_last_day
+from receipts import services
+from receipts.forms import window_form, zone
+from receipts.models import Receipt
+from receipts.selectors import preview, unbilled_sums
+
+S = Receipt.Status
+
+
+class ReceiptPages(CsvExport, ReadOnlyAdmin):
+    """What clerks do with receipts; ``receipts.services`` does it."""
+
+    actions_list = ("unbilled", "export_csv")
+    actions_detail = ("issue", "discard", "transfer", "void")
+    steps_by_status = {
+        S.DRAFT: {"issue", "discard"},
+        S.ISSUED: {"transfer", "void"},
+    }
+
+    def has_issue_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Who may draft and issue."""
+        return request.user.has_perm("receipts.issue_receipt")
+
+    def has_void_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Who may void."""
+        return request.user.has_perm("receipts.void_receipt")
+
+    def has_transfer_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Who may record transfers."""
+        return request.user.has_perm("payments.record_transfer")
+
+    def get_urls(self) -> list[Any]:
+        make = self.admin_site.admin_view(self.make)
+        return [
+            path("make/<int:project_id>/", make, name="receipts_receipt_make"),
+            *super().get_urls(),
+        ]
+
+    @button(_("Waiting to be billed"), path="unbilled", icon="pending_actions", permission="view")
+    def unbilled(self, request: HttpRequest) -> HttpResponse:
+        """Show by project what is on no document."""
+        rows = unbilled_sums()
+        return self.page(
+            request,
+            "admin/receipts/receipt/unbilled.html",
+            title=_("Waiting to be billed"),
+            rows=rows,
+            may_draft=self.has_issue_permission(request),
+        )
+
+    def make(self, request: HttpRequest, project_id: int) -> HttpResponse:
+        """Show what a receipt over a window would say, and draft it."""
+        if not self.has_issue_permission(request):
+            raise PermissionDenied
+        project = get_object_or_404(Project, pk=project_id)
+        form = window_form(request.POST or request.GET)
+        currency = (request.POST or request.GET).get("currency") or settings.SITE_CURRENCY
+        if request.method == "POST" and form.is_valid():
+            with refusals_told(request):
+                receipt = services.draft_receipt(
+                    project_id=project.pk,
+                    window=form.interval,
+                    currency=currency,
+                    actor=Actor.of(request.user),
+                )
+                messages.success(request, _t("The draft is made. Look at it and issue it."))
+                return HttpResponseRedirect(admin_url(receipt, "change", receipt.pk))
+        return self.page(
+            request,
+            "admin/receipts/receipt/make.html",
+            title=_t("New receipt: %(project)s") % {"project": project},
+            project=project,
+            form=form,
+            currency=currency,
+            seen=preview(project, form.interval, currency) if form.is_valid() else None,
+        )
+
+    @button(_("Issue"), path="issue", icon="verified", permission="issue", primary=True)
+    def issue(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Give a draft its number."""
+        receipt = self.pick(request, object_id)
+
+        def run(actor: Actor, _values: dict[str, Any]) -> str:
+            issued = services.issue_receipt(receipt_id=receipt.pk, actor=actor)
+            return _t("Receipt %(number)s is issued.") % {"number": issued.number}
+
+        return self.step(
+            request,
+            Step(
+                title=_("Issue the receipt"),
+                submit=_("Issue"),
+                run=run,
+                back=admin_url(receipt, "change", receipt.pk),
+                target=receipt,
+                facts=facts_of(receipt),
+                intro=_(
+                    "The receipt gets the next number and can't be changed any more. "
+                    "The project is told by e-mail."
+                ),
+            ),
+        )
+
+    @button(_("Discard the draft"), path="discard", icon="delete", permission="issue")
+    def discard(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Delete a draft and free its charges."""
+        receipt = self.pick(request, object_id)
+
+        def run(actor: Actor, _values: dict[str, Any]) -> Done:
+            services.discard_draft(receipt_id=receipt.pk, actor=actor)
+            said = _t("The draft is gone. Its charges wait to be billed again.")
+            return Done(said, admin_url(Receipt, "changelist"))
+
+        return self.step(
+            request,
+            Step(
+                title=_("Discard the draft"),
+                submit=_("Discard"),
+                run=run,
+                danger=True,
+                back=admin_url(receipt, "change", receipt.pk),
+                target=receipt,
+                facts=facts_of(receipt),
+                intro=_("The charges on it can then be billed otherwise."),
+            ),
+        )
+
+    @button(_("Void"), path="void", icon="block", permission="void")
+    def void(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Void an unpaid receipt, with a reason."""
+        receipt = self.pick(request, object_id)
+
+        def run(actor: Actor, values: dict[str, Any]) -> str:
+            done = services.void_receipt(
+                receipt_id=receipt.pk, actor=actor, reason=values["reason"]
+            )
+            return _t("Receipt %(number)s is void.") % {"number": done.number}
+
+        return self.step(
+            request,
+            Step(
+                title=_("Void the receipt"),
+                submit=_("Void"),
+                run=run,
+                form=ReasonForm,
+                danger=True,
+                back=admin_url(receipt, "change", receipt.pk),
+                target=receipt,
+                facts=facts_of(receipt),
+                intro=_(
+                    "Its charges are reversed and the usage can be billed again. "
+                    "The number stays used. This can't be undone."
+                ),
+            ),
+        )
+
+    @button(_("Record a transfer"), path="transfer", icon="account_balance", permission="transfer")
+    def transfer(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Go to the page of payments that records a bank transfer."""
+        return HttpResponseRedirect(reverse("admin:payments_payment_transfer", args=[object_id]))
+
+
+def period_of(receipt: Receipt) -> str:
+    """Return a receipt's days, both included."""
+    first, last = first_and_last_day(receipt.window_start, receipt.window_end, zone())
+    return f"{formatting.day(first)} – {formatting.day(last)}"
+
+
+def facts_of(receipt: Receipt) -> tuple[tuple[Any, Any], ...]:
+    """Return what a person should see of a receipt before pressing."""
+    return (
+        (_("Receipt"), receipt),
+        (_("Project"), receipt.project),
+        (_("Period"), period_of(receipt)),
+        (_("Total"), money(receipt.total, receipt.currency)),
+    )

@@ -1,0 +1,5 @@
+"""Usage in the console; importing the modules registers their pages."""
+
+from usage.admin import clusters, imports, jobs
+
+__all__ = ["clusters", "imports", "jobs"]

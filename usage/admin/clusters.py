@@ -1,0 +1,78 @@
+"""Clusters, account mappings and nightly pulls in the console."""
+
+from django import forms
+from django.contrib import admin
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest
+
+from audit.console import AuditedAdmin, CsvExport
+from core.admin import (
+    ConsoleAdmin,
+    ReadOnlyAdmin,
+)
+from core.errors import Invalid
+from core.queue import after_commit
+from usage.models import AccountMapping, Cluster, Pull
+from usage.services import check_time_zone
+
+
+class ClusterForm(forms.ModelForm[Cluster]):
+    """A cluster with a time zone that exists."""
+
+    def clean_time_zone(self) -> str:
+        name: str = self.cleaned_data["time_zone"]
+        try:
+            check_time_zone(name)
+        except Invalid as error:
+            raise ValidationError(str(error)) from error
+        return name
+
+
+@admin.register(Cluster)
+class ClusterAdmin(AuditedAdmin, CsvExport, ConsoleAdmin):
+    """The Slurm installations that usage comes from."""
+
+    form = ClusterForm
+    list_display = ("name", "time_zone", "is_enabled", "drop_folder", "created_at")
+    list_filter = ("is_enabled",)
+    search_fields = ("name",)
+    readonly_fields = ("created_at",)
+    csv_columns = {
+        "name": "name",
+        "time_zone": "time_zone",
+        "enabled": "is_enabled",
+        "drop_folder": "drop_folder",
+    }
+
+
+@admin.register(AccountMapping)
+class AccountMappingAdmin(AuditedAdmin, CsvExport, ConsoleAdmin):
+    """Slurm accounts whose project has another name."""
+
+    list_display = ("account", "cluster", "project")
+    list_filter = ("cluster",)
+    list_select_related = ("cluster", "project")
+    search_fields = ("account", "project__code")
+    autocomplete_fields = ("project",)
+    csv_columns = {"cluster": "cluster__name", "account": "account", "project": "project__code"}
+
+    def after_change(self, request: HttpRequest) -> None:
+        after_commit("hpcbilling.rate_pending")
+
+
+@admin.register(Pull)
+class PullAdmin(CsvExport, ReadOnlyAdmin):
+    """Nightly visits to the clusters."""
+
+    list_display = ("slot", "cluster", "files", "started_at", "finished_at", "error")
+    list_filter = ("cluster",)
+    list_select_related = ("cluster",)
+    date_hierarchy = "slot"
+    csv_columns = {
+        "night": "slot",
+        "cluster": "cluster__name",
+        "files": "files",
+        "started": "started_at",
+        "finished": "finished_at",
+        "error": "error",
+    }

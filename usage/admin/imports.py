@@ -1,0 +1,193 @@
+"""Imports and their quarantine in the console."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.text import Truncator
+from django.utils.translation import gettext as _t
+from django.utils.translation import gettext_lazy as _
+
+from audit.console import CsvExport
+from core.admin import (
+    LinkedFilter,
+    ReadOnlyAdmin,
+    admin_url,
+    column,
+    link,
+)
+from usage.admin.import_pages import ImportPages
+from usage.explanations import explain_reason
+from usage.models import ImportRun, Job, QuarantinedRow
+
+
+class RunFilter(LinkedFilter):
+    """Jobs or rows of one import."""
+
+    title = _("import run")
+    parameter_name = "run"
+    lookup = "run"
+    model = "usage.ImportRun"
+
+
+S = ImportRun.Status
+RUN_STATUS = {
+    ImportRun.Status.PREPARED: "info",
+    ImportRun.Status.RUNNING: "info",
+    ImportRun.Status.COMPLETE: "success",
+    ImportRun.Status.INCOMPLETE: "warning",
+    ImportRun.Status.RELEASED: "success",
+    ImportRun.Status.FAILED: "danger",
+}
+
+
+@admin.register(ImportRun)
+class ImportRunAdmin(ImportPages):
+    """Readings of accounting files."""
+
+    list_display = (
+        "number",
+        "cluster",
+        "origin",
+        "state",
+        "rows_read",
+        "jobs_new",
+        "jobs_changed",
+        "jobs_unchanged",
+        "steps",
+        "quarantined",
+        "created_at",
+    )
+    list_filter = ("status", "cluster")
+    list_select_related = ("cluster",)
+    search_fields = ("origin", "=evidence__sha256")
+    date_hierarchy = "created_at"
+    fieldsets = (
+        (
+            None,
+            {
+                "fields": (
+                    "cluster",
+                    "origin",
+                    "time_zone",
+                    "columns",
+                    "shown_state",
+                    "error",
+                    "requested_by",
+                    "created_at",
+                    "finished_at",
+                    "digest",
+                )
+            },
+        ),
+        (
+            _("Rows"),
+            {
+                "fields": (
+                    "rows_read",
+                    "jobs_new",
+                    "jobs_changed",
+                    "jobs_unchanged",
+                    "steps",
+                    "quarantined_rows",
+                    "cut_off",
+                    "jobs_written",
+                )
+            },
+        ),
+        (_("Release"), {"fields": ("released_at", "released_by", "release_reason")}),
+    )
+    readonly_fields = ("shown_state", "digest", "quarantined_rows", "cut_off", "jobs_written")
+
+    def get_fieldsets(self, request: HttpRequest, obj: ImportRun | None = None) -> Any:
+        """Leave out what a run in its present state has nothing to say about."""
+        head, rows, release = self.fieldsets
+        if obj is None or obj.status in (S.PREPARED, S.CANCELLED):
+            return (head,)
+        return (head, rows, release) if obj.status == S.RELEASED else (head, rows)
+
+    csv_columns = {
+        "run": "pk",
+        "cluster": "cluster__name",
+        "origin": "origin",
+        "status": "status",
+        "sha256": "evidence__sha256",
+        "rows_read": "rows_read",
+        "jobs_new": "jobs_new",
+        "jobs_changed": "jobs_changed",
+        "jobs_unchanged": "jobs_unchanged",
+        "steps": "steps",
+        "quarantined": "quarantined",
+        "error": "error",
+        "started": "created_at",
+        "finished": "finished_at",
+        "released_by": "released_by__username",
+        "release_reason": "release_reason",
+    }
+
+    @column(_("Number"), ordering="pk")
+    def number(self, run: ImportRun) -> str:
+        return f"#{run.pk}"
+
+    @column(_("Status"), ordering="status", label=RUN_STATUS)
+    def state(self, run: ImportRun) -> tuple[str, str]:
+        return run.status, run.get_status_display()
+
+    @column(_("Status"))
+    def shown_state(self, run: ImportRun) -> str:
+        return run.get_status_display()
+
+    @column(_("SHA-256"))
+    def digest(self, run: ImportRun) -> str:
+        return run.evidence.sha256
+
+    @column(_("Quarantined"))
+    def quarantined_rows(self, run: ImportRun) -> str:
+        url = f"{admin_url(QuarantinedRow, 'changelist')}?run={run.pk}"
+        return link(url, run.quarantined) if run.quarantined else "0"
+
+    @column(_("Whole"))
+    def cut_off(self, run: ImportRun) -> str:
+        return _t("No, the end is cut off") if run.truncated else _t("Yes")
+
+    @column(_("Jobs last written by it"))
+    def jobs_written(self, run: ImportRun) -> str:
+        return link(f"{admin_url(Job, 'changelist')}?run={run.pk}", _("Look"))
+
+
+@admin.register(QuarantinedRow)
+class QuarantinedRowAdmin(CsvExport, ReadOnlyAdmin):
+    """Rows that could not be interpreted, as they came."""
+
+    list_display = ("line", "run_link", "why", "detail", "beginning")
+    fields = ("run_link", "line", "why", "detail", "row")
+    readonly_fields = fields
+    list_filter = ("reason", "run__status", "run__cluster", RunFilter)
+    list_select_related = ("run",)
+    search_fields = ("raw", "detail")
+    csv_columns = {
+        "run": "run",
+        "cluster": "run__cluster__name",
+        "origin": "run__origin",
+        "line": "line",
+        "reason": "reason",
+        "detail": "detail",
+        "raw": "raw",
+    }
+
+    @column(_("Import run"), ordering="run")
+    def run_link(self, row: QuarantinedRow) -> str:
+        return link(admin_url(ImportRun, "change", row.run_id), row.run)
+
+    @column(_("Reason"), ordering="reason")
+    def why(self, row: QuarantinedRow) -> str:
+        return explain_reason(row.reason)
+
+    @column(_("Row as it came"))
+    def row(self, row: QuarantinedRow) -> str:
+        return format_html('<pre class="console-raw">{}</pre>', row.raw)
+
+    @column(_("Row as it came"))
+    def beginning(self, row: QuarantinedRow) -> str:
+        return Truncator(row.raw).chars(80)

@@ -1,0 +1,194 @@
+"""Jobs in the console."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import F, Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext as _t
+from django.utils.translation import gettext_lazy as _
+
+from audit.console import CsvExport
+from core.admin import (
+    ReadOnlyAdmin,
+    admin_url,
+    button,
+    column,
+    hours,
+    link,
+)
+from core.errors import Text
+from usage.admin.imports import RunFilter
+from usage.models import ImportRun, Job
+from usage.raw import raw_row
+
+GB_HOUR = 3600 * 1024
+
+
+class BucketFilter(admin.SimpleListFilter):
+    """Where a job stands on its way to a charge. The rating is downstream and asked by name."""
+
+    title = _("stands at")
+    parameter_name = "bucket"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [
+            ("running", _("Not ended yet")),
+            ("held", _("Held back")),
+            ("due", _("To be rated")),
+            ("rated", _("Rated")),
+            ("exempt", _("Exempt")),
+            ("unpriced", _("Unpriced")),
+        ]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Job]) -> QuerySet[Job]:
+        bucket = self.value()
+        if not bucket:
+            return queryset
+        if bucket == "running":
+            return queryset.filter(end=None)
+        ended = queryset.filter(end__isnull=False)
+        if bucket == "held":
+            return ended.filter(held=True)
+        unlike = Q(rating=None) | ~Q(rating__job_revision=F("revision"))
+        if bucket == "due":
+            return ended.filter(unlike, held=False)
+        return ended.filter(rating__status=bucket, held=False).exclude(unlike)
+
+
+@admin.register(Job)
+class JobAdmin(CsvExport, ReadOnlyAdmin):
+    """Every job that a cluster told of."""
+
+    list_display = (
+        "display_id",
+        "cluster",
+        "user_name",
+        "account",
+        "state",
+        "end",
+        "cpu_hours",
+        "gpu_hours",
+        "memory_gb_hours",
+        "rating_status",
+    )
+    list_filter = (
+        "cluster",
+        BucketFilter,
+        "rating__reason",
+        "state",
+        "partition",
+        "estimated",
+        "held",
+        RunFilter,
+    )
+    list_select_related = ("cluster", "rating")
+    actions_detail = ("raw",)
+    change_form_after_template = "admin/usage/job/after.html"
+    fieldsets = (
+        (
+            None,
+            {
+                "fields": (
+                    "cluster",
+                    "display_id",
+                    "job_id",
+                    "user_name",
+                    "account",
+                    "name",
+                    "state",
+                    "partition",
+                    "qos",
+                    "node_list",
+                )
+            },
+        ),
+        (
+            _("Time and quantities"),
+            {
+                "fields": (
+                    "submit",
+                    "start",
+                    "end",
+                    "elapsed_seconds",
+                    "suspended_seconds",
+                    "cpu_seconds",
+                    "gpu_seconds",
+                    "mem_mib_seconds",
+                    "node_seconds",
+                    "gpu_type_seconds",
+                    "tres",
+                    "estimated",
+                    "flags",
+                )
+            },
+        ),
+        (_("Where it comes from"), {"fields": ("source", "revision", "held", "first_seen_at")}),
+    )
+    readonly_fields = ("source",)
+    search_fields = ("=user_name", "=account", "^display_id", "^name")
+    date_hierarchy = "end"
+    csv_columns = {
+        "cluster": "cluster__name",
+        "job_id": "display_id",
+        "raw_job_id": "job_id",
+        "submitted": "submit",
+        "started": "start",
+        "ended": "end",
+        "user": "user_name",
+        "account": "account",
+        "partition": "partition",
+        "qos": "qos",
+        "state": "state",
+        "name": "name",
+        "elapsed_seconds": "elapsed_seconds",
+        "cpu_seconds": "cpu_seconds",
+        "gpu_seconds": "gpu_seconds",
+        "mem_mib_seconds": "mem_mib_seconds",
+        "node_seconds": "node_seconds",
+        "estimated": "estimated",
+        "held": "held",
+        "rating": "rating__status",
+        "reason": "rating__reason",
+    }
+
+    @button(_("Row as it came"), path="raw", icon="data_object", permission="view")
+    def raw(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Show the accounting row that the job was last read from."""
+        job: Job = self.pick(request, object_id)
+        return self.page(
+            request,
+            "admin/usage/job/raw.html",
+            title=_t("Job %(job)s as it came") % {"job": job},
+            job=job,
+            raw=raw_row(job),
+        )
+
+    @column(_("From"))
+    def source(self, job: Job) -> str:
+        text = _t("%(run)s, line %(line)s") % {"run": job.run, "line": job.line}
+        return link(admin_url(ImportRun, "change", job.run_id), text)
+
+    @column(_("CPU-core-hours"), ordering="cpu_seconds")
+    def cpu_hours(self, job: Job) -> str:
+        return hours(job.cpu_seconds)
+
+    @column(_("GPU-hours"), ordering="gpu_seconds")
+    def gpu_hours(self, job: Job) -> str:
+        return hours(job.gpu_seconds)
+
+    @column(_("GB-hours"), ordering="mem_mib_seconds")
+    def memory_gb_hours(self, job: Job) -> str:
+        return hours(job.mem_mib_seconds, GB_HOUR)
+
+    @column(
+        _("Rating"),
+        label={"rated": "success", "unpriced": "warning", "running": "info", "held": "warning"},
+    )
+    def rating_status(self, job: Job) -> tuple[str, Text]:
+        rating = getattr(job, "rating", None)
+        if rating is not None:
+            return rating.status, rating.get_status_display()
+        if job.end is None:
+            return "running", _("Running")
+        return ("held", _("Held back")) if job.held else ("due", _("Due"))
