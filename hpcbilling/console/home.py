@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as _lazy
 from django.utils.translation import ngettext
 
+from core import formatting
 from core.admin import NOTHING, hours, money
 from insights import console
 from insights.console import Month, Sums
@@ -151,12 +152,8 @@ def _figures(sees_money: bool) -> list[Figure]:
 
 def _usage(code: str, now: Month, before: Month) -> Figure:
     item = RESOURCES[code]
-    return _figure(
-        str(USAGE_NAMES[code]),
-        now.usage[code],
-        before.usage[code],
-        lambda value: hours(int(value), item.unit_size),
-    )
+    name, size = str(USAGE_NAMES[code]), item.unit_size
+    return _figure(name, now.usage[code], before.usage[code], lambda value: hours(int(value), size))
 
 
 def _amounts(name: str, now: Sums, before: Sums) -> list[Figure]:
