@@ -55,7 +55,13 @@ def receipt_list(request: HttpRequest) -> HttpResponse:
         "projects": projects,
         "project": project,
         "status": status,
-        "statuses": [*Receipt.Status.choices, ("overdue", _("Overdue"))],
+        "statuses": (
+            ("issued", _("To be paid")),
+            ("overdue", _("Overdue")),
+            ("paid", _("Paid")),
+            ("draft", _("In review")),
+            ("void", _("Void")),
+        ),
     }
     return render(request, "receipts/list.html", context)
 

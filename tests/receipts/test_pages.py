@@ -208,8 +208,12 @@ def test_the_page_shows_sums_that_can_be_redone(
     client.force_login(people.alice)
     text = plain(client.get(pages(receipt)[0]).text)
     for line in receipt.lines.all():
-        assert f"{line.quantity:,} ÷ {line.unit_size:,}" in text
-        assert f"= {line.charged:,.6f}" in text
+        seconds = {"cpu": "CPU", "gpu": "GPU", "mem": "MiB"}[line.resource]
+        assert (
+            f"{line.quantity:,} {seconds} seconds ÷ {line.unit_size:,} × {line.unit_price:.2f}"
+            in text
+        )
+        assert f"add up to {line.charged:,.6f}" in text
     assert receipt.sha256 in text
     assert "due on" in text
     settings.SITE_BANK_DETAILS = "Bank of Nowhere\n123"
