@@ -5,6 +5,7 @@ They are made as templates and dropped, never flushed: the product's triggers re
 
 import contextlib
 import os
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ from django.db import connections
 from psycopg import sql
 
 TEMPLATE = "test_hpcbilling_template"
+DROP_SECONDS = 30
 
 
 @dataclass(frozen=True)
@@ -53,10 +55,8 @@ def point_at(name: str) -> None:
 
 
 def clone(name: str, source: str = TEMPLATE) -> Database:
+    drop(name)
     with _administration() as administration:
-        administration.execute(
-            sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
-        )
         administration.execute(
             sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
                 sql.Identifier(name), sql.Identifier(source)
@@ -66,10 +66,22 @@ def clone(name: str, source: str = TEMPLATE) -> Database:
 
 
 def drop(name: str) -> None:
+    """Drop a database, ending whatever of ours is still connected to it.
+
+    The owner may not end an autovacuum worker that is at work there just then; it is gone soon.
+    """
+    statement = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
+    give_up = time.monotonic() + DROP_SECONDS
     with _administration() as administration:
-        administration.execute(
-            sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
-        )
+        while True:
+            try:
+                administration.execute(statement)
+            except (psycopg.errors.InsufficientPrivilege, psycopg.errors.ObjectInUse):
+                if time.monotonic() > give_up:
+                    raise
+                time.sleep(0.1)
+            else:
+                return
 
 
 def make_template() -> None:
@@ -83,9 +95,7 @@ def make_template() -> None:
         ).fetchone()
         if made and made[0] == run:
             return
-        administration.execute(
-            sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(TEMPLATE))
-        )
+        drop(TEMPLATE)
         administration.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(TEMPLATE)))
         point_at(TEMPLATE)
         call_command("migrate", verbosity=0, interactive=False)

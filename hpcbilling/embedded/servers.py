@@ -163,6 +163,12 @@ def create_roles(place: Place, port: int) -> None:
                     sql.Literal(place.password(role)),
                 )
             )
+        if place.throw_away:
+            # Tests drop databases as the owner, who must then be able to end the application's
+            # connections. The other way round nothing is granted.
+            connection.execute(
+                sql.SQL("GRANT {} TO {}").format(sql.Identifier(APPLICATION), sql.Identifier(OWNER))
+            )
         if not connection.execute(
             "SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]
         ).fetchone():

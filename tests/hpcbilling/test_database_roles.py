@@ -7,6 +7,7 @@ from pytest_django import Settings
 
 from accounts.models import User
 from hpcbilling import checks, database_roles
+from tests import databases
 from tests.databases import Database
 
 
@@ -109,3 +110,13 @@ def test_a_committed_database_is_seen_by_other_connections(committed_db: Databas
 @pytest.mark.django_db
 def test_a_committed_database_leaves_nothing_behind() -> None:
     assert not User.objects.filter(username="alice").exists()
+
+
+def test_a_test_database_is_dropped_while_the_application_is_still_connected(
+    worker_database: str,
+) -> None:
+    database = databases.clone(f"{worker_database}_left")
+    with psycopg.connect(database.url) as forgotten:
+        databases.drop(database.name)
+        with pytest.raises(psycopg.OperationalError):
+            forgotten.execute("SELECT 1")
