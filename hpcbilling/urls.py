@@ -3,6 +3,7 @@
 from django.contrib import admin
 from django.templatetags.static import static
 from django.urls import include, path
+from django.utils.functional import lazy
 from django.views.generic import RedirectView
 
 from accounts.views import admin_login
@@ -10,7 +11,8 @@ from hpcbilling.health import healthz, readyz
 from hpcbilling.metrics import metrics_view
 
 urlpatterns = [
-    path("favicon.ico", RedirectView.as_view(url=static("img/mark.svg"))),
+    # Lazy: the name in the manifest is not known before `collectstatic`, which loads this file.
+    path("favicon.ico", RedirectView.as_view(url=lazy(static, str)("img/mark.svg"))),
     path("healthz", healthz, name="healthz"),
     path("readyz", readyz, name="readyz"),
     path("metrics", metrics_view, name="metrics"),
