@@ -33,6 +33,11 @@ test: venv catalogues
 	.venv/bin/pytest -n auto --dist worksteal --cov --cov-report= --cov-report=json:test-artifacts/coverage.json
 	@$(PY) -m tests.coverage_floors test-artifacts/coverage.json
 
+# Only the tests that kill workers with -9 and run two beats; `make test` has them too.
+.PHONY: test-crash
+test-crash: venv
+	.venv/bin/pytest -n0 tests/scenarios/test_crashes.py tests/scenarios/test_two_beats.py
+
 # Just the two servers of the demo; Ctrl-C stops them, their data stays.
 services: venv catalogues
 	$(PY) -m hpcbilling.embedded --keep

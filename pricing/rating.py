@@ -12,6 +12,7 @@ from accounts.models import Project
 from accounts.selectors import TierBook
 from audit.services import record
 from core.actor import Actor
+from core.bulk import insert_many
 from core.canonical import sha256_of
 from core.locks import Space, hold_until_commit, lock_rows
 from pricing.engine import Amount, NoRate, price
@@ -176,15 +177,31 @@ def _write(
             )
         )
         _tally(outcome, verdict.status)
-    Charge.objects.bulk_create(charges)
+    insert_many(charges)
+    _write_ratings(rows, ratings)
+    _record(charges, outcome, actor=actor)
+    return outcome
+
+
+def _write_ratings(rows: Sequence[JobRating], earlier: dict[int, JobRating]) -> None:
+    """Write what became of the jobs; a job that is unpriced as before costs nothing."""
+    insert_many([row for row in rows if row.job_id not in earlier])
     JobRating.objects.bulk_create(
-        rows,
+        [row for row in rows if row.job_id in earlier and _says(row) != _says(earlier[row.job_id])],
         update_conflicts=True,
         unique_fields=["job"],
         update_fields=["status", "reason", "project", "job_revision", "generation", "since"],
     )
-    _record(charges, outcome, actor=actor)
-    return outcome
+
+
+def _says(rating: JobRating) -> tuple[object, ...]:
+    return (
+        rating.status,
+        rating.reason,
+        rating.project_id,
+        rating.job_revision,
+        rating.generation,
+    )
 
 
 def _tally(outcome: Outcome, status: RatingStatus) -> None:

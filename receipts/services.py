@@ -12,6 +12,7 @@ from accounts.models import Project
 from audit.services import record
 from core import metrics
 from core.actor import Actor
+from core.bulk import insert_many
 from core.canonical import sha256_of
 from core.errors import Conflict, Invalid
 from core.intervals import Interval
@@ -88,13 +89,12 @@ def _write_lines(receipt: Receipt, items: list[LineItem]) -> None:
         )
         for position, item in enumerate(items, start=1)
     )
-    LineCharge.objects.bulk_create(
-        (
+    insert_many(
+        [
             LineCharge(line=line, charge_id=charge_id)
             for line, item in zip(lines, items, strict=True)
             for charge_id in item.charge_ids
-        ),
-        batch_size=5000,
+        ]
     )
 
 

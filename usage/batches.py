@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
+from core.bulk import insert_many
 from core.locks import lock_rows
 from usage.models import ImportRun, Job, JobRevision
 from usage.normalise import JobRow
@@ -110,9 +111,15 @@ class _Batch:
         """Write everything that was taken in; jobs that exist are locked in key order first, as
         rating locks them, so that the two wait for each other instead of deadlocking."""
         lock_rows(Job.objects.all(), *self.changed, *self.confirmed)
-        JobRevision.objects.bulk_create(self.revisions)
-        Job.objects.bulk_create(self.new)
-        Job.objects.bulk_update(self.changed.values(), _WRITTEN)
+        insert_many(self.revisions)
+        insert_many(self.new)
+        # An upsert that never inserts: bulk_update's CASE for each field takes ten times as long.
+        Job.objects.bulk_create(
+            self.changed.values(),
+            update_conflicts=True,
+            unique_fields=["id"],
+            update_fields=_WRITTEN,
+        )
         if self.confirmed:
             Job.objects.filter(pk__in=self.confirmed, held=True).update(run=self.run)
 
