@@ -16,6 +16,7 @@ from drf_spectacular.utils import (
     OpenApiParameter,
     OpenApiResponse,
     extend_schema,
+    extend_schema_serializer,
 )
 from rest_framework import serializers
 from rest_framework.exceptions import PermissionDenied
@@ -81,6 +82,38 @@ class PriceListSerializer(serializers.ModelSerializer[PriceList]):
         read_only_fields = fields
 
 
+@extend_schema_serializer(
+    examples=[
+        OpenApiExample(
+            "Prices of a tier",
+            response_only=True,
+            value={
+                "formula": FORMULA,
+                "price_lists": [
+                    {
+                        "id": 4,
+                        "tier": "mu",
+                        "effective_at": "2026-09-01T00:00:00+07:00",
+                        "revision": 1,
+                        "currency": "THB",
+                        "note": "New electricity tariff",
+                        "published_at": "2026-08-12T10:10:35+07:00",
+                        "rates": [
+                            {
+                                "resource": "cpu",
+                                "unit": "CPU-core-hour",
+                                "quantity": "cpu_seconds",
+                                "unit_size": 3600,
+                                "unit_price": "0.800000",
+                                "formula": "cpu_seconds ÷ 3600 × 0.800000",
+                            }
+                        ],
+                    }
+                ],
+            },
+        )
+    ]
+)
 class FormulaSerializer(serializers.Serializer[dict[str, Any]]):
     """How charges are computed, and the list in effect of each tier."""
 

@@ -2,7 +2,13 @@
 
 from django.db.models import Q, QuerySet
 from django_filters import CharFilter, ChoiceFilter
-from drf_spectacular.utils import extend_schema, extend_schema_field, extend_schema_view
+from drf_spectacular.utils import (
+    OpenApiExample,
+    extend_schema,
+    extend_schema_field,
+    extend_schema_serializer,
+    extend_schema_view,
+)
 from rest_framework import serializers
 from rest_framework.viewsets import ReadOnlyModelViewSet
 
@@ -33,13 +39,52 @@ WHERE = {
 """By status: which jobs; every job is in exactly one."""
 
 
+@extend_schema_serializer(
+    examples=[
+        OpenApiExample(
+            "A job that was charged",
+            response_only=True,
+            value={
+                "id": 4066,
+                "cluster": "alpha",
+                "job_id": 101657,
+                "display_id": "101657",
+                "submit": "2026-11-20T00:38:15+07:00",
+                "start": "2026-11-20T02:49:45+07:00",
+                "end": "2026-11-20T03:49:45+07:00",
+                "user_name": "malee",
+                "account": "genomics",
+                "project": "genomics",
+                "partition": "gpu",
+                "qos": "normal",
+                "state": "COMPLETED",
+                "name": "train",
+                "node_list": "n[3-4]",
+                "elapsed_seconds": 3600,
+                "suspended_seconds": 0,
+                "cpu_seconds": 115200,
+                "gpu_seconds": 14400,
+                "gpu_type_seconds": {"a100": 14400},
+                "mem_mib_seconds": 943718400,
+                "node_seconds": 7200,
+                "estimated": False,
+                "flags": [],
+                "revision": 1,
+                "status": "rated",
+                "reason": "",
+            },
+        )
+    ]
+)
 class JobSerializer(serializers.ModelSerializer[Job]):
     """A job: one attempt. Quantities are whole base units: seconds × CPUs, GPUs, MiB, nodes."""
 
     cluster = serializers.CharField(source="cluster.name")
     status = serializers.SerializerMethodField()
     reason = serializers.SerializerMethodField(help_text="Why it is exempt or unpriced.")
-    project = serializers.SerializerMethodField(help_text="The code of the project that pays.")
+    project = serializers.SerializerMethodField(
+        help_text="The code of the project that pays, once the job was looked at."
+    )
     gpu_type_seconds = serializers.DictField(child=serializers.IntegerField())
     flags = serializers.ListField(child=serializers.CharField())
 

@@ -2,7 +2,13 @@
 
 from django.db.models import Q, QuerySet
 from django_filters import CharFilter, ChoiceFilter, UUIDFilter
-from drf_spectacular.utils import extend_schema, extend_schema_field, extend_schema_view
+from drf_spectacular.utils import (
+    OpenApiExample,
+    extend_schema,
+    extend_schema_field,
+    extend_schema_serializer,
+    extend_schema_view,
+)
 from rest_framework import serializers
 from rest_framework.viewsets import ReadOnlyModelViewSet
 
@@ -30,6 +36,35 @@ WHERE = {
 """By status: which charges; every charge is in exactly one."""
 
 
+@extend_schema_serializer(
+    examples=[
+        OpenApiExample(
+            "32 core-hours at 0.80 baht",
+            response_only=True,
+            value={
+                "id": 10018,
+                "job": 4066,
+                "cluster": "alpha",
+                "display_id": "101657",
+                "user_name": "malee",
+                "project": "genomics",
+                "resource": "cpu",
+                "generation": 1,
+                "job_end": "2026-11-20T03:49:45+07:00",
+                "quantity": 115200,
+                "unit_size": 3600,
+                "unit_price": "0.800000",
+                "amount": "25.600000",
+                "currency": "THB",
+                "estimated": False,
+                "price_list": 4,
+                "reverses": None,
+                "status": "unbilled",
+                "receipt": None,
+            },
+        )
+    ]
+)
 class ChargeSerializer(serializers.ModelSerializer[Charge]):
     """A charge: amount = quantity ÷ unit_size × unit_price, rounded half up to 6 decimals."""
 

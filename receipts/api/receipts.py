@@ -13,6 +13,7 @@ from drf_spectacular.utils import (
     OpenApiExample,
     extend_schema,
     extend_schema_field,
+    extend_schema_serializer,
     extend_schema_view,
 )
 from rest_framework import serializers
@@ -127,6 +128,31 @@ class PreviewLine(serializers.Serializer[Any]):
     jobs = serializers.IntegerField()
 
 
+@extend_schema_serializer(
+    examples=[
+        OpenApiExample(
+            "One job so far",
+            response_only=True,
+            value={
+                "currency": "THB",
+                "net_amount": "25.60",
+                "tax_amount": "0.00",
+                "total": "25.60",
+                "jobs": 1,
+                "lines": [
+                    {
+                        "resource": "cpu",
+                        "quantity": 115200,
+                        "unit_size": 3600,
+                        "unit_price": "0.800000",
+                        "amount": "25.60",
+                        "jobs": 1,
+                    }
+                ],
+            },
+        )
+    ]
+)
 class PreviewSerializer(serializers.Serializer[Any]):
     """What a receipt would say now."""
 
