@@ -21,8 +21,10 @@ from django_celery_beat.models import (
 from unfold.widgets import UnfoldAdminSelectWidget
 
 from audit.console import AuditedAdmin, CsvExport
+from core import formatting
 from core.actor import Actor
 from core.admin import (
+    NOTHING,
     ConsoleAdmin,
     ReadOnlyAdmin,
     Step,
@@ -123,8 +125,8 @@ class UnpricedAdmin(CsvExport, ReadOnlyAdmin):
         return rating.job.account
 
     @column(_("Ended"), ordering="job__end")
-    def ended(self, rating: JobRating) -> Any:
-        return rating.job.end
+    def ended(self, rating: JobRating) -> str:
+        return formatting.moment(rating.job.end) if rating.job.end else NOTHING
 
     @column(_("Reason"), ordering="reason")
     def reason_text(self, rating: JobRating) -> str:
