@@ -7,6 +7,8 @@ from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group
 from django.db import models, transaction
 from django.http import HttpRequest, HttpResponse
+from django.utils.html import format_html_join
+from django.utils.safestring import mark_safe
 from django.utils.translation import gettext as _t
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import TabularInline
@@ -112,7 +114,13 @@ class RoleAdmin(ReadOnlyAdmin):
     """The roles, which the product brings up to date itself when it is migrated."""
 
     list_display = ("name",)
-    fields = ("name", "permissions")
+    fields = ("name", "rights")
+    readonly_fields = ("rights",)
+
+    @column(_("Rights"))
+    def rights(self, group: Group) -> str:
+        names = group.permissions.order_by("name").values_list("name")
+        return format_html_join(mark_safe("<br>"), "{}", names)
 
 
 @admin.register(Department)

@@ -94,7 +94,8 @@ class AuditedAdmin:
         rows = [item for formset in formsets or () for item in _rows_changed(formset)]
         if changes or rows or add:
             data = {"changes": changes} | ({"rows": rows} if rows else {})
-            self.audit(request, "created" if add else "changed", form.instance, data)
+            target = getattr(form, "instance", None) or form.user  # a form for a password has none
+            self.audit(request, "created" if add else "changed", target, data)
             self.after_change(request)
         return []
 

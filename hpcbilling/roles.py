@@ -43,7 +43,13 @@ ROLES: dict[str, tuple[str, ...]] = {
         "payments.record_transfer",
         "payments.resolve_inboundevent",
     ),
-    AUDITOR: (*_SEE_ALL, "audit.*"),
+    AUDITOR: (
+        *_SEE_ALL,
+        "audit.*",
+        "auth.view_group",
+        "axes.view_*",
+        "django_celery_beat.view_*",
+    ),
     OPERATOR: (
         "usage.view_*",
         "usage.add_cluster",
@@ -72,6 +78,8 @@ _NEVER = {
         ("usage", "jobrevision"),
         ("usage", "importrun"),
         ("usage", "quarantinedrow"),
+        ("usage", "pull"),
+        ("receipts", "notice"),
         ("pricing", "charge"),
         ("pricing", "jobrating"),
         ("receipts", "receipt"),

@@ -7,6 +7,7 @@ from django.utils.functional import lazy
 from django.views.generic import RedirectView
 
 from accounts.views import admin_login
+from hpcbilling.console.password import change_password
 from hpcbilling.health import healthz, readyz
 from hpcbilling.metrics import metrics_view
 
@@ -17,6 +18,7 @@ urlpatterns = [
     path("readyz", readyz, name="readyz"),
     path("metrics", metrics_view, name="metrics"),
     path("admin/login/", admin_login),
+    path("admin/password_change/", change_password),
     path("admin/", admin.site.urls),
     path("", include("accounts.urls")),
     path("", include("insights.urls")),

@@ -190,4 +190,4 @@ class QuarantinedRowAdmin(CsvExport, ReadOnlyAdmin):
 
     @column(_("Row as it came"))
     def beginning(self, row: QuarantinedRow) -> str:
-        return Truncator(row.raw).chars(80)
+        return format_html('<code class="console-code">{}</code>', Truncator(row.raw).chars(90))
