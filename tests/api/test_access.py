@@ -187,3 +187,12 @@ def test_methods_that_do_not_exist_are_refused(site: Site) -> None:
         for method in ("put", "patch", "delete"):
             call = getattr(Client(), method)
             assert call(f"/api/v1/{path}", headers=headers).status_code == 405, (method, path)
+
+
+def test_what_an_address_can_do_is_told(site: Site) -> None:
+    for name in ("alice", "auditor"):
+        headers = {"Authorization": f"Bearer {make_key(site.people[name])}"}
+        for path in ("usage", "charges", "receipts", "receipts/preview", "payments", "formula"):
+            answer = Client().options(f"/api/v1/{path}", headers=headers)
+            assert answer.status_code == 200, (name, path)
+            assert "GET" in answer["Allow"]
