@@ -177,8 +177,11 @@ class ConsoleAdmin(ModelAdmin):
 
     def step(self, request: HttpRequest, step: Step) -> HttpResponse:
         """Show a step, or do it when its form was sent. Refusals are told, nothing is done then."""
-        form = step.form(request.POST or None, request.FILES or None, initial=step.initial)
-        if request.method == "POST" and form.is_valid():
+        sent = request.method == "POST"
+        form = step.form(
+            request.POST if sent else None, request.FILES if sent else None, initial=step.initial
+        )
+        if sent and form.is_valid():
             try:
                 end = step.run(Actor.of(request.user), form.cleaned_data)
             except Invalid as error:

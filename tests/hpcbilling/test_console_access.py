@@ -70,7 +70,7 @@ def scene() -> None:
     cluster = make_cluster()
     rows = [Row(1), Row(2, account="climate"), Row(3, account="unheard-of")]
     import_rows(cluster, *rows)
-    import_rows(cluster, Row(4), "not|a|row")
+    import_rows(cluster, Row(4), Row(5, extra={"End": "rubbish"}))
     clerk = Actor.of(make_user("scene-clerk", groups=("finance",)))
     receipt = create_receipt(project_id=genomics.pk, window=OCTOBER, actor=clerk)
     wrong = Transfer("B-1", timezone.localdate(), receipt.total + 1, "THB")
@@ -104,7 +104,7 @@ def _pages(model: type[models.Model]) -> list[str]:
     return pages
 
 
-@pytest.mark.parametrize("role", console.ROLES)
+@pytest.mark.parametrize("role", ["finance", "operator"])
 def test_the_home_page_and_side_bar_show_only_what_one_may_open(role: str, scene: None) -> None:
     client = console.visitor(role)
     page = client.get(reverse("admin:index"))
