@@ -20,29 +20,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from babel.messages.catalog import Catalog, Message
-from babel.messages.extract import extract
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
-from django.utils.translation.template import templatize
+
+from hpcbilling.source_texts import texts_of
 
 PROJECT = Path(__file__).resolve().parent.parent
 SOURCE_LANGUAGE = "en"
 LEFT_OUT = frozenset({"migrations", "tests"})
 TEMPLATE_SUFFIXES = frozenset({".html", ".txt", ".svg", ".xml", ".typ"})
-
-KEYWORDS: dict[str, tuple[int | tuple[int, str], ...] | None] = {
-    "_": None,
-    "gettext": None,
-    "gettext_lazy": None,
-    "gettext_noop": None,
-    "ngettext": (1, 2),
-    "ngettext_lazy": (1, 2),
-    "pgettext": ((1, "c"), 2),
-    "pgettext_lazy": ((1, "c"), 2),
-    "npgettext": ((1, "c"), 2, 3),
-    "npgettext_lazy": ((1, "c"), 2, 3),
-}
-"""Functions whose arguments are texts to translate, as babel describes them."""
 
 PLACEHOLDER = re.compile(r"%\(\w+\)[#0 +-]*\d*(?:\.\d+)?[a-zA-Z]|%[sdrf]|%%|\{\w*(?::[^{}]*)?\}")
 TAG = re.compile(r"</?[a-z][a-z0-9]*")
@@ -72,26 +58,13 @@ def sources(root: Path = PROJECT) -> Iterator[Path]:
                 yield path
 
 
-def texts_of(path: Path) -> Iterator[tuple[str | tuple[str, ...], str | None, list[str]]]:
-    """Yield each text of a file with its context and the comments meant for translators."""
-    source = path.read_text(encoding="utf-8")
-    if path.suffix != ".py":
-        # What is left of a template's own text has meaningless indentation.
-        lines = templatize(source, origin=str(path)).splitlines()
-        source = "\n".join(line.lstrip() for line in lines)
-    found = extract(
-        "python", io.BytesIO(source.encode()), keywords=KEYWORDS, comment_tags=("Translators:",)
-    )
-    for _line, text, comments, context in found:
-        yield text, context, comments
-
-
 def extracted(root: Path = PROJECT) -> Catalog:
     """All texts of the project, untranslated."""
     catalog = Catalog(locale=SOURCE_LANGUAGE)
     for path in sources(root):
-        for text, context, comments in texts_of(path):
-            catalog.add(text, context=context, auto_comments=comments)
+        for text in texts_of(path):
+            forms = text.forms if len(text.forms) > 1 else text.forms[0]
+            catalog.add(forms, context=text.context, auto_comments=text.comments)
     return catalog
 
 

@@ -11,9 +11,13 @@ from hpcbilling import catalogues
 from hpcbilling.checks import catalogues_are_compiled
 
 SHOP = '''
-from django.utils.translation import gettext as _, gettext_lazy, ngettext, pgettext
+from django.utils import translation as tr
+from django.utils.translation import gettext as _, gettext_lazy as later, ngettext, pgettext
+from elsewhere import gettext
 
-TITLE = gettext_lazy("Shop")
+ALSO = tr.gettext_noop("Open")
+NOT_OURS = gettext("Not translated here")
+TITLE = later("Shop")
 
 
 def greet(name, count):
@@ -43,7 +47,12 @@ PAGE = """
 <p>Don't ("break" the reader
 """
 EMPTY = 'msgid ""\nmsgstr ""\n"Content-Type: text/plain; charset=utf-8\\n"\n'
-TRANSLATIONS = {"Shop": "ร้านค้า", "Good morning, %(name)s": "สวัสดี %(name)s", "March": "มีนาคม"}
+TRANSLATIONS = {
+    "Shop": "ร้านค้า",
+    "Good morning, %(name)s": "สวัสดี %(name)s",
+    "March": "มีนาคม",
+    "Open": "เปิด",
+}
 
 
 @pytest.fixture
@@ -82,6 +91,7 @@ def translate_all(project: Path, **changes: str) -> None:
 def test_texts_of_python_are_found(project: Path) -> None:
     found = {(message.id, message.context) for message in catalogues.extracted(project)}
     assert found - {("", None)} == {
+        ("Open", None),
         ("Shop", None),
         ("Good morning, %(name)s", None),
         ("March", "month"),
