@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
@@ -23,13 +23,14 @@ FOR_FINANCE = {Scope.PRICES_WRITE: "pricing.publish_pricelist"}
 """Scopes that are offered to those who have the right."""
 
 
+def lives() -> list[tuple[int, str]]:
+    """How long a token may live, in the reader's language."""
+    days = (1, 7, 30, 90, 365)
+    return [(n, ngettext("%(days)s day", "%(days)s days", n) % {"days": n}) for n in days]
+
+
 class TokenForm(forms.Form):
     """What a new token is called, may do, and how long it lives."""
-
-    LIVES = [
-        (days, ngettext_lazy("%(days)s day", "%(days)s days", "days") % {"days": days})
-        for days in (1, 7, 30, 90, 365)
-    ]
 
     name = forms.CharField(
         label=gettext_lazy("Name"),
@@ -37,7 +38,7 @@ class TokenForm(forms.Form):
         help_text=gettext_lazy("Such as the script that uses it."),
     )
     days = forms.TypedChoiceField(
-        label=gettext_lazy("Valid for"), choices=LIVES, coerce=int, initial=90
+        label=gettext_lazy("Valid for"), choices=lives, coerce=int, initial=90
     )
     scopes = forms.MultipleChoiceField(
         label=gettext_lazy("May be used to"), widget=forms.CheckboxSelectMultiple()

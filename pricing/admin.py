@@ -33,6 +33,7 @@ from core.admin import (
 from pricing import services
 from pricing.exchange import PriceListResource
 from pricing.forms import PriceListForm, price_name
+from pricing.labels import UNITS
 from pricing.models import Charge, PriceList
 from pricing.resources import RESOURCES
 from pricing.selectors import live_charges
@@ -165,7 +166,7 @@ class PriceListAdmin(ExchangeAdmin, ConsoleAdmin):
     @column(_("Prices"))
     def prices(self, row: PriceList) -> str:
         lines = [
-            (formatting.price(rate.unit_price), row.currency, RESOURCES[rate.resource].unit)
+            (formatting.price(rate.unit_price), row.currency, UNITS[rate.resource])
             for rate in row.rates.all()
         ]
         return format_html_join(mark_safe("<br>"), "{} {} / {}", lines) or NOTHING

@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.widgets import UnfoldAdminDecimalFieldWidget
 
 from core.intervals import local_midnight, next_month
+from pricing.labels import UNITS
 from pricing.models import PriceList, Rate, ResourceCode
 from pricing.resources import RESOURCES
 
@@ -25,7 +26,7 @@ def price_field(code: str) -> forms.DecimalField:
     """Return the field for the unit price of a resource; empty means that it has no price."""
     model_field = Rate._meta.get_field("unit_price")
     return forms.DecimalField(
-        label=format_lazy("{} / {}", ResourceCode(code).label, RESOURCES[code].unit),
+        label=format_lazy("{} / {}", ResourceCode(code).label, UNITS[code]),
         min_value=Decimal(0),
         max_digits=model_field.max_digits,
         decimal_places=model_field.decimal_places,

@@ -18,8 +18,8 @@ from core.admin import (
     link,
     money,
 )
+from pricing.labels import UNITS
 from pricing.models import Charge
-from pricing.resources import RESOURCES
 from receipts.console import ReceiptPages, period_of
 from receipts.models import Line, Receipt
 from receipts.selectors import overdue
@@ -60,7 +60,7 @@ class LineInline(ReadOnlyInline, TabularInline):
 
     @column(_("Quantity"))
     def units(self, line: Line) -> str:
-        return f"{hours(line.quantity, line.unit_size)} {RESOURCES[line.resource].unit}"
+        return f"{hours(line.quantity, line.unit_size)} {UNITS[line.resource]}"
 
     @column(_("Unit price"))
     def price(self, line: Line) -> str:
