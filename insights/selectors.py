@@ -116,35 +116,34 @@ def _ordered(jobs: QuerySet[Job], sort: str) -> QuerySet[Job]:
 def rows_of(jobs: Sequence[Job], viewer: Viewer) -> list[JobRow]:
     """Return jobs with their project, bucket and charges; the number of queries is fixed."""
     charges: dict[int, list[Charge]] = {}
+    documents: dict[int, int] = {}
     found = live_charges().filter(job_id__in=[job.pk for job in jobs])
-    for charge in found.select_related(
-        "document_line__line__receipt", "rate__price_list__tier"
-    ).order_by("resource"):
+    for charge in found.annotate(receipt=F("document_line__line__receipt")).order_by("resource"):
         charges.setdefault(charge.job_id, []).append(charge)
+        if charge.receipt is not None:
+            documents[charge.job_id] = charge.receipt
+    receipts = Receipt.objects.defer("parties").in_bulk(set(documents.values()))
     managed = set(projects_managed_by(viewer).values_list("pk", flat=True))
     unrated = [job for job in jobs if _rating(job) is None]
     book = ProjectBook(unrated) if unrated else None
-    return [_row(job, charges.get(job.pk, []), book, managed) for job in jobs]
+    rows = []
+    for job in jobs:
+        rating, receipt = _rating(job), receipts.get(documents.get(job.pk, 0))
+        rows.append(
+            JobRow(
+                job=job,
+                project=rating.project if rating else book.of(job) if book else None,
+                bucket=_bucket(job, rating, receipt),
+                reason=rating.reason if rating else "",
+                charges=tuple(charges.get(job.pk, ())),
+                receipt=receipt if receipt and receipt.project_id in managed else None,
+            )
+        )
+    return rows
 
 
 def _rating(job: Job) -> JobRating | None:
     return getattr(job, "rating", None)
-
-
-def _row(job: Job, charges: list[Charge], book: ProjectBook | None, managed: set[int]) -> JobRow:
-    rating = _rating(job)
-    project = rating.project if rating else book.of(job) if book else None
-    documents = [_document(charge) for charge in charges]
-    receipt = next((document for document in documents if document), None)
-    bucket = _bucket(job, rating, receipt)
-    reason = rating.reason if rating else ""
-    seen = receipt if receipt and receipt.project_id in managed else None
-    return JobRow(job, project, bucket, reason, tuple(charges), seen)
-
-
-def _document(charge: Charge) -> Receipt | None:
-    link = getattr(charge, "document_line", None)
-    return link.line.receipt if link else None
 
 
 def _bucket(job: Job, rating: JobRating | None, receipt: Receipt | None) -> Bucket:
