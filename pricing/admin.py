@@ -32,7 +32,7 @@ from core.admin import (
 )
 from pricing import services
 from pricing.exchange import PriceListResource
-from pricing.forms import PriceListForm, price_name
+from pricing.forms import HEAD, PriceListForm, price_name
 from pricing.labels import UNITS
 from pricing.models import Charge, PriceList
 from pricing.resources import RESOURCES
@@ -62,16 +62,15 @@ class PriceListAdmin(ExchangeAdmin, ConsoleAdmin):
 
     def get_fieldsets(self, request: HttpRequest, obj: PriceList | None = None) -> Any:
         """Return fields for the prices of a draft, and a table for those of a published list."""
-        head = ("tier", "effective_at", "currency", "note")
         if obj is None or self.has_change_permission(request, obj):
             prices = tuple(price_name(code) for code in RESOURCES)
             hint = _("Leave a price empty if the list has none: jobs that use it stay unpriced.")
             return (
-                (None, {"fields": head}),
+                (None, {"fields": HEAD}),
                 (_("Unit prices"), {"fields": prices, "description": hint}),
             )
         steps = ("revision", "status", "created_by", "created_at", "published_by", "published_at")
-        return ((None, {"fields": (*head, "prices")}), (_("Steps"), {"fields": steps}))
+        return ((None, {"fields": (*HEAD, "prices")}), (_("Steps"), {"fields": steps}))
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return _is_draft(obj) and bool(super().has_change_permission(request, obj))
@@ -90,7 +89,7 @@ class PriceListAdmin(ExchangeAdmin, ConsoleAdmin):
     def save_model(
         self, request: HttpRequest, obj: PriceList, form: PriceListForm, change: bool
     ) -> None:
-        values = {name: form.cleaned_data[name] for name in form.Meta.fields}
+        values = {name: form.cleaned_data[name] for name in HEAD}
         values |= {"rates": form.rates, "actor": Actor.of(request.user)}
         if change:
             services.edit_price_list(price_list_id=obj.pk, **values)

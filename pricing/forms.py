@@ -16,6 +16,9 @@ from pricing.labels import UNITS
 from pricing.models import PriceList, Rate, ResourceCode
 from pricing.resources import RESOURCES
 
+HEAD = ("tier", "effective_at", "currency", "note")
+"""What a list says besides its prices."""
+
 
 def price_name(code: str) -> str:
     """Return the name of the form's field for a resource's price."""
@@ -44,13 +47,14 @@ class PriceListForm(forms.ModelForm[PriceList]):
 
     class Meta:
         model = PriceList
-        fields = ("tier", "effective_at", "currency", "note")
+        fields = HEAD
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if self.instance.pk:
             for rate in self.instance.rates.all():
-                self.initial[price_name(rate.resource)] = rate.unit_price.normalize()
+                price = format(rate.unit_price.normalize(), "f")
+                self.initial[price_name(rate.resource)] = price
         else:
             start = local_midnight(
                 next_month(timezone.localdate()), ZoneInfo(settings.SITE_TIME_ZONE)

@@ -185,7 +185,7 @@ def test_the_original_can_be_taken_along_and_is_logged(clerk: Client) -> None:
     content = sacct(Row(1))
     run = import_rows(make_cluster(), Row(1)).run
     response = clerk.get(console.url(run, "original", run.pk))
-    assert b"".join(response.streaming_content) == content
+    assert console.streamed(response).encode() == content
     assert console.last_event("export.made")["filters"]["sha256"] == run.evidence.sha256
 
 

@@ -1,0 +1,217 @@
+"""Price lists, charges and the queue of unpriced jobs in the console."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
+
+from accounts.models import ProjectTier, Tier
+from pricing.forms import PriceListForm, price_name
+from pricing.models import Charge, JobRating, PriceList, Rate
+from pricing.resources import RESOURCES
+from pricing.services import draft_price_list, publish_price_list
+from tests import console
+from tests.factories import LONG_AGO, SYSTEM, Row, import_rows, make_cluster, make_project
+
+pytestmark = pytest.mark.django_db
+NEXT_YEAR = datetime(2027, 1, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def clerk() -> Client:
+    return console.visitor("finance")
+
+
+@pytest.fixture
+def draft() -> PriceList:
+    return draft_price_list(
+        tier=Tier.objects.get(code="mu"), effective_at=NEXT_YEAR, currency="THB",
+        rates={"cpu": Decimal("1.5")}, actor=SYSTEM,
+    )  # fmt: skip
+
+
+def filled(**changes: str) -> dict[str, str]:
+    tier = str(Tier.objects.get(code="mu").pk)
+    values = {
+        "tier": tier, "effective_at_0": "2027-01-01", "effective_at_1": "00:00:00",
+        "currency": "thb", "note": "next year", "price_cpu": "0.9", "price_gpu": "",
+        "price_mem": "0.06",
+    }  # fmt: skip
+    return values | changes
+
+
+def rates_of(price_list: PriceList) -> dict[str, Decimal]:
+    return {rate.resource: rate.unit_price for rate in price_list.rates.all()}
+
+
+def test_the_form_has_a_price_for_each_resource() -> None:
+    assert {price_name(code) for code in RESOURCES} <= set(PriceListForm.base_fields)
+
+
+def test_a_list_is_drafted_edited_and_published_on_one_page(clerk: Client) -> None:
+    clerk.post(console.url(PriceList, "add"), filled())
+    made = PriceList.objects.get(status="draft")
+    assert (made.currency, made.revision, made.note) == ("THB", 1, "next year")
+    assert rates_of(made) == {"cpu": Decimal("0.9"), "mem": Decimal("0.06")}
+    form = clerk.get(console.url(made, "change", made.pk)).context["adminform"].form
+    assert (form["price_cpu"].value(), form["price_gpu"].value()) == ("0.9", None)
+    clerk.post(console.url(made, "change", made.pk), filled(price_gpu="20", price_mem=""))
+    form = clerk.get(console.url(made, "change", made.pk)).context["adminform"].form
+    assert form["price_gpu"].value() == "20"
+    made.refresh_from_db()
+    assert rates_of(made) == {"cpu": Decimal("0.9"), "gpu": Decimal(20)}
+    event = console.last_event("price_list.changed")
+    assert event["before"]["rates"] == {"cpu": "0.900000", "mem": "0.060000"}
+    assert event["after"]["rates"] == {"cpu": "0.9", "gpu": "20"} or event["after"]["rates"] == {
+        "cpu": "0.900000", "gpu": "20.000000",
+    }  # fmt: skip
+    page = clerk.post(console.url(made, "publish", made.pk), follow=True)
+    assert "is published" in console.messages_of(page)[-1]
+    made.refresh_from_db()
+    assert made.status == "published"
+    drafted = ["price_list.drafted", "price_list.changed", "price_list.published"]
+    assert [name for name in console.actions() if name in drafted][-3:] == drafted
+
+
+def test_a_published_list_is_only_seen(clerk: Client, draft: PriceList) -> None:
+    publish_price_list(price_list_id=draft.pk, actor=SYSTEM)
+    page = clerk.get(console.url(draft, "change", draft.pk)).content.decode()
+    assert 'name="price_cpu"' not in page
+    assert "1.50 THB / CPU-core-hour" in page
+    assert clerk.post(console.url(draft, "change", draft.pk), filled()).status_code == 403
+    assert clerk.post(console.url(draft, "delete", draft.pk), {"post": "yes"}).status_code == 403
+    again = clerk.post(console.url(draft, "publish", draft.pk), follow=True)
+    assert console.messages_of(again)
+    assert rates_of(draft) == {"cpu": Decimal("1.5")}
+
+
+def test_a_list_published_while_it_was_edited_stays_as_it_was(
+    clerk: Client, draft: PriceList, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish_price_list(price_list_id=draft.pk, actor=SYSTEM)
+    monkeypatch.setattr("pricing.admin._is_draft", lambda obj: True)
+    page = clerk.post(console.url(draft, "change", draft.pk), filled(), follow=True)
+    assert "can't be changed" in console.messages_of(page)[-1]
+    assert rates_of(draft) == {"cpu": Decimal("1.5")}
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("price_cpu", "-1"), ("price_cpu", "0.1234567"), ("price_cpu", "NaN"), ("currency", "baht"),
+     ("currency", "฿฿฿"), ("effective_at_0", "soon")],
+)  # fmt: skip
+def test_bad_values_are_refused_in_the_form(clerk: Client, field: str, value: str) -> None:
+    page = clerk.post(console.url(PriceList, "add"), filled(**{field: value}))
+    name = field.removesuffix("_0")
+    assert name in page.context["adminform"].form.errors
+    assert not PriceList.objects.filter(status="draft").exists()
+
+
+def test_an_empty_list_is_not_published(clerk: Client) -> None:
+    clerk.post(console.url(PriceList, "add"), filled(price_cpu="", price_mem=""))
+    made = PriceList.objects.get(status="draft")
+    page = clerk.post(console.url(made, "publish", made.pk))
+    assert "at least one rate" in str(page.context["form"].errors)
+
+
+def test_a_copy_is_a_new_draft_and_a_draft_is_discarded(clerk: Client) -> None:
+    old = PriceList.objects.get(tier__code="mu")
+    page = clerk.post(console.url(old, "copy", old.pk), follow=True)
+    copied = PriceList.objects.get(status="draft")
+    assert page.redirect_chain[-1][0] == console.url(copied, "change", copied.pk)
+    assert (copied.effective_at, copied.revision) == (old.effective_at, old.revision + 1)
+    assert rates_of(copied) == rates_of(old)
+    clerk.post(console.url(copied, "delete", copied.pk), {"post": "yes"})
+    assert not PriceList.objects.filter(status="draft").exists()
+    assert console.actions()[-1] == "price_list.discarded"
+
+
+def test_a_new_list_starts_next_month_in_the_sites_currency(clerk: Client) -> None:
+    form = clerk.get(console.url(PriceList, "add")).context["adminform"].form
+    assert form.initial["currency"] == "THB"
+    assert form.initial["effective_at"] > datetime.now(UTC)
+
+
+def test_lists_are_imported_as_drafts_after_a_look(clerk: Client) -> None:
+    table = (
+        "tier,effective_from,currency,note,cpu,gpu,mem\n"
+        "mu,2027-01-01,,cheaper,0.5,,0.01\ngov,2027-01-01 08:00,THB,,1,20,\n"
+    )
+    address = console.url(PriceList, "import")
+    file = SimpleUploadedFile("prices.csv", table.encode())
+    seen = clerk.post(address, {"import_file": file, "format": "0"})
+    assert not PriceList.objects.filter(status="draft").exists(), "a dry run wrote"
+    assert seen.context["result"].totals["new"] == 2
+    clerk.post(console.url(PriceList, "process_import"), seen.context["confirm_form"].initial)
+    made = PriceList.objects.filter(status="draft").order_by("tier__code")
+    assert [(row.tier.code, row.currency, row.note) for row in made] == [
+        ("gov", "THB", ""), ("mu", "THB", "cheaper"),
+    ]  # fmt: skip
+    assert rates_of(made[1]) == {"cpu": Decimal("0.5"), "mem": Decimal("0.01")}
+    assert console.actions()[-2:] == ["price_list.drafted"] * 2
+
+
+@pytest.mark.parametrize(
+    "row",
+    ["nope,2027-01-01,THB,,1,1,1", "mu,tomorrow,THB,,1,1,1", "mu,2027-01-01,THB,,cheap,1,1",
+     "mu,2027-01-01,THB,,-1,1,1", "mu,2027-01-01,BAHT,,1,1,1"],
+)  # fmt: skip
+def test_a_bad_row_spoils_the_whole_import(clerk: Client, row: str) -> None:
+    table = f"tier,effective_from,currency,note,cpu,gpu,mem\nmu,2027-01-01,THB,,1,1,1\n{row}\n"
+    file = SimpleUploadedFile("prices.csv", table.encode())
+    seen = clerk.post(console.url(PriceList, "import"), {"import_file": file, "format": "0"})
+    result = seen.context["result"]
+    assert result.has_errors() or result.has_validation_errors()
+    assert "confirm_form" not in seen.context
+    assert not PriceList.objects.filter(status="draft").exists()
+
+
+def test_the_export_has_a_row_for_each_list(clerk: Client) -> None:
+    text = console.streamed(clerk.get(console.url(PriceList, "export_csv") + "?tier__id__exact=1"))
+    assert len(text.splitlines()) == 2
+    assert "0.75,12,0.05" in text
+
+
+def test_unpriced_jobs_wait_with_their_reason_and_are_rated_again(clerk: Client) -> None:
+    project = make_project("genomics", tier="")
+    import_rows(make_cluster(), Row(1), Row(2, account="unheard-of"))
+    page = clerk.get(console.url(JobRating) + "?reason__exact=no_tier")
+    (rating,) = page.context["cl"].queryset
+    assert "The project had no tier when the job ended" in page.content.decode()
+    ProjectTier.objects.create(
+        project=project, tier=Tier.objects.get(code="mu"), starts_at=LONG_AGO
+    )
+    chosen = {"action": "rate_again", "_selected_action": rating.pk}
+    page = clerk.post(console.url(JobRating), chosen, follow=True)
+    assert console.messages_of(page) == ["1 rated, 0 exempt, 0 still without a price."]
+    assert set(Charge.objects.values_list("job_id", flat=True)) == {rating.pk}
+    left = clerk.get(console.url(JobRating)).context["cl"].queryset
+    assert [row.reason for row in left] == ["no_project"]
+    page = clerk.post(
+        console.url(JobRating), chosen | {"_selected_action": left[0].pk}, follow=True
+    )
+    assert console.messages_of(page) == ["0 rated, 0 exempt, 1 still without a price."]
+
+
+def test_rating_everything_is_left_to_the_worker(
+    clerk: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queued: list[str] = []
+    monkeypatch.setattr("hpcbilling.admin.after_commit", queued.append)
+    page = clerk.post(console.url(JobRating, "rate_all"), follow=True)
+    assert "Look again in a moment" in console.messages_of(page)[-1]
+    assert queued == ["hpcbilling.rate_pending"]
+
+
+@pytest.mark.parametrize(("billed", "count"), [("no", 2), ("yes", 0), ("off", 0), ("", 2)])
+def test_charges_are_found_by_where_they_stand(clerk: Client, billed: str, count: int) -> None:
+    make_project("genomics")
+    import_rows(make_cluster(), Row(1))
+    query = f"?billed={billed}" if billed else ""
+    assert clerk.get(console.url(Charge) + query).context["cl"].result_count == count
+
+
+def test_rates_of_drafts_have_no_page_of_their_own() -> None:
+    assert Rate not in console.registered()
