@@ -1,10 +1,13 @@
 """People, projects and their price groups in the console."""
 
+from datetime import datetime
+from itertools import pairwise
 from typing import Any
 
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group
+from django.core.exceptions import ValidationError
 from django.db import models, transaction
 from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html_join
@@ -12,13 +15,19 @@ from django.utils.safestring import mark_safe
 from django.utils.translation import gettext as _t
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import TabularInline
-from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
+from unfold.forms import (
+    AdminPasswordChangeForm,
+    PaginationInlineFormSet,
+    UserChangeForm,
+    UserCreationForm,
+)
 
 from accounts.exchange import MembershipResource, ProjectResource
 from accounts.models import ApiToken, Department, Membership, Project, ProjectTier, Tier, User
 from accounts.tokens import revoke_token
 from audit.console import AuditedAdmin, CsvExport
 from audit.exchange import ExchangeAdmin
+from core import formatting
 from core.actor import Actor
 from core.admin import ConsoleAdmin, ReadOnlyAdmin, Step, admin_url, button, column
 from core.queue import after_commit
@@ -150,10 +159,34 @@ class MembershipInline(TabularInline):
     tab = True
 
 
+class TierFormSet(PaginationInlineFormSet):
+    """All tiers of a project on one page: of the same kind, none may overlap another."""
+
+    def clean(self) -> None:
+        super().clean()
+        spans = [
+            (row["override"], row["starts_at"], row.get("ends_at"))
+            for row in (getattr(form, "cleaned_data", {}) for form in self.forms)
+            if row.get("starts_at") and not row.get("DELETE")
+        ]
+        for (kind, start, end), (next_kind, next_start, _end) in pairwise(
+            sorted(spans, key=_place)
+        ):
+            if kind == next_kind and (end is None or end > next_start):
+                day = formatting.day(start)
+                text = _("The tier from %(day)s overlaps with the next one. End it first.")
+                raise ValidationError(text % {"day": day})
+
+
+def _place(span: tuple[int, datetime, datetime | None]) -> tuple[int, datetime]:
+    return span[:2]
+
+
 class ProjectTierInline(TabularInline):
     """The dated tiers of a project; an override needs a reason."""
 
     model = ProjectTier
+    formset = TierFormSet
     extra = 0
     tab = True
     ordering = ("-starts_at",)

@@ -1,5 +1,6 @@
 """What the admin classes of all apps share: read-only pages and steps that a person confirms."""
 
+import logging
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -11,12 +12,13 @@ from django.apps import apps
 from django.contrib import messages
 from django.contrib.admin import SimpleListFilter
 from django.core.exceptions import PermissionDenied
-from django.db import models
+from django.db import IntegrityError, models
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _t
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 from unfold.decorators import action, display
@@ -26,6 +28,8 @@ from unfold.widgets import INPUT_CLASSES, SELECT_CLASSES
 from core import formatting
 from core.actor import Actor
 from core.errors import DomainError, Invalid, Text
+
+log = logging.getLogger(__name__)
 
 NOTHING = "–"
 Method = TypeVar("Method", bound=Callable[..., Any])
@@ -156,8 +160,14 @@ class ConsoleAdmin(ModelAdmin):
             )
         except DomainError as error:
             messages.error(request, str(error))
-            return HttpResponseRedirect(request.get_full_path())
-        return response
+        except IntegrityError as error:
+            log.warning("a change in the console broke a rule of the database: %s", error)
+            messages.error(
+                request, _t("This does not go together with what is stored. Look again.")
+            )
+        else:
+            return response
+        return HttpResponseRedirect(request.get_full_path())
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         """Keep long texts to a few lines."""

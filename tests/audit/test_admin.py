@@ -7,6 +7,7 @@ from django.test import Client
 from audit.models import AuditEvent
 from tests import console
 from tests.factories import Row, import_rows, make_cluster, make_project
+from usage.models import Cluster
 
 pytestmark = pytest.mark.django_db
 
@@ -54,8 +55,6 @@ def test_content_never_becomes_markup(auditor: Client) -> None:
 
 
 def test_history_of_an_object_leads_to_its_events(auditor: Client, scene: None) -> None:
-    from usage.models import Cluster
-
     cluster = Cluster.objects.get()
     page = auditor.get(console.url(cluster, "change", cluster.pk)).content.decode()
     history = f"{console.url(AuditEvent)}?target=usage.cluster:{cluster.pk}"
