@@ -25,8 +25,9 @@ class Figure:
     def table(self) -> list[tuple[str, list[Decimal], Decimal]]:
         """Return rows of label, a cell for each series, and their sum; labels without any are left
         out."""
-        columns = list(zip(*self.values, strict=True))
-        rows = zip(self.labels, columns, strict=True)
+        if self.is_empty:
+            return []
+        rows = zip(self.labels, zip(*self.values, strict=True), strict=True)
         return [(label, list(cells), sum(cells, Decimal(0))) for label, cells in rows if any(cells)]
 
     def for_script(self, unit: str) -> dict[str, Any]:

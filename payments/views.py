@@ -47,7 +47,16 @@ def start(request: HttpRequest, receipt_id: uuid.UUID) -> HttpResponse:
     except DomainError as error:
         messages.error(request, str(error))
         return redirect("receipts:detail", receipt.public_id)
-    return HttpResponseRedirect(payment.checkout_url)
+    return HttpResponseRedirect(_within_site(payment.checkout_url))
+
+
+def _within_site(url: str) -> str:
+    """Return an address of this site as a path, so that a visitor stays on the host name in use.
+
+    The policy lets forms lead to the page's own origin only, and http://127.0.0.1 is another one
+    than http://localhost.
+    """
+    return url.removeprefix(settings.SITE_BASE_URL)
 
 
 @login_required
@@ -101,7 +110,7 @@ def simulate(request: HttpRequest) -> HttpResponse:
     if not _deliver(body):
         messages.error(request, _("The message did not arrive. Try again."))
         return render(request, "payments/simulate.html", _shown(checkout), status=502)
-    return HttpResponseRedirect(checkout["return_url"])
+    return HttpResponseRedirect(_within_site(checkout["return_url"]))
 
 
 def _shown(checkout: dict[str, str]) -> dict[str, Any]:

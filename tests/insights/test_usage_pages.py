@@ -263,9 +263,7 @@ def test_the_number_of_queries_does_not_grow_with_the_rows(client: Client, peopl
         return len(captured)
 
     few = queries()
-    import_rows(
-        people.cluster, *(Row(100 + n, end=october(11), seconds=60 + n) for n in range(45))
-    )
+    import_rows(people.cluster, *(Row(100 + n, end=october(11), seconds=60 + n) for n in range(45)))
     create_receipt(project_id=people.genomics.pk, window=OCTOBER, actor=actor)
     assert queries() == few
     assert few <= 20
