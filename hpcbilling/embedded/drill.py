@@ -195,8 +195,10 @@ def rehearse(variables: Mapping[str, str], backup: Path) -> str:
     """Dump the database, lose it, restore it, and compare. Raises DrillFailedError."""
     owner_url = variables["DATABASE_OWNER_URL"]
     before, head = fingerprint(owner_url), head_of(owner_url)
+    digest = _manage(["state_digest"], variables).rpartition(" ")[2]
     dump(owner_url, backup)
     said = bring_back(backup, variables, expect=head)
+    _manage(["state_digest", "--expect", digest], variables)
     differences = before.differences(fingerprint(owner_url))
     if differences:
         raise DrillFailedError("What was restored differs:\n" + "\n".join(differences))
