@@ -2,10 +2,9 @@
 
 from datetime import date, datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
-from django.conf import settings
 from django.core.exceptions import ValidationError
+from django.db.models import Prefetch
 from django.utils.translation import gettext_lazy as _
 from import_export.fields import Field
 from import_export.widgets import BooleanWidget, ForeignKeyWidget
@@ -14,6 +13,7 @@ from accounts.models import Department, Membership, Project, ProjectTier, Tier, 
 from audit.console import values_of
 from audit.exchange import AuditedResource
 from core.intervals import local_midnight
+from core.site import site_zone
 
 
 class KeyWidget(ForeignKeyWidget):
@@ -38,6 +38,14 @@ class YesNoWidget(BooleanWidget):
 class ProjectResource(AuditedResource):
     """Projects by code. ``tier`` and ``tier_from`` give a project its first tier and are refused
     where it has another: a change of tier is made on the project's page."""
+
+    export_with = (
+        Prefetch(
+            "tiers",
+            ProjectTier.objects.filter(override=0).select_related("tier").order_by("-starts_at"),
+            to_attr="regular_tiers",
+        ),
+    )
 
     department = Field("department", "department", KeyWidget(Department, "code"))
     owner = Field("owner", "owner", KeyWidget(User, "username"))
@@ -68,12 +76,12 @@ class ProjectResource(AuditedResource):
         skip_unchanged = True
 
     def dehydrate_tier(self, project: Project) -> str:
-        first = self._regular(project)
-        return first.tier.code if first else ""
+        newest = self._shown(project)
+        return newest.tier.code if newest else ""
 
     def dehydrate_tier_from(self, project: Project) -> str:
-        first = self._regular(project)
-        return first.starts_at.astimezone(_zone()).date().isoformat() if first else ""
+        newest = self._shown(project)
+        return newest.starts_at.astimezone(site_zone()).date().isoformat() if newest else ""
 
     def skip_row(
         self, instance: Project, original: Project, row: Any, import_validation_errors: Any = None
@@ -109,6 +117,12 @@ class ProjectResource(AuditedResource):
             )
         return present
 
+    def _shown(self, project: Any) -> ProjectTier | None:
+        """Return the newest regular tier, as an export read it for many projects, else as it is."""
+        if hasattr(project, "regular_tiers"):
+            return next(iter(project.regular_tiers), None)
+        return self._regular(project)
+
     @staticmethod
     def _regular(project: Project) -> ProjectTier | None:
         """Return the newest regular tier."""
@@ -137,8 +151,4 @@ def _first_day(text: str) -> datetime:
         day = date.fromisoformat(text.strip() or "2000-01-01")
     except ValueError as error:
         raise ValidationError({"code": _("Write tier_from as 2026-01-31.")}) from error
-    return local_midnight(day, _zone())
-
-
-def _zone() -> ZoneInfo:
-    return ZoneInfo(settings.SITE_TIME_ZONE)
+    return local_midnight(day, site_zone())

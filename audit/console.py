@@ -14,7 +14,6 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from audit.exports import csv_response
-from audit.models import AuditEvent
 from audit.services import record
 from core.actor import Actor
 from core.admin import button
@@ -201,11 +200,3 @@ def _cell(value: Any) -> Any:
     if isinstance(value, datetime):
         return timezone.localtime(value).isoformat(sep=" ", timespec="seconds")
     return value
-
-
-def events_about(target: models.Model) -> models.QuerySet[AuditEvent]:
-    """Return the log's events about an object, oldest first."""
-    events = AuditEvent.objects.filter(
-        target_type=target._meta.label_lower, target_id=str(target.pk)
-    )
-    return events.order_by("id")

@@ -303,12 +303,3 @@ class ReasonForm(ConsoleForm):
     """Asks for a reason that goes into the log."""
 
     reason = forms.CharField(label=_("Reason"), max_length=200)
-
-
-class DateInput(forms.DateInput):
-    """The browser's own calendar."""
-
-    input_type = "date"
-
-    def __init__(self) -> None:
-        super().__init__(format="%Y-%m-%d")

@@ -52,9 +52,3 @@ def last_month(today: date) -> tuple[date, date]:
     """Return the first and last day of the calendar month before a day's month."""
     last = month_start(today) - timedelta(days=1)
     return month_start(last), last
-
-
-def first_and_last_day(start: datetime, end: datetime, zone: ZoneInfo) -> tuple[date, date]:
-    """Return the local days, both included, that ``[start, end)`` reaches over."""
-    last = end - timedelta(microseconds=1)
-    return start.astimezone(zone).date(), last.astimezone(zone).date()

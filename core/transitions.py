@@ -28,8 +28,3 @@ def transition(
             "stale_status",
             _("This was changed by someone else in the meantime. Reload the page and look again."),
         )
-
-
-def allowed_from(table: Table, after: str) -> list[str]:
-    """Return the statuses from which ``after`` can be reached in one step."""
-    return sorted(before for before, targets in table.items() if after in targets)

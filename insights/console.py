@@ -4,13 +4,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
-from zoneinfo import ZoneInfo
 
-from django.conf import settings
 from django.db.models import Count, QuerySet, Sum
 from django.utils import timezone
 
 from core.intervals import Interval, month, month_start
+from core.site import site_zone
 from payments.models import InboundEvent
 from payments.selectors import mismatches
 from pricing.models import Charge, JobRating
@@ -104,7 +103,7 @@ def mismatched_payments() -> QuerySet[InboundEvent]:
 def month_figures(day: date | None = None) -> Month:
     """Return the figures of the month that contains a day (today)."""
     first = month_start(day or timezone.localdate())
-    window = month(first, ZoneInfo(settings.SITE_TIME_ZONE))
+    window = month(first, site_zone())
     jobs = Job.objects.filter(end__gte=window.start, end__lt=window.end)
     sums = {item.quantity: Sum(item.quantity) for item in RESOURCES.values()}
     used = jobs.aggregate(jobs=Count("pk"), **sums)

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
 from typing import Any
 
 from django import forms
@@ -11,7 +10,9 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Project
 from accounts.selectors import Viewer, projects_managed_by, projects_of
-from core.intervals import Interval, days
+from core.forms import DayInput
+from core.intervals import Interval
+from core.site import is_period, site_days
 from insights.buckets import Bucket
 from insights.periods import DEFAULT, PRESETS, Days
 from usage.models import Cluster
@@ -23,8 +24,6 @@ STATES = (
 """Slurm's job states, those that people look for first."""
 
 MAX_DAYS = 3660
-EARLIEST = date(1971, 1, 1)  # Slurm knows no earlier moment; a day before it can't be converted
-LATEST = date(2199, 12, 31)
 
 PERIOD_LABELS = {
     "30d": _("30 days"),
@@ -46,15 +45,6 @@ SORTS: Mapping[str, tuple[str, ...]] = {
     "amount": ("amount",),
 }
 DEFAULT_SORT = "-end"
-
-
-class DayInput(forms.DateInput):
-    """The browser's own calendar."""
-
-    input_type = "date"
-
-    def __init__(self) -> None:
-        super().__init__(format="%Y-%m-%d")
 
 
 class UsageForm(forms.Form):
@@ -105,7 +95,7 @@ class UsageForm(forms.Form):
         cleaned: dict[str, Any] = super().clean() or {}
         first, last = cleaned.get("first"), cleaned.get("last")
         if first and last:
-            if not EARLIEST <= first <= last <= LATEST:
+            if not is_period(first, last):
                 self.add_error("last", _("The period must end on or after its first day."))
             elif Days(first, last).count > MAX_DAYS:
                 self.add_error("last", _("Choose a period of at most ten years."))
@@ -136,7 +126,7 @@ class UsageFilter:
     @property
     def window(self) -> Interval:
         """The days as an interval of moments, in the site's time zone."""
-        return days(self.days.first, self.days.last, site_zone())
+        return site_days(self.days.first, self.days.last)
 
     def described(self) -> dict[str, Any]:
         """Return what was asked, for the log."""
@@ -145,11 +135,6 @@ class UsageFilter:
             "cluster": self.cluster, "user": self.user, "state": self.state, "status": self.status,
         }  # fmt: skip
         return {name: value for name, value in asked.items() if value}
-
-
-def site_zone() -> Any:
-    """Return the site's time zone, in which days begin and end."""
-    return timezone.get_default_timezone()
 
 
 def read_filter(form: UsageForm, sort: str) -> UsageFilter:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 
+from core import intervals
 from core.intervals import month_start, next_month
 
 
@@ -31,8 +32,7 @@ def this_month(today: date) -> Days:
 
 def last_month(today: date) -> Days:
     """The whole month before this one."""
-    last = month_start(today) - timedelta(days=1)
-    return Days(month_start(last), last)
+    return Days(*intervals.last_month(today))
 
 
 def this_year(today: date) -> Days:

@@ -17,8 +17,9 @@ from accounts.models import Membership, Project
 from accounts.selectors import Viewer, projects_managed_by, projects_of
 from core.intervals import Interval
 from core.money import total
+from core.site import site_zone
 from insights.buckets import Bucket, condition
-from insights.filters import SORTS, UsageFilter, site_zone
+from insights.filters import SORTS, UsageFilter
 from pricing.models import Charge, JobRating
 from pricing.selectors import charges_visible_to, jobs_visible_to, live_charges
 from receipts.models import Receipt

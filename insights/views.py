@@ -16,8 +16,9 @@ from django.views.decorators.http import require_safe
 from accounts.selectors import projects_managed_by
 from audit.exports import csv_response
 from core import intervals
+from core.site import site_zone
 from insights import figures, selectors
-from insights.filters import DEFAULT_SORT, PERIOD_LABELS, UsageForm, read_filter, site_zone
+from insights.filters import DEFAULT_SORT, PERIOD_LABELS, UsageForm, read_filter
 from insights.selectors import JobRow
 from pricing.selectors import charges_visible_to, jobs_visible_to
 from usage.models import JobRevision

@@ -16,7 +16,6 @@ from audit.console import CsvExport
 from core.actor import Actor
 from core.admin import (
     ConsoleForm,
-    DateInput,
     ReadOnlyAdmin,
     Step,
     admin_url,
@@ -25,6 +24,7 @@ from core.admin import (
     link,
     money,
 )
+from core.forms import DayInput
 from payments.models import InboundEvent, Payment
 from payments.selectors import mismatches
 from payments.services import Transfer, record_transfer, resolve_mismatch
@@ -46,7 +46,7 @@ class TransferForm(ConsoleForm):
     """A bank transfer as it stands on the account's statement."""
 
     reference = forms.CharField(label=_("Bank's reference"), max_length=200)
-    day = forms.DateField(label=_("Day of the transfer"), widget=DateInput)
+    day = forms.DateField(label=_("Day of the transfer"), widget=DayInput())
     amount = forms.DecimalField(label=_("Amount that arrived"), max_digits=18, decimal_places=4)
     currency = forms.RegexField(r"\A[A-Z]{3}\Z", label=_("Currency"))
 

@@ -20,6 +20,7 @@ from core import metrics
 from core.actor import Actor
 from core.errors import Conflict, DomainError, Invalid
 from core.locks import lock_rows
+from core.site import site_zone
 from core.transitions import Table, transition
 from payments.models import Allocation, EventOutcome, EventReason, InboundEvent, Payment
 from payments.providers.base import (
@@ -280,7 +281,7 @@ def record_transfer(*, receipt_id: int, transfer: Transfer, actor: Actor) -> Han
         external_payment_id=external_id,
         amount=transfer.amount,
         currency=transfer.currency,
-        occurred_at=datetime.combine(transfer.day, time(12), timezone.get_default_timezone()),
+        occurred_at=datetime.combine(transfer.day, time(12), site_zone()),
     )
     body = json.dumps(
         {
@@ -295,9 +296,7 @@ def record_transfer(*, receipt_id: int, transfer: Transfer, actor: Actor) -> Han
         (receipt,) = lock_rows(Receipt.objects.all(), receipt_id)
         if receipt.status == Receipt.Status.DRAFT:
             raise Conflict("not_payable", _("This receipt is not issued yet."))
-        Payment.objects.filter(receipt=receipt, provider="manual", status=S.PENDING).update(
-            status=S.FAILED
-        )
+        _give_up_earlier_transfer(receipt, actor)
         Payment.objects.get_or_create(
             provider="manual",
             external_id=external_id,
@@ -316,12 +315,26 @@ def record_transfer(*, receipt_id: int, transfer: Transfer, actor: Actor) -> Han
     return handled
 
 
+def _give_up_earlier_transfer(receipt: Receipt, actor: Actor) -> None:
+    """Close the attempt that a transfer of another amount left open: a receipt has one a provider.
+
+    Its event stays in the queue of mismatches.
+    """
+    left = Payment.objects.filter(receipt=receipt, provider="manual", status=S.PENDING).first()
+    if left is None:
+        return
+    transition(Payment.objects.all(), table=STEPS, pk=left.pk, before=S.PENDING, after=S.FAILED)
+    record("payment.given_up", actor=actor, target=left, data={"receipt": receipt.number})
+
+
 def _check_transfer(transfer: Transfer, actor: Actor) -> None:
     if actor.user_id is None:
         raise Invalid("actor", _("A transfer is recorded by a person."))
     if not transfer.reference.strip():
         raise Invalid("reference", _("Enter the bank's reference of the transfer."))
     if not transfer.amount.is_finite() or not 0 < transfer.amount < Decimal("1e14"):
+        raise Invalid("amount", _("Enter the amount that arrived, greater than zero."))
+    if transfer.amount != transfer.amount.quantize(Decimal("0.0001")):
         raise Invalid("amount", _("Enter the amount that arrived, greater than zero."))
     if transfer.day > timezone.localdate():
         raise Invalid("day", _("The day of the transfer lies in the future."))

@@ -41,6 +41,8 @@ class MomentWidget(Widget):
 class PriceListResource(AuditedResource):
     """Every row becomes a new draft, for a person to look at and publish."""
 
+    export_with = ("rates",)
+
     tier = Field("tier", "tier", KeyWidget(Tier, "code"))
     effective_from = Field("effective_at", "effective_from", MomentWidget())
     status = Field("status", "status", readonly=True)

@@ -2,7 +2,6 @@
 
 from decimal import Decimal
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from django import forms
 from django.conf import settings
@@ -12,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.widgets import UnfoldAdminDecimalFieldWidget
 
 from core.intervals import local_midnight, next_month
+from core.site import site_zone
 from pricing.labels import UNITS
 from pricing.models import PriceList, Rate, ResourceCode
 from pricing.resources import RESOURCES
@@ -56,9 +56,7 @@ class PriceListForm(forms.ModelForm[PriceList]):
                 price = format(rate.unit_price.normalize(), "f")
                 self.initial[price_name(rate.resource)] = price
         else:
-            start = local_midnight(
-                next_month(timezone.localdate()), ZoneInfo(settings.SITE_TIME_ZONE)
-            )
+            start = local_midnight(next_month(timezone.localdate()), site_zone())
             self.initial.setdefault("effective_at", start)
             self.initial.setdefault("currency", settings.SITE_CURRENCY)
 

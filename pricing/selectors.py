@@ -5,7 +5,6 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
-from django.utils import timezone
 
 from accounts.models import Tier
 from accounts.selectors import Viewer, projects_managed_by
@@ -31,14 +30,6 @@ class PriceBook:
     def at(self, tier_id: int, moment: datetime) -> Prices | None:
         """Return the list of a tier in effect at a moment."""
         return in_effect(self._lists.get(tier_id, ()), moment)
-
-
-def price_list_at(tier: Tier, moment: datetime | None = None) -> PriceList | None:
-    """Return the published list of a tier in effect at a moment (now), or None."""
-    lists = PriceList.objects.filter(
-        tier=tier, status=PriceList.Status.PUBLISHED, effective_at__lte=moment or timezone.now()
-    )
-    return lists.order_by("-effective_at", "-revision").first()
 
 
 def price_lists_at(moment: datetime, tier: Tier | None = None) -> QuerySet[PriceList]:

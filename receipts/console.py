@@ -25,9 +25,8 @@ from core.admin import (
     money,
     refusals_told,
 )
-from core.intervals import first_and_last_day
 from receipts import services
-from receipts.forms import window_form, zone
+from receipts.forms import window_form
 from receipts.models import Receipt
 from receipts.selectors import preview, unbilled_sums
 
@@ -188,8 +187,7 @@ class ReceiptPages(CsvExport, ReadOnlyAdmin):
 
 def period_of(receipt: Receipt) -> str:
     """Return a receipt's days, both included."""
-    first, last = first_and_last_day(receipt.window_start, receipt.window_end, zone())
-    return f"{formatting.day(first)} – {formatting.day(last)}"
+    return f"{formatting.day(receipt.first_day)} – {formatting.day(receipt.last_day)}"
 
 
 def facts_of(receipt: Receipt) -> tuple[tuple[Any, Any], ...]:

@@ -1,7 +1,7 @@
 """What a person chooses to bill on the self-service pages: a project and whole local days."""
 
 from collections.abc import Mapping
-from datetime import date, timedelta
+from datetime import date
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -11,19 +11,10 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Project
 from accounts.selectors import Viewer, projects_managed_by
-from core.intervals import Interval, days, month_start
+from core.forms import DayInput
+from core.intervals import Interval, last_month, month_start
+from core.site import is_period, site_days
 from receipts.selectors import first_unbilled_day
-
-EARLIEST, LATEST = date(1971, 1, 1), date(2199, 12, 31)
-
-
-class DayInput(forms.DateInput):
-    """The browser's own calendar."""
-
-    input_type = "date"
-
-    def __init__(self) -> None:
-        super().__init__(format="%Y-%m-%d")
 
 
 class WindowForm(forms.Form):
@@ -55,22 +46,20 @@ class WindowForm(forms.Form):
         if period and period != "days" and project:
             cleaned["first"], cleaned["last"] = _named(period, project)
         first, last = cleaned.get("first"), cleaned.get("last")
-        if not self.errors and (not first or not last or not EARLIEST <= first <= last <= LATEST):
+        if not self.errors and not is_period(first, last):
             self.add_error("last", _("Enter the first and the last day of the period."))
         return cleaned
 
     @property
     def window(self) -> Interval:
         """The chosen days as moments in the site's time zone; only of a valid form."""
-        zone: Any = timezone.get_default_timezone()
-        return days(self.cleaned_data["first"], self.cleaned_data["last"], zone)
+        return site_days(self.cleaned_data["first"], self.cleaned_data["last"])
 
 
 def _named(period: str, project: Project) -> tuple[date, date]:
     today = timezone.localdate()
     if period == "last-month":
-        last = month_start(today) - timedelta(days=1)
-        return month_start(last), last
+        return last_month(today)
     first = first_unbilled_day(project) if period == "unbilled" else month_start(today)
     return min(first or month_start(today), today), today
 

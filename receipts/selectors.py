@@ -6,7 +6,7 @@ from datetime import date, datetime
 from decimal import Decimal
 
 from django.conf import settings
-from django.db.models import Count, Max, Min, Q, QuerySet, Sum
+from django.db.models import Count, Max, Min, QuerySet, Sum
 from django.utils import timezone
 
 from accounts.models import Project
@@ -15,7 +15,7 @@ from core.intervals import Interval
 from pricing.models import Charge
 from pricing.selectors import live_charges
 from receipts.arithmetic import ChargeItem, LineItem, Totals, lines_of, totals_of
-from receipts.models import LineCharge, Receipt
+from receipts.models import Receipt
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +88,11 @@ def receipts_readable_by(user: Viewer) -> QuerySet[Receipt]:
 
 def unbilled_amounts(user: Viewer) -> list[tuple[Project, Decimal]]:
     """Return what is still to be billed for each project that a person acts for, largest first."""
-    managed = projects_managed_by(user)
-    return [
-        (project, project.unbilled)  # type: ignore[attr-defined] # annotated
-        for project in unbilled_by_project().filter(pk__in=managed.values("pk"))
-    ]
+    projects = {project.pk: project for project in projects_managed_by(user)}
+    open_charges = unbilled_charges().filter(project__in=projects, currency=settings.SITE_CURRENCY)
+    sums = open_charges.order_by().values_list("project").annotate(sum=Sum("amount"))
+    rows = [(projects[key], amount) for key, amount in sums]
+    return sorted(rows, key=lambda row: (-row[1], row[0].code))
 
 
 def first_unbilled_day(project: Project) -> date | None:
@@ -118,22 +118,6 @@ def overdue(today: date | None = None) -> QuerySet[Receipt]:
     """Return issued receipts whose due date has passed; this is derived, never stored."""
     day = today or timezone.localdate()
     return Receipt.objects.filter(status=Receipt.Status.ISSUED, due_on__lt=day)
-
-
-def unbilled_by_project() -> QuerySet[Project]:
-    """Return projects with unbilled charges: ``unbilled`` is their exact sum, per site currency."""
-    open_charges = Q(
-        charges__reverses=None,
-        charges__reversal=None,
-        charges__document_line=None,
-        charges__currency=settings.SITE_CURRENCY,
-        charges__isnull=False,
-    )
-    return (
-        Project.objects.filter(open_charges)
-        .annotate(unbilled=Sum("charges__amount"))
-        .order_by("-unbilled", "code")
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,8 +152,3 @@ def charges_of(receipt: Receipt) -> QuerySet[Charge]:
     return charges.select_related("job", "job__cluster", "rate__price_list__tier").order_by(
         "document_line__line__position", "job_end", "pk"
     )
-
-
-def links_of(receipt: Receipt) -> QuerySet[LineCharge]:
-    """Return the links between a receipt's lines and their charges."""
-    return LineCharge.objects.filter(line__receipt=receipt)

@@ -26,6 +26,7 @@ from receipts.models import Line, Receipt
 from receipts.page_forms import WindowForm, expected_total
 from receipts.selectors import (
     charges_of,
+    overdue,
     preview,
     receipt_over,
     receipts_visible_to,
@@ -47,7 +48,7 @@ def receipt_list(request: HttpRequest) -> HttpResponse:
     if project:
         receipts = receipts.filter(project__code=project)
     if status == "overdue":
-        receipts = receipts.filter(status=Receipt.Status.ISSUED, due_on__lt=timezone.localdate())
+        receipts = receipts.filter(pk__in=overdue().values("pk"))
     elif status in Receipt.Status.values:
         receipts = receipts.filter(status=status)
     context = {

@@ -10,8 +10,6 @@ from django.utils.translation import gettext_lazy as _
 from accounts.models import CODE, Project, User
 from usage.explanations import explain_reason, explain_refusal
 
-BASE_UNIT_FIELDS = ("cpu_seconds", "gpu_seconds", "mem_mib_seconds", "node_seconds")
-
 
 class Cluster(models.Model):
     """One Slurm installation with its own accounting database and time zone."""

@@ -13,6 +13,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from core.intervals import local_midnight
+from core.site import site_zone
 
 FIRST, LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
@@ -32,7 +33,7 @@ def read_moment(text: str) -> datetime:
         day = date.fromisoformat(text)
         if not FIRST.year < day.year < LAST.year:
             raise ValueError("out of range")
-        return local_midnight(day, timezone.get_default_timezone())
+        return local_midnight(day, site_zone())
     if not MOMENT.fullmatch(text):
         raise ValueError("not a moment")
     try:

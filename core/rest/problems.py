@@ -43,9 +43,7 @@ def handle(error: Exception, context: dict[str, Any]) -> Response | None:
     }
     if isinstance(error, ValidationError):
         body["errors"] = _by_field(response.data)
-    headers = {
-        name: response[name] for name in ("WWW-Authenticate", "Retry-After") if name in response
-    }
+    headers = {name: response[name] for name in KEPT_HEADERS if name in response}
     return Response(body, status=response.status_code, headers=headers, content_type=MEDIA_TYPE)
 
 

@@ -7,12 +7,14 @@ from typing import Any
 
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as _lazy
 from django.utils.translation import ngettext
 
 from core import formatting
 from core.admin import NOTHING, hours, money
+from core.intervals import month_start
 from insights import console
 from insights.console import Month, Sums
 from pricing.resources import RESOURCES
@@ -58,7 +60,7 @@ def home(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         "unbilled": rows[:SHOWN_PROJECTS],
         "unbilled_more": max(0, len(rows) - SHOWN_PROJECTS),
         "figures": _figures(sees_money) if request.user.has_perm("usage.view_job") else [],
-        "month": console.month_figures().first,
+        "month": month_start(timezone.localdate()),
         "may_draft": request.user.has_perm("receipts.issue_receipt"),
     }
 

@@ -2,7 +2,6 @@
 
 from datetime import date, datetime
 from decimal import Decimal
-from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.contrib.auth.models import Group
@@ -12,6 +11,7 @@ from accounts.models import Department, Membership, Project, ProjectTier, Tier, 
 from audit.services import record
 from core.actor import Actor
 from core.intervals import local_midnight
+from core.site import site_zone
 from hpcbilling.demo import people
 from pricing.models import PriceList
 from pricing.services import draft_price_list, publish_price_list
@@ -140,7 +140,7 @@ def publish_prices(day: date) -> None:
 
 
 def _midnight(day: date) -> datetime:
-    return local_midnight(day, ZoneInfo(settings.SITE_TIME_ZONE))
+    return local_midnight(day, site_zone())
 
 
 def _note(action: str, names: list[str]) -> None:

@@ -5,11 +5,11 @@ from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from functools import cached_property, partial
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 from django.conf import settings
 
 from core.intervals import month_start
+from core.site import site_zone
 from hpcbilling import workflows
 from hpcbilling.demo.accounts import CLUSTERS, DEMO, LEGACY_ACCOUNT
 from hpcbilling.demo.generator import Span, Workload, ended_between, snapshot, table, usage
@@ -47,7 +47,7 @@ class Usage:
     """The rows of the demo, which follow from the moment of its making alone."""
 
     def __init__(self, made_at: datetime, *, density: float = 1.0) -> None:
-        self.zone = ZoneInfo(settings.SITE_TIME_ZONE)
+        self.zone = site_zone()
         self.made_at = made_at
         self.snapshot_at = made_at - SNAPSHOT_AGE
         self._density = density

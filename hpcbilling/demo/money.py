@@ -6,15 +6,14 @@ All of them happen on the day of the demo's making, and say so: nothing is dated
 import json
 from datetime import date
 from decimal import Decimal
-from zoneinfo import ZoneInfo
 
-from django.conf import settings
 from django.db.models import QuerySet
 from django.utils import timezone
 
 from accounts.models import Project, User
 from core.actor import Actor
 from core.intervals import Interval, month
+from core.site import site_zone
 from payments.models import InboundEvent
 from payments.providers.dummy import signed_headers
 from payments.services import Transfer, receive_webhook, record_transfer, start_checkout
@@ -96,7 +95,7 @@ def _actor(username: str) -> Actor:
 
 
 def _month(day: date) -> Interval:
-    return month(day, ZoneInfo(settings.SITE_TIME_ZONE))
+    return month(day, site_zone())
 
 
 def _of_month(code: str, day: date) -> QuerySet[Receipt]:

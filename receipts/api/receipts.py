@@ -6,7 +6,6 @@ from typing import Any
 
 from django.db.models import QuerySet
 from django.http import Http404, HttpResponse
-from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django_filters import CharFilter, ChoiceFilter
 from drf_spectacular.utils import (
@@ -59,7 +58,7 @@ class ReceiptSerializer(serializers.ModelSerializer[Receipt]):
     id = serializers.UUIDField(source="public_id")
     project = serializers.CharField(source="project.code")
     number = serializers.CharField(allow_null=True, help_text="Null while it is a draft.")
-    overdue = serializers.SerializerMethodField()
+    overdue = serializers.BooleanField(source="is_overdue")
     net_amount, tax_amount, total = AmountField(), AmountField(), AmountField()
 
     class Meta:
@@ -70,10 +69,6 @@ class ReceiptSerializer(serializers.ModelSerializer[Receipt]):
             "due_on", "paid_at", "voided_at", "void_reason", "sha256",
         )  # fmt: skip
         read_only_fields = fields
-
-    def get_overdue(self, receipt: Receipt) -> bool:
-        late = receipt.due_on is not None and receipt.due_on < timezone.localdate()
-        return late and receipt.status == Receipt.Status.ISSUED
 
 
 class WholeReceiptSerializer(ReceiptSerializer):
