@@ -314,6 +314,16 @@ def test_a_mapped_account_shows_running_jobs_to_its_project_alone(
     assert 70 not in seen_by(client, people.alice)
 
 
+def test_a_charged_job_stays_with_its_project_when_its_account_is_mapped_elsewhere(
+    client: Client, people: Campus
+) -> None:
+    AccountMapping.objects.create(
+        cluster=people.cluster, account="genomics", project=people.climate
+    )
+    assert 1 in seen_by(client, people.alice)
+    assert 1 not in seen_by(client, people.charlie)
+
+
 def test_the_overview_adds_up(client: Client, people: Campus) -> None:
     client.force_login(people.alice)
     overview = client.get("/").context["overview"]

@@ -134,6 +134,15 @@ def test_a_declined_payment_can_be_tried_again(receipt: Receipt, payment: Paymen
     assert deliver(message(second, id="evt_2")) == "applied"
 
 
+def test_money_that_comes_after_all_for_a_declined_payment_is_queued(
+    receipt: Receipt, payment: Payment
+) -> None:
+    deliver(message(payment, type="payment.failed"))
+    assert deliver(message(payment, id="evt_2")) == "mismatch"
+    assert mismatches().get().reason == "not_payable"
+    assert status(receipt) == "issued"
+
+
 def test_unknown_kinds_are_noted(receipt: Receipt, payment: Payment) -> None:
     assert deliver(message(payment, type="payment.dreamt")) == "noted"
     assert status(receipt) == "issued"
@@ -182,7 +191,7 @@ def test_signed_nonsense_is_refused(body: bytes) -> None:
         deliver(body)
 
 
-@pytest.mark.parametrize("amount", ["NaN", "Infinity", "-1", "1e99", ""])
+@pytest.mark.parametrize("amount", ["NaN", "Infinity", "-1", "1e99", "", "30.00004"])
 def test_amounts_that_are_no_amounts_are_refused(payment: Payment, amount: str) -> None:
     body = message(payment, amount=amount)
     with pytest.raises(BadSignature):
@@ -226,6 +235,7 @@ def test_a_transfer_of_another_amount_is_queued_and_the_right_one_still_settles(
         {"reference": " "},
         {"amount": Decimal(0)},
         {"amount": Decimal("NaN")},
+        {"amount": Decimal("30.00001")},
         {"amount": Decimal("1e20")},
         {"day": timezone.localdate().replace(year=2999)},
     ],

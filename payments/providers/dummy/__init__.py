@@ -122,4 +122,6 @@ def _amount(value: Any) -> Decimal:
     amount = Decimal(_text(value))
     if not amount.is_finite() or amount < 0 or amount >= Decimal("1e14"):
         raise ValueError("the amount is out of range")
-    return amount.quantize(Decimal("0.0001"))
+    if amount != amount.quantize(Decimal("0.0001")):  # rounding could make it match
+        raise ValueError("the amount has more than four decimals")
+    return amount
