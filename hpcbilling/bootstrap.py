@@ -30,7 +30,7 @@ TIERS = {
 
 def run() -> None:
     """Bring roles up to date and seed prices on a new site; safe to run again."""
-    sync_roles()
+    sync_roles(SETUP)
     seed_prices()
     schedule.sync(SETUP)
 

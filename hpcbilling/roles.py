@@ -4,11 +4,14 @@ Roles are Django groups. What a person may see of projects on the self-service p
 from here but from memberships (`accounts.selectors`).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from django.apps import apps
 from django.contrib.auth.models import Group, Permission
 from django.db import transaction
+
+from audit.services import record
+from core.actor import Actor
 
 OUR_APPS = ("accounts", "audit", "usage", "pricing", "receipts", "payments")
 
@@ -96,17 +99,35 @@ _NEVER = {
 """What nobody edits as rows: documents, facts and the log change by their own services only."""
 
 
-def sync_roles() -> None:
-    """Make the groups have exactly the permissions of the table."""
+def sync_roles(actor: Actor) -> list[str]:
+    """Make the groups have exactly the permissions of the table; returns the roles that changed."""
     by_name = {
         f"{item.content_type.app_label}.{item.codename}": item
         for item in Permission.objects.select_related("content_type")
     }
+    changed = []
     with transaction.atomic():
         for role, patterns in ROLES.items():
-            group, _ = Group.objects.get_or_create(name=role)
             names = {name for name in by_name if _matches(name, patterns)} - _NEVER
-            group.permissions.set(by_name[name] for name in sorted(names))
+            if _give(role, {name: by_name[name] for name in sorted(names)}, actor):
+                changed.append(role)
+    return changed
+
+
+def _give(role: str, permissions: Mapping[str, Permission], actor: Actor) -> bool:
+    """Make one group have exactly these permissions, with an event if that changes anything."""
+    group, _ = Group.objects.get_or_create(name=role)
+    rows = group.permissions.select_related("content_type")
+    before = {f"{item.content_type.app_label}.{item.codename}" for item in rows}
+    if before == set(permissions):
+        return False
+    group.permissions.set(permissions.values())
+    data = {
+        "added": sorted(set(permissions) - before),
+        "removed": sorted(before - set(permissions)),
+    }
+    record("role.changed", actor=actor, target=group, data={"role": role, **data})
+    return True
 
 
 def _matches(name: str, patterns: Iterable[str]) -> bool:
