@@ -43,6 +43,7 @@ class AuditEvent(models.Model):
         indexes = (
             models.Index(fields=("action", "at"), name="audit_event_action"),
             models.Index(fields=("target_type", "target_id"), name="audit_event_target"),
+            models.Index(fields=("at",), name="audit_event_at"),
         )
 
     def __str__(self) -> str:

@@ -140,7 +140,7 @@ class Charge(models.Model):
     class Meta:
         verbose_name = _("charge")
         verbose_name_plural = _("charges")
-        ordering = ("-job_end", "job", "resource")
+        ordering = ("-job_end", "job_id", "resource")
         constraints = (
             models.UniqueConstraint(
                 fields=("job", "resource", "generation"),
@@ -160,7 +160,11 @@ class Charge(models.Model):
                 condition=Q(currency__regex=r"^[A-Z]{3}$"), name="charge_currency_code"
             ),
         )
-        indexes = (models.Index(fields=("project", "job_end"), name="charge_project_end"),)
+        indexes = (
+            models.Index(fields=("project", "job_end"), name="charge_project_end"),
+            # The list of all charges by end, and the figures of a month.
+            models.Index(fields=("job_end",), name="charge_end"),
+        )
 
     def __str__(self) -> str:
         return f"{self.job} {self.resource} {self.amount} {self.currency}"
@@ -211,7 +215,7 @@ class JobRating(models.Model):
     class Meta:
         verbose_name = _("rating of a job")
         verbose_name_plural = _("ratings of jobs")
-        ordering = ("-since", "-job")
+        ordering = ("-since", "-job_id")
         permissions = (("rate_jobs", _("Can rate jobs")),)
         constraints = (
             models.CheckConstraint(

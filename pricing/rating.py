@@ -6,6 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from django.db import transaction
+from django.db.models import F
 from django.utils import timezone
 
 from accounts.models import Project
@@ -291,13 +292,12 @@ def reverse_and_replace(*, charges: Sequence[Charge], actor: Actor) -> None:
     """
     job_ids = {charge.job_id for charge in charges}
     lock_rows(Job.objects.all(), *job_ids)
-    ratings = JobRating.objects.in_bulk(list(job_ids))
-    for rating in ratings.values():
-        rating.generation += 1
+    ratings = JobRating.objects.filter(job__in=job_ids)
+    ratings.update(generation=F("generation") + 1)
+    generations = dict(ratings.order_by().values_list("job", "generation"))
     made = [reversal_of(charge) for charge in charges]
-    made += [_replacement(charge, ratings[charge.job_id].generation) for charge in charges]
-    Charge.objects.bulk_create(made)
-    JobRating.objects.bulk_update(ratings.values(), ["generation"])
+    made += [_replacement(charge, generations[charge.job_id]) for charge in charges]
+    insert_many(made)
     _record(made, Outcome(), actor=actor)
 
 
