@@ -207,6 +207,19 @@ def test_a_deployment_without_compiled_texts_is_warned(
     assert "The texts in th are not compiled" in warning.msg
 
 
+def test_every_installation_compiles() -> None:
+    command = "hpcbilling.catalogues --compile"
+    for name in ("Dockerfile", "Makefile", "docs/operations.md"):
+        assert command in (catalogues.PROJECT / name).read_text(encoding="utf-8"), name
+
+
+def test_a_receipt_is_never_called_proof_of_payment() -> None:
+    """docs/glossary.md says why."""
+    text = catalogues.catalogue_files()["th"].read_text(encoding="utf-8")
+    assert "ใบแจ้งหนี้" in text
+    assert "ใบเสร็จ" not in text
+
+
 def test_thai_is_spoken() -> None:
     with translation.override("th"):
         assert translation.gettext("Issued") == "ออกแล้ว"
