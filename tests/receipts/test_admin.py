@@ -67,7 +67,7 @@ def test_the_window_is_the_last_full_month_unless_chosen(clerk: Client, genomics
     assert (last - first).days in (27, 28, 29, 30)
     wrong = clerk.get(make(clerk, genomics), {"first": "2026-10-02", "last": "2026-10-01"})
     assert wrong.context["seen"] is None
-    assert "before the first" in wrong.content.decode()
+    assert "on or after its first day" in wrong.content.decode()
 
 
 def test_a_second_click_makes_no_second_document(clerk: Client, genomics: Project) -> None:
@@ -159,3 +159,15 @@ def test_other_currencies_are_not_forgotten(clerk: Client, genomics: Project) ->
     page = clerk.get(make(clerk, genomics), DAYS | {"currency": "USD"})
     assert page.context["seen"].lines == []
     assert "Nothing waits to be billed in these days" in page.content.decode()
+
+
+@pytest.mark.parametrize(
+    ("first", "last"), [("0001-01-01", "2026-10-31"), ("2026-10-01", "9999-12-31")]
+)
+def test_days_that_no_calendar_can_convert_are_no_period(
+    clerk: Client, genomics: Project, first: str, last: str
+) -> None:
+    page = clerk.get(make(clerk, genomics), {"first": first, "last": last})
+    assert page.status_code == 200
+    assert page.context["seen"] is None
+    assert page.context["form"].errors
