@@ -195,6 +195,19 @@ def test_a_cut_off_run_goes_on_where_its_last_batch_ended(monkeypatch: pytest.Mo
     connection.check_constraints()
 
 
+def test_an_estimate_never_replaces_a_figure_of_record() -> None:
+    make_project("genomics")
+    cluster = make_cluster()
+    estimate = sacct(Row(1, tres="cpu=64,mem=8192M,node=1")).replace(b"AllocTRES", b"ReqTRES")
+    import_bytes(cluster, estimate)
+    assert Job.objects.get().estimated
+    import_rows(cluster, Row(1))
+    later = import_bytes(cluster, estimate + b"\n").run
+    assert (later.jobs_changed, later.jobs_unchanged) == (0, 1)
+    job = Job.objects.get()
+    assert (job.estimated, job.cpu_seconds) == (False, 4 * 3600)
+
+
 def test_what_a_source_does_not_say_is_not_a_change() -> None:
     make_project("genomics")
     cluster = make_cluster()
