@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from django.utils import timezone
 
 from usage.batches import Tally, classify
+from usage.explanations import explain_refusal
 from usage.models import Cluster, ImportRun
 from usage.services import BATCH_ROWS, check_time_zone, reader_for
 from usage.sources.sacct import FileRefused, Parsed, SacctReader
@@ -31,8 +32,14 @@ class Preview:
     tally: Tally = field(default_factory=Tally)
     truncated: bool = False
     error: str = ""
+    error_code: str = ""
     bad: list[Parsed] = field(default_factory=list)
     all_read: bool = True
+
+    @property
+    def explanation(self) -> str:
+        """Return why the input would be refused, in the reader's language; empty if it is not."""
+        return explain_refusal(self.error_code) if self.error_code else ""
 
     @property
     def whole(self) -> bool:
@@ -99,5 +106,5 @@ def _preview(
                 break
         found.truncated = reader.truncated
     except FileRefused as refusal:
-        found.error = str(refusal)
+        found.error, found.error_code = str(refusal), refusal.code
     return found

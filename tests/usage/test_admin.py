@@ -8,6 +8,7 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
+from django.utils import translation
 
 from audit.models import AuditEvent
 from hpcbilling.tasks import run_import
@@ -132,6 +133,22 @@ def test_a_file_that_would_be_refused_says_so_and_can_only_be_cancelled(clerk: C
     assert "This file would be refused" in preview
     assert console.url(run, "confirm", run.pk) not in preview
     assert console.url(run, "cancel", run.pk) in preview
+
+
+def test_a_refusal_is_told_in_the_readers_language(clerk: Client) -> None:
+    upload(clerk, make_cluster(), b"a,b,c\n1,2,3\n")
+    run = latest_run()
+    clerk.post("/i18n/setlang/", {"language": "th"})
+    preview = clerk.get(console.url(run, "preview", run.pk)).content.decode()
+    run_import(run.pk)
+    page = clerk.get(console.url(run, "change", run.pk)).content.decode()
+    refused = ImportRun.objects.get(pk=run.pk)
+    with translation.override("th"):
+        told = refused.explanation
+    with translation.override("en"):
+        assert told != refused.explanation, "the text has no translation"
+    assert told in preview
+    assert told in page
 
 
 def test_columns_and_time_zone_are_taken_from_the_form(clerk: Client) -> None:
