@@ -217,6 +217,11 @@ class ProjectFigures:
     month: dict[str, Decimal]
     unbilled: dict[str, Decimal] | None
 
+    @property
+    def can_be_billed(self) -> bool:
+        """Tell whether the person could make a receipt over something now."""
+        return any((self.unbilled or {}).values())
+
 
 @dataclass(frozen=True, slots=True)
 class Overview:

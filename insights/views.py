@@ -18,7 +18,8 @@ from audit.exports import csv_response
 from core import intervals
 from core.site import site_zone
 from insights import figures, selectors
-from insights.filters import DEFAULT_SORT, PERIOD_LABELS, UsageForm, read_filter
+from insights.filters import DEFAULT_SORT, PERIOD_LABELS, UsageFilter, UsageForm, read_filter
+from insights.periods import DEFAULT, PRESETS
 from insights.selectors import JobRow
 from pricing.selectors import charges_visible_to, jobs_visible_to
 from usage.models import JobRevision
@@ -34,14 +35,17 @@ def home(request: HttpRequest) -> HttpResponse:
     """What a person's projects used and owe."""
     today = timezone.localdate()
     month = intervals.month(today, site_zone())
+    lately = UsageFilter(PRESETS[DEFAULT](today))
+    jobs = selectors.find_jobs(request.user, lately)
+    by_day, *_others = figures.plots(jobs, lately.days, figures.Wanted("cost", "project"))
     return render(
         request,
         "insights/home.html",
         {
             "overview": selectors.overview_of(request.user, month),
             "is_pi": projects_managed_by(request.user).exists(),
-            "today": today,
             "newest": selectors.newest_data(),
+            "plots": [] if by_day.figure.is_empty else [by_day],
         },
     )
 
