@@ -1,6 +1,7 @@
 """The overview, usage as table and figures, and one job with its arithmetic."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
 from django.contrib.auth.decorators import login_required
@@ -45,7 +46,9 @@ def home(request: HttpRequest) -> HttpResponse:
             "overview": selectors.overview_of(request.user, month),
             "is_pi": projects_managed_by(request.user).exists(),
             "newest": selectors.newest_data(),
-            "plots": [] if by_day.figure.is_empty else [by_day],
+            "plots": []
+            if by_day.figure.is_empty
+            else [replace(by_day, title=_("Cost of the last 30 days"))],
         },
     )
 
