@@ -25,6 +25,9 @@ from usage.selectors import ProjectBook
 
 BATCH_JOBS = 1000
 
+# What of a job no price depends on is not read: most of it is JSON.
+_NOT_PRICED = ("tres", "gpu_type_seconds", "flags", "node_list", "name")
+
 Billed = Callable[[Collection[int]], set[int]]
 """Given job ids, tells which of them have charges in force on a document."""
 
@@ -115,7 +118,7 @@ def rate_jobs(*, job_ids: Iterable[int], actor: Actor, billed: Billed) -> Outcom
 def _rate_batch(job_ids: Sequence[int], *, actor: Actor, billed: Billed) -> Outcome:
     hold_until_commit(Space.PRICE_LISTS, "lists", shared=True)
     locked_projects = _lock_projects_charged(job_ids)
-    ended = Job.objects.filter(held=False, end__isnull=False)
+    ended = Job.objects.filter(held=False, end__isnull=False).defer(*_NOT_PRICED)
     jobs = {job.pk: job for job in lock_rows(ended, *job_ids)}
     ratings = JobRating.objects.in_bulk(list(jobs))
     due = [jobs[pk] for pk in job_ids if pk in jobs and _is_due(jobs[pk], ratings.get(pk))]
@@ -164,14 +167,18 @@ def _write(
         verdict, earlier = books.judge(job, job.end), ratings.get(job.pk)
         charges += [reversal_of(charge) for charge in charged.get(job.pk, ())]
         generation = (earlier.generation if earlier else 0) + bool(verdict.amounts)
-        charges += [_charge(job, job.end, verdict, item, generation) for item in verdict.amounts]
+        project_id = verdict.project.pk if verdict.project else None
+        if project_id is not None:
+            charges += [
+                _charge(job, job.end, project_id, item, generation) for item in verdict.amounts
+            ]
         same = earlier is not None and earlier.reason == verdict.reason
         rows.append(
             JobRating(
-                job=job,
+                job_id=job.pk,
                 status=verdict.status,
                 reason=verdict.reason,
-                project=verdict.project,
+                project_id=project_id,
                 job_revision=job.revision,
                 generation=generation,
                 since=earlier.since if same and earlier else now,
@@ -209,10 +216,10 @@ def _tally(outcome: Outcome, status: RatingStatus) -> None:
     setattr(outcome, status.value, getattr(outcome, status.value) + 1)
 
 
-def _charge(job: Job, end: datetime, verdict: Verdict, amount: Amount, generation: int) -> Charge:
+def _charge(job: Job, end: datetime, project_id: int, amount: Amount, generation: int) -> Charge:
     return Charge(
-        job=job,
-        project=verdict.project,
+        job_id=job.pk,
+        project_id=project_id,
         resource=amount.resource,
         generation=generation,
         rate_id=amount.rate.rate_id,

@@ -91,7 +91,7 @@ def _write_lines(receipt: Receipt, items: list[LineItem]) -> None:
     )
     insert_many(
         [
-            LineCharge(line=line, charge_id=charge_id)
+            LineCharge(line_id=line.pk, charge_id=charge_id)
             for line, item in zip(lines, items, strict=True)
             for charge_id in item.charge_ids
         ]

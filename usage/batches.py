@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import NamedTuple
 
 from core.bulk import insert_many
 from core.locks import lock_rows
@@ -60,13 +62,46 @@ class Tally:
             setattr(self, name, getattr(self, name) + count)
 
 
+class _Same(NamedTuple):
+    """A stored job that all rows of a batch leave as it is."""
+
+    pk: int
+    held: bool
+
+
+def _compare(
+    run: ImportRun, rows: Sequence[JobRow]
+) -> tuple[dict[tuple[int, datetime], _Same], list[int]]:
+    """Look up the jobs of some rows; returns those that stay as they are, and the keys of the rest
+    that are stored.
+
+    Only fingerprints are read: on most nights most rows are known, and a whole job is large.
+    """
+    said: dict[tuple[int, datetime], set[str]] = {}
+    for row in rows:
+        # What a source doesn't have is filled in from the job itself before it is compared.
+        fingerprint = "" if row.absent else row.fingerprint
+        said.setdefault((row.job_id, row.submit), set()).add(fingerprint)
+    stored = Job.objects.filter(
+        cluster_id=run.cluster_id, job_id__in={job_id for job_id, _ in said}
+    ).values_list("job_id", "submit", "fingerprint", "pk", "held")
+    same, suspects = {}, []
+    for job_id, submit, known, pk, held in stored:
+        rows_say = said.get((job_id, submit))
+        if rows_say == {known}:
+            same[job_id, submit] = _Same(pk, held)
+        elif rows_say is not None:
+            suspects.append(pk)
+    return same, suspects
+
+
 class _Batch:
     """The jobs that a batch touches, each held once in memory however often it occurs."""
 
     def __init__(self, run: ImportRun, rows: Sequence[Parsed]) -> None:
         self.run = run
-        ids = {row.job.job_id for row in rows if row.job is not None}
-        known = Job.objects.filter(cluster_id=run.cluster_id, job_id__in=ids)
+        self._same, suspects = _compare(run, [row.job for row in rows if row.job is not None])
+        known = Job.objects.filter(pk__in=suspects)
         self.jobs = {(job.job_id, job.submit): job for job in known}
         self.new: list[Job] = []
         self.changed: dict[int, Job] = {}
@@ -75,6 +110,10 @@ class _Batch:
 
     def take(self, row: JobRow, line: int) -> str:
         """Take in one job row; returns the name of the count that it belongs to."""
+        if same := self._same.get((row.job_id, row.submit)):
+            if same.held:
+                self.confirmed.append(same.pk)
+            return "jobs_unchanged"
         job = self.jobs.get((row.job_id, row.submit))
         if job is None:
             job = Job(cluster_id=self.run.cluster_id, job_id=row.job_id, submit=row.submit)
