@@ -9,8 +9,6 @@ from babel.numbers import get_currency_precision
 CHARGE_DECIMALS = 6
 """A charge keeps this many decimals; only a document line is rounded to the currency."""
 
-_CHARGE_STEP = Decimal(1).scaleb(-CHARGE_DECIMALS)
-
 
 @lru_cache(maxsize=64)
 def exponent(currency: str) -> int:
@@ -41,7 +39,8 @@ def charge_amount(quantity: int, unit_price: Decimal, unit_size: int) -> Decimal
     if rest * 2 >= denominator * unit_size:
         whole += 1
     sign = -1 if quantity * numerator < 0 else 1
-    return (Decimal(sign * whole)).scaleb(-CHARGE_DECIMALS).quantize(_CHARGE_STEP)
+    # From text, because arithmetic on Decimals would round to 28 digits.
+    return Decimal(f"{sign * whole}e-{CHARGE_DECIMALS}")
 
 
 def total(amounts: Iterable[Decimal]) -> Decimal:
