@@ -53,6 +53,7 @@ lint: venv catalogues
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 	.venv/bin/lint-imports
+	$(PY) -m hpcbilling.catalogues --check
 	$(PY) -m hpcbilling.embedded sh -c '\
 		LOG_LEVEL=WARNING $(PY) manage.py migrate --verbosity 0 && \
 		$(PY) manage.py makemigrations --check --dry-run && \

@@ -160,7 +160,7 @@ def check_rate(resource: str, unit_price: Decimal) -> None:
 def publish_price_list(*, price_list_id: int, actor: Actor) -> PriceList:
     """Publish a draft; from then on nobody can change it.
 
-    Raises Conflict if it is published already, Invalid if it has no rates, or if jobs that ended
+    Raises Invalid if it has no rates, Conflict if it is published already, or if jobs that ended
     after its start were charged under an older list: those charges would contradict it.
     """
     with transaction.atomic():
