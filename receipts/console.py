@@ -6,7 +6,7 @@ from django.conf import settings
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.shortcuts import get_object_or_404
+from django.shortcuts import get_object_or_404, render
 from django.urls import path, reverse
 from django.utils.translation import gettext as _t
 from django.utils.translation import gettext_lazy as _
@@ -29,6 +29,7 @@ from receipts import services
 from receipts.forms import window_form
 from receipts.models import Receipt
 from receipts.selectors import preview, unbilled_sums
+from receipts.views import document
 
 S = Receipt.Status
 
@@ -37,10 +38,12 @@ class ReceiptPages(CsvExport, ReadOnlyAdmin):
     """What clerks do with receipts; ``receipts.services`` does it."""
 
     actions_list = ("unbilled", "export_csv")
-    actions_detail = ("issue", "discard", "transfer", "void")
+    actions_detail = ("issue", "discard", "transfer", "void", "document")
     steps_by_status = {
-        S.DRAFT: {"issue", "discard"},
-        S.ISSUED: {"transfer", "void"},
+        S.DRAFT: {"issue", "discard", "document"},
+        S.ISSUED: {"transfer", "void", "document"},
+        S.PAID: {"document"},
+        S.VOID: {"document"},
     }
 
     def has_issue_permission(self, request: HttpRequest, obj: Any = None) -> bool:
@@ -100,6 +103,13 @@ class ReceiptPages(CsvExport, ReadOnlyAdmin):
             currency=currency,
             seen=preview(project, form.interval, currency) if form.is_valid() else None,
         )
+
+    @button(_("Document"), path="document", icon="print", permission="view")
+    def document(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Show the document as its project sees and prints it."""
+        receipt: Receipt = self.pick(request, object_id)
+        context = {**document(receipt), "back": admin_url(receipt, "change", receipt.pk)}
+        return render(request, "receipts/print.html", context)
 
     @button(_("Issue"), path="issue", icon="verified", permission="issue", primary=True)
     def issue(self, request: HttpRequest, object_id: str) -> HttpResponse:

@@ -153,7 +153,7 @@ def _receipt(request: HttpRequest, public_id: uuid.UUID) -> Receipt:
 def detail(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
     """A receipt with the arithmetic of each line, and the ways to pay it."""
     receipt = _receipt(request, public_id)
-    return render(request, "receipts/detail.html", _document(receipt))
+    return render(request, "receipts/detail.html", document(receipt))
 
 
 @login_required
@@ -161,10 +161,11 @@ def detail(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
 def print_page(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
     """The receipt as a page of A4 in the language of the site's pages."""
     receipt = _receipt(request, public_id)
-    return render(request, "receipts/print.html", _document(receipt))
+    return render(request, "receipts/print.html", document(receipt))
 
 
-def _document(receipt: Receipt) -> dict[str, Any]:
+def document(receipt: Receipt) -> dict[str, Any]:
+    """Return what the templates of a receipt's document need."""
     return {
         "receipt": receipt,
         "lines": receipt.lines.order_by("position"),

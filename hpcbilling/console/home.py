@@ -7,14 +7,12 @@ from typing import Any
 
 from django.http import HttpRequest
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as _lazy
 from django.utils.translation import ngettext
 
 from core import formatting
 from core.admin import NOTHING, hours, money
-from core.intervals import month_start
 from insights import console
 from insights.console import Month, Sums
 from pricing.resources import RESOURCES
@@ -51,6 +49,7 @@ def home(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     cards = [make() for permission, make in _CARDS if request.user.has_perm(permission)]
     unpriced = request.user.has_perm("pricing.view_jobrating")
     rows = unbilled_sums() if sees_money else []
+    now = console.month_figures() if request.user.has_perm("usage.view_job") else None
     return context | {
         "title": _("Home"),
         "cards": cards,
@@ -59,8 +58,8 @@ def home(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         "sees_money": sees_money,
         "unbilled": rows[:SHOWN_PROJECTS],
         "unbilled_more": max(0, len(rows) - SHOWN_PROJECTS),
-        "figures": _figures(sees_money) if request.user.has_perm("usage.view_job") else [],
-        "month": month_start(timezone.localdate()),
+        "month": now.first if now else None,
+        "figures": _figures(now, sees_money) if now else [],
         "may_draft": request.user.has_perm("receipts.issue_receipt"),
     }
 
@@ -140,8 +139,7 @@ _CARDS: tuple[tuple[str, Callable[[], Card]], ...] = (
 )
 
 
-def _figures(sees_money: bool) -> list[Figure]:
-    now = console.month_figures()
+def _figures(now: Month, sees_money: bool) -> list[Figure]:
     before = console.month_before(now)
     figures = [_figure(_("Jobs ended"), now.jobs, before.jobs, formatting.number)]
     figures += [_usage(code, now, before) for code in RESOURCES]

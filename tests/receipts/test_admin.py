@@ -106,9 +106,9 @@ def test_voiding_asks_for_a_reason_and_is_logged(clerk: Client, genomics: Projec
 @pytest.mark.parametrize(
     ("status", "shown", "hidden"),
     [
-        ("draft", {"issue", "discard"}, {"void", "transfer"}),
-        ("issued", {"void", "transfer"}, {"issue", "discard"}),
-        ("void", set(), {"issue", "discard", "void", "transfer"}),
+        ("draft", {"issue", "discard", "document"}, {"void", "transfer"}),
+        ("issued", {"void", "transfer", "document"}, {"issue", "discard"}),
+        ("void", {"document"}, {"issue", "discard", "void", "transfer"}),
     ],
 )
 def test_buttons_follow_the_status(
@@ -135,6 +135,15 @@ def test_the_page_shows_lines_and_leads_to_their_charges(clerk: Client, genomics
         listed = clerk.get(console.url(Charge) + query).context["cl"].queryset
         assert sum(charge.amount for charge in listed) == line.charged
         assert listed.count() == line.jobs
+
+
+def test_the_clerk_sees_the_document_of_any_project(clerk: Client, genomics: Project) -> None:
+    receipt = create_receipt(project_id=genomics.pk, window=OCTOBER, actor=SYSTEM)
+    page = clerk.get(console.url(receipt, "document", receipt.pk))
+    assert (receipt.number or "") in page.content.decode()
+    assert [line.pk for line in page.context["lines"]] == list(
+        receipt.lines.values_list("pk", flat=True)
+    )
 
 
 def test_overdue_and_status_filters(clerk: Client, genomics: Project) -> None:

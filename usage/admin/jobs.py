@@ -28,7 +28,7 @@ GB_HOUR = 3600 * 1024
 class BucketFilter(admin.SimpleListFilter):
     """Where a job stands on its way to a charge. The rating is downstream and asked by name."""
 
-    title = _("stands at")
+    title = _("stage")
     parameter_name = "bucket"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
