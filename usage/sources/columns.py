@@ -13,8 +13,9 @@ SACCT_COMMAND = (
     "TZ=UTC SLURM_TIME_FORMAT=%s sacct --allusers --duplicates --allocations --parsable2 "
     "--noconvert --starttime=2026-01-01 --endtime=2026-02-01 --format="
     "JobIDRaw,JobID,User,Account,Partition,QOS,State,Submit,Start,End,ElapsedRaw,Suspended,NodeList,"
-    "ReqTRES,AllocTRES,JobName"
+    "ReqTRES,AllocTRES"
 )
+"""Without JobName: a name may hold a line feed and a whole forged row, which text can't show."""
 DELIMITERS = {
     "|": "a vertical bar",
     ",": "a comma",
