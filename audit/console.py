@@ -3,11 +3,13 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
+from itertools import islice
 from typing import Any
 
 from django import forms
+from django.contrib.admin.utils import NestedObjects
 from django.core.exceptions import PermissionDenied
-from django.db import models, transaction
+from django.db import DEFAULT_DB_ALIAS, models, transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
 from django.urls import reverse
 from django.utils import timezone
@@ -19,6 +21,8 @@ from core.actor import Actor
 from core.admin import button
 
 HIDDEN = "(not shown)"
+MAX_ROWS = 500
+"""How many rows that are deleted along with another the log tells of."""
 _SECRET_FIELDS = ("password", "digest", "secret", "token")
 
 
@@ -100,7 +104,9 @@ class AuditedAdmin:
 
     def delete_model(self, request: HttpRequest, obj: models.Model) -> None:
         with transaction.atomic():
-            self.audit(request, "deleted", obj, {"values": values_of(obj)})
+            rows = list(islice(_goes_along(obj), MAX_ROWS))
+            data = {"values": values_of(obj)} | ({"rows": rows} if rows else {})
+            self.audit(request, "deleted", obj, data)
             obj.delete()
             self.after_change(request)
 
@@ -124,6 +130,15 @@ class AuditedAdmin:
     ) -> HttpResponse:
         """Show what the log says of an object."""
         return HttpResponseRedirect(history_url(self.model, object_id))
+
+
+def _goes_along(obj: models.Model) -> Iterator[dict[str, Any]]:
+    """Yield the rows that are deleted with an object, such as the memberships of a person."""
+    collector = NestedObjects(using=obj._state.db or DEFAULT_DB_ALIAS)
+    collector.collect([obj])
+    for item in [row for rows in collector.data.values() for row in rows]:
+        if item != obj:
+            yield {"kind": item._meta.model_name, "deleted": values_of(item)}
 
 
 def history_url(model: type[models.Model], pk: Any) -> str:
