@@ -296,14 +296,19 @@ def reverse_and_replace(*, charges: Sequence[Charge], actor: Actor) -> None:
     """Reverse charges of a document that became void and charge the same usage anew.
 
     Within the caller's transaction. The replacement has the next generation and the same rate.
+    A job that changed meanwhile gets none: it is due, and rated as it is now.
     """
     job_ids = {charge.job_id for charge in charges}
     lock_rows(Job.objects.all(), *job_ids)
-    ratings = JobRating.objects.filter(job__in=job_ids)
+    ratings = JobRating.objects.filter(job__in=job_ids, job_revision=F("job__revision"))
     ratings.update(generation=F("generation") + 1)
     generations = dict(ratings.order_by().values_list("job", "generation"))
     made = [reversal_of(charge) for charge in charges]
-    made += [_replacement(charge, generations[charge.job_id]) for charge in charges]
+    made += [
+        _replacement(charge, generations[charge.job_id])
+        for charge in charges
+        if charge.job_id in generations
+    ]
     insert_many(made)
     _record(made, Outcome(), actor=actor)
 

@@ -32,6 +32,7 @@ STEPS: Table = {
 }
 SERIES = "RC"
 NOTIFY_TASK = "receipts.send_notice"
+RATE_TASK = "hpcbilling.rate_pending"
 
 
 def draft_receipt(
@@ -188,7 +189,8 @@ def create_receipt(
 def void_receipt(*, receipt_id: int, actor: Actor, reason: str) -> Receipt:
     """Void an issued, unpaid receipt: its charges are reversed and their usage is billable again.
 
-    Raises Invalid without a reason, Conflict if it is a draft, paid or void already.
+    Jobs that changed since they were charged are rated anew, as they are now. Raises Invalid
+    without a reason, Conflict if it is a draft, paid or void already.
     """
     if not reason.strip():
         raise Invalid("void_reason", _("Say why the receipt is voided."))
@@ -212,6 +214,7 @@ def void_receipt(*, receipt_id: int, actor: Actor, reason: str) -> Receipt:
             target=receipt,
             data={**_figures(receipt), "reason": reason},
         )
+        after_commit(RATE_TASK)
         _moved(S.ISSUED, S.VOID)
     receipt.refresh_from_db()
     return receipt

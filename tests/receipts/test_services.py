@@ -15,6 +15,7 @@ from core.canonical import sha256_of
 from core.errors import Conflict, Invalid
 from core.intervals import Interval
 from core.money import round_money
+from hpcbilling.workflows import rate_pending
 from pricing.models import Charge
 from pricing.services import draft_price_list, publish_price_list
 from receipts.arithmetic import ChargeItem, lines_of, totals_of
@@ -30,6 +31,7 @@ from receipts.services import (
     void_receipt,
 )
 from tests.factories import LONG_AGO, OCTOBER, SYSTEM, Row, import_rows, make_cluster, make_project
+from usage.models import Cluster
 
 
 @pytest.fixture
@@ -173,6 +175,22 @@ def test_voiding_reverses_and_makes_billable_again(genomics: Project) -> None:
         void_receipt(receipt_id=receipt.pk, actor=SYSTEM, reason="again")
     again = create_receipt(project_id=genomics.pk, window=OCTOBER, actor=SYSTEM)
     assert (again.total, again.sequence) == (receipt.total, 2)
+    connection.check_constraints()
+
+
+def test_after_voiding_a_job_that_changed_is_billed_as_it_is_now(genomics: Project) -> None:
+    old = create_receipt(project_id=genomics.pk, window=OCTOBER, actor=SYSTEM)
+    end = OCTOBER.start + timedelta(days=1)
+    smaller = Row(1, end=end, seconds=1001, tres="cpu=2,mem=8192M,node=1,billing=2")
+    assert import_rows(Cluster.objects.get(), smaller).rating.waiting == 1
+    void_receipt(receipt_id=old.pk, actor=SYSTEM, reason="job 1 was corrected")
+    assert not unbilled_charges().filter(job__job_id=1).exists()
+    assert unbilled_charges().count() == 4
+    assert rate_pending(actor=SYSTEM).rated == 1
+    charge = unbilled_charges().get(job__job_id=1, resource="cpu")
+    assert (charge.quantity, charge.generation) == (2 * 1001, 2)
+    again = create_receipt(project_id=genomics.pk, window=OCTOBER, actor=SYSTEM)
+    assert again.total < old.total
     connection.check_constraints()
 
 
