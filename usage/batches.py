@@ -105,7 +105,7 @@ class _Batch:
         self.jobs = {(job.job_id, job.submit): job for job in known}
         self.new: list[Job] = []
         self.changed: dict[int, Job] = {}
-        self.confirmed: list[int] = []
+        self.confirmed: dict[int, Job] = {}
         self.revisions: list[JobRevision] = []
 
     def take(self, row: JobRow, line: int) -> str:
@@ -127,7 +127,8 @@ class _Batch:
             )
         if says_nothing_new(job, row):
             if job.held and job.pk:
-                self.confirmed.append(job.pk)
+                job.run, job.line = self.run, line
+                self.confirmed[job.pk] = job
             return "jobs_unchanged"
         self._change(job, row, line)
         return "jobs_changed"
@@ -159,8 +160,8 @@ class _Batch:
             unique_fields=["id"],
             update_fields=_WRITTEN,
         )
-        if self.confirmed:
-            Job.objects.filter(pk__in=self.confirmed, held=True).update(run=self.run)
+        confirmed = [job for pk, job in self.confirmed.items() if pk not in self.changed]
+        Job.objects.filter(held=True).bulk_update(confirmed, ("run", "line"))
 
 
 def write_batch(run: ImportRun, rows: Sequence[Parsed]) -> Tally:

@@ -214,6 +214,12 @@ class ImportRun(models.Model):
                 condition=~Q(status__in=("failed", "cancelled", "prepared")),
                 name="import_run_once",
             ),
+            # Read for another cluster or zone, the same jobs would be new ones, and billed twice.
+            models.UniqueConstraint(
+                fields=("evidence",),
+                condition=Q(jobs_new__gt=0),
+                name="import_run_evidence_gives_jobs_once",
+            ),
         )
 
     def __str__(self) -> str:

@@ -20,7 +20,7 @@ from core.queue import after_commit
 from core.transitions import Table, transition
 from usage import evidence as evidence_store
 from usage.batches import Tally, write_batch
-from usage.models import Cluster, ImportRun, Job, QuarantinedRow
+from usage.models import Cluster, Evidence, ImportRun, Job, QuarantinedRow
 from usage.sources.sacct import FileRefused, Parsed, SacctReader
 
 BATCH_ROWS = 2000
@@ -75,7 +75,8 @@ def prepare_import(
     """Store the input and return the run that will read it, not yet started.
 
     Input that this cluster has read already in the same way gives the earlier run back, whatever
-    its state: a running one may then be resumed, a finished one has nothing left to do.
+    its state: a running one may then be resumed, a finished one has nothing left to do. Raises
+    Conflict for input whose jobs were read in another way.
     """
     zone = time_zone or cluster.time_zone
     check_time_zone(zone)
@@ -88,6 +89,7 @@ def prepare_import(
         known = same.exclude(status__in=(S.FAILED, S.CANCELLED)).order_by("pk").first()
         if known is not None:
             return known
+        _check_not_read_otherwise(stored)
         run = ImportRun.objects.create(
             cluster=cluster,
             evidence=stored,
@@ -106,12 +108,30 @@ def prepare_import(
     return run
 
 
+def _check_not_read_otherwise(stored: Evidence, run_id: int | None = None) -> None:
+    """Raise Conflict if input gave jobs in another reading: for another cluster, with another time
+    zone or other columns its jobs would be other jobs, and be billed a second time."""
+    read = ImportRun.objects.filter(evidence=stored, rows_read__gt=F("steps") + F("quarantined"))
+    other = read.exclude(pk=run_id or 0).select_related("cluster").first()
+    if other is not None:
+        raise Conflict(
+            "read_otherwise",
+            _(
+                "The jobs of this file were imported already, by import #%(run)s for cluster "
+                "%(cluster)s with time zone %(zone)s. Read differently they would be billed twice."
+            )
+            % {"run": other.pk, "cluster": other.cluster.name, "zone": other.time_zone},
+        )
+
+
 def confirm_import(*, run_id: int, actor: Actor) -> None:
-    """Let the worker run a prepared import. Raises Conflict if it is not waiting for that."""
+    """Let the worker run a prepared import. Raises Conflict if it is not waiting for that, or if
+    the jobs of its input were read in another way meanwhile."""
     with transaction.atomic():
         (run,) = lock_rows(ImportRun.objects.all(), run_id)
         if run.status != S.PREPARED:
             raise Conflict("stale_status", _("This import is not waiting for confirmation."))
+        _check_not_read_otherwise(run.evidence, run.pk)
         record("import.confirmed", actor=actor, target=run, data={"origin": run.origin})
         after_commit(RUN_TASK, run.pk)
 
@@ -145,6 +165,7 @@ def run_import(*, run_id: int, actor: Actor, progress: Progress = lambda run: No
             )
         run = ImportRun.objects.select_related("cluster", "evidence").get(pk=run_id)
         if run.status == S.PREPARED:
+            _check_not_read_otherwise(run.evidence, run.pk)
             transition(
                 ImportRun.objects.all(), table=STEPS, pk=run.pk, before=S.PREPARED, after=S.RUNNING
             )

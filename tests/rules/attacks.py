@@ -68,6 +68,7 @@ def truncate(table: str) -> Attack:
 
 
 UUID = "00000000-0000-4000-8000-000000000000"
+FROZEN_RUN = ("usage_importrun_frozen",)
 FROZEN_RECEIPT = ("receipts_receipt_frozen",)
 
 ATTACKS: dict[str, Attack] = {
@@ -127,29 +128,48 @@ ATTACKS: dict[str, Attack] = {
     "evidence_chunk_once": Attack(copy_of("usage_evidencechunk")),
     "usage_evidencechunk_refuse": Attack(delete("usage_evidencechunk")),
     "usage_evidencechunk_no_truncate": truncate("usage_evidencechunk"),
-    "import_run_rows_add_up": Attack(change("usage_importrun", rows_read=77)),
+    "import_run_rows_add_up": Attack(change("usage_importrun", rows_read=77), also=FROZEN_RUN),
     "import_run_counts_positive": Attack(
-        "UPDATE usage_importrun SET steps = -1, jobs_new = jobs_new + 1"
+        "UPDATE usage_importrun SET steps = -1, jobs_new = jobs_new + 1",
+        also=(*FROZEN_RUN, "import_run_evidence_gives_jobs_once"),
     ),
-    "import_run_finished_has_time": Attack(change("usage_importrun", finished_at=None)),
+    "import_run_finished_has_time": Attack(
+        change("usage_importrun", finished_at=None), also=FROZEN_RUN
+    ),
     "import_run_release_has_name": Attack(
         change("usage_importrun", "status = 'incomplete'", status="released")
     ),
     "import_run_complete_is_whole": Attack(
-        change("usage_importrun", "status = 'incomplete'", status="complete")
+        change("usage_importrun", "status = 'incomplete'", status="complete"), also=FROZEN_RUN
     ),
-    "import_run_once": Attack(copy_of("usage_importrun", public_id=UUID)),
-    "usage_importrun_public_id_key": Attack(copy_of("usage_importrun", time_zone="Asia/Tokyo")),
+    "import_run_once": Attack(
+        copy_of("usage_importrun", public_id=UUID), also=("import_run_evidence_gives_jobs_once",)
+    ),
+    "import_run_evidence_gives_jobs_once": Attack(
+        copy_of("usage_importrun", "jobs_new > 0", public_id=UUID, time_zone="Asia/Tokyo")
+    ),
+    "usage_importrun_public_id_key": Attack(
+        copy_of("usage_importrun", time_zone="Asia/Tokyo"),
+        also=("import_run_evidence_gives_jobs_once",),
+    ),
+    "usage_importrun_frozen": Attack(
+        change("usage_importrun", "status = 'complete'", time_zone="Asia/Tokyo")
+    ),
     "usage_importrun_refuse": Attack(
         delete("usage_quarantinedrow") + ";" + delete("usage_importrun"),
         also=("usage_quarantinedrow_refuse",),
     ),
     "usage_importrun_no_truncate": truncate("usage_importrun"),
     "job_identity": Attack(copy_of("usage_job")),
-    "job_quantities_positive": Attack(change("usage_job", cpu_seconds=-1)),
-    "job_ends_after_start": Attack(
-        change("usage_job", "start IS NOT NULL", end="2000-01-01T00:00:00Z")
+    "job_quantities_positive": Attack(
+        change("usage_job", cpu_seconds=-1), also=("usage_job_keeps_revisions",)
     ),
+    "job_ends_after_start": Attack(
+        change("usage_job", "start IS NOT NULL", end="2000-01-01T00:00:00Z"),
+        also=("usage_job_keeps_revisions",),
+    ),
+    "usage_job_keeps_revisions": Attack(change("usage_job", cpu_seconds=1)),
+    "usage_job_held_by_run": Attack(change("usage_job", "NOT held", held=True)),
     "usage_job_refuse_update": Attack(change("usage_job", job_id=4711)),
     "usage_job_refuse_delete": Attack(
         copy_of("usage_job", job_id=4711) + ";" + delete("usage_job", "job_id = 4711")
@@ -194,7 +214,7 @@ ATTACKS: dict[str, Attack] = {
     ),
     "charge_sign": Attack(
         copy_of("pricing_charge", UNBILLED, generation=9, quantity=0, amount=0),
-        also=("pricing_charge_one_live",),
+        also=("pricing_charge_one_live", "pricing_charge_quantity"),
     ),
     "charge_price_in_range": Attack(
         copy_of("pricing_charge", UNBILLED, generation=9, unit_price="NaN", amount="NaN"),
@@ -211,11 +231,19 @@ ATTACKS: dict[str, Attack] = {
         copy_of("pricing_charge", UNBILLED, generation=9, unit_price="0.000000", amount="0.000000"),
         also=("pricing_charge_one_live",),
     ),
+    "pricing_charge_quantity": Attack(
+        copy_of("pricing_charge", UNBILLED, generation=9, quantity=36),
+        also=("pricing_charge_one_live", "charge_amount_recomputes"),
+    ),
     "pricing_charge_refuse": Attack(change("pricing_charge", UNBILLED, estimated="true")),
     "pricing_charge_no_truncate": truncate("pricing_charge"),
     "job_rating_reason": Attack(
         "UPDATE pricing_jobrating SET reason = 'no_tier' WHERE status = 'rated'"
     ),
+    "pricing_jobrating_fits": Attack(
+        "UPDATE pricing_jobrating SET status = 'exempt', reason = 'no_usage' WHERE status = 'rated'"
+    ),
+    "pricing_jobrating_refuse": Attack("DELETE FROM pricing_jobrating"),
     # receipts
     "receipt_window": Attack(
         change("receipts_receipt", "status = 'draft'", window_end="2000-01-01T00:00:00Z")
@@ -332,7 +360,14 @@ ATTACKS: dict[str, Attack] = {
         )
     ),
     "payment_amount_in_range": Attack(
-        change("payments_payment", "status = 'pending'", amount="NaN")
+        change("payments_payment", "status = 'pending'", amount="NaN"),
+        also=("payments_payment_keeps_purpose",),
+    ),
+    "payments_payment_keeps_purpose": Attack(
+        change("payments_payment", "status = 'pending'", amount="0.01")
+    ),
+    "payments_payment_refuse_delete": Attack(
+        "DELETE FROM payments_payment WHERE status = 'pending' AND provider = 'dummy'"
     ),
     "payment_settled_by_event": Attack(
         change("payments_payment", "status = 'pending'", settled_at="2026-11-21T00:00:00Z")
@@ -350,7 +385,7 @@ ATTACKS: dict[str, Attack] = {
     ),
     "payments_payment_frozen": Attack(
         change("payments_payment", "status = 'succeeded'", external_id="other"),
-        also=("payments_payment_settles",),
+        also=("payments_payment_settles", "payments_payment_keeps_purpose"),
     ),
     "payments_payment_no_truncate": truncate("payments_payment"),
     "allocation_once": Attack(copy_of("payments_allocation"), also=("payments_allocation_fits",)),

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 from django.db import connection
+from django.test import Client
+from django.urls import reverse
 
 from core.actor import Actor
 from core.errors import Conflict, Invalid
@@ -23,7 +25,8 @@ from tests.factories import (
 from usage import services
 from usage.evidence import EvidenceDamaged, blocks, open_evidence, store
 from usage.models import Evidence, EvidenceChunk, ImportRun, Job, QuarantinedRow
-from usage.services import cancel_import, prepare_import, run_import
+from usage.raw import raw_row
+from usage.services import cancel_import, confirm_import, prepare_import, run_import
 
 pytestmark = pytest.mark.django_db
 
@@ -131,11 +134,46 @@ def test_a_refused_file_can_be_tried_again_with_its_columns() -> None:
     assert finish_import(run_id=run.pk, actor=SYSTEM).run.status == "complete"
 
 
-def test_the_same_bytes_for_two_clusters_are_two_sets_of_jobs() -> None:
-    content = sacct(*rows(2))
-    import_bytes(make_cluster("alpha"), content)
-    import_bytes(make_cluster("beta"), content)
-    assert (Job.objects.count(), Evidence.objects.count()) == (4, 1)
+def test_the_same_job_id_on_two_clusters_is_two_jobs() -> None:
+    import_rows(make_cluster("alpha"), *rows(2))
+    import_rows(make_cluster("beta"), Row(1, user="bob"), Row(2, user="bob"))
+    assert Job.objects.count() == 4
+
+
+def test_a_file_is_not_read_in_a_second_way_that_would_bill_its_jobs_twice() -> None:
+    make_project("genomics")
+    content, beta = sacct(*rows(2)), make_cluster("beta")
+    alpha = import_bytes(make_cluster("alpha"), content).run.cluster
+    for cluster, zone in ((beta, ""), (alpha, "Asia/Bangkok")):
+        with pytest.raises(Conflict, match="billed twice"):
+            prepare_import(
+                cluster=cluster,
+                stream=io.BytesIO(content),
+                origin="again",
+                actor=SYSTEM,
+                time_zone=zone,
+            )
+    assert (Job.objects.count(), Charge.objects.count(), Evidence.objects.count()) == (2, 4, 1)
+
+
+def test_of_two_readings_that_wait_only_one_can_be_confirmed() -> None:
+    content = io.BytesIO(sacct(*rows(2)))
+    first = prepare_import(cluster=make_cluster(), stream=content, origin="a", actor=SYSTEM)
+    content.seek(0)
+    second = prepare_import(cluster=make_cluster("b"), stream=content, origin="b", actor=SYSTEM)
+    assert first.evidence == second.evidence
+    run_import(run_id=first.pk, actor=SYSTEM)
+    with pytest.raises(Conflict, match="billed twice"):
+        confirm_import(run_id=second.pk, actor=SYSTEM)
+
+
+def test_a_job_that_a_whole_file_confirms_leads_to_its_row_there() -> None:
+    cluster = make_cluster()
+    cut = import_bytes(cluster, sacct(Row(1), Row(2))[:-20]).run
+    assert cut.status == "incomplete"
+    import_rows(cluster, Row(2), Row(3), Row(1))
+    job = Job.objects.get(job_id=1)
+    assert (job.line, raw_row(job).split("|")[0]) == (4, "1")
 
 
 def test_a_recycled_job_id_is_another_job() -> None:
@@ -236,3 +274,16 @@ def test_a_prepared_run_can_be_cancelled_and_prepared_again() -> None:
 def test_an_unknown_time_zone_is_refused() -> None:
     with pytest.raises(Invalid, match="Asia/Bangkok"):
         services.create_cluster(name="x", time_zone="Asia/Atlantis", actor=SYSTEM)
+
+
+def test_the_zone_of_a_cluster_stays_once_jobs_came_from_it(admin_client: Client) -> None:
+    cluster = make_cluster()
+    page = reverse("admin:usage_cluster_change", args=[cluster.pk])
+    values = {"name": cluster.name, "is_enabled": "on", "drop_folder": ""}
+    admin_client.post(page, {**values, "time_zone": "Asia/Tokyo"})
+    cluster.refresh_from_db()
+    assert cluster.time_zone == "Asia/Tokyo"
+    import_rows(cluster, Row(1))
+    admin_client.post(page, {**values, "time_zone": "Asia/Bangkok"})
+    cluster.refresh_from_db()
+    assert cluster.time_zone == "Asia/Tokyo"

@@ -1,5 +1,7 @@
 """Clusters, account mappings and nightly pulls in the console."""
 
+from typing import Any
+
 from django import forms
 from django.contrib import admin
 from django.core.exceptions import ValidationError
@@ -36,13 +38,19 @@ class ClusterAdmin(AuditedAdmin, CsvExport, ConsoleAdmin):
     list_display = ("name", "time_zone", "is_enabled", "drop_folder", "created_at")
     list_filter = ("is_enabled",)
     search_fields = ("name",)
-    readonly_fields = ("created_at",)
+    readonly_fields: tuple[str, ...] = ("created_at",)
     csv_columns = {
         "name": "name",
         "time_zone": "time_zone",
         "enabled": "is_enabled",
         "drop_folder": "drop_folder",
     }
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Cluster | None = None) -> Any:
+        """Keep the zone of a cluster that jobs came from: read in another one, the jobs of the
+        next overlapping file would be submitted at other times, thus new, and billed again."""
+        fixed = obj is not None and obj.jobs.exists()
+        return (*self.readonly_fields, "time_zone") if fixed else self.readonly_fields
 
 
 @admin.register(AccountMapping)

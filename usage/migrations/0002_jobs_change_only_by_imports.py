@@ -1,0 +1,90 @@
+"""Jobs and import runs change only the way imports change them, through whatever door."""
+
+from django.db import migrations, models
+
+from core.rules import trigger
+
+_SAID = (
+    "revision, fingerprint, display_id, user_name, account, partition, qos, state, name, node_list,"
+    ' start, "end", elapsed_seconds, suspended_seconds, tres, cpu_seconds, gpu_seconds,'
+    " mem_mib_seconds, node_seconds, gpu_type_seconds, estimated, flags, first_seen_at"
+)
+
+
+def _row(row: str, columns: str) -> str:
+    return "(" + ", ".join(f"{row}.{name.strip()}" for name in columns.split(",")) + ")"
+
+
+_RUN_IDENTITY = (
+    "public_id, cluster_id, evidence_id, columns, time_zone, origin, requested_by_id, created_at"
+)
+_RELEASE = "ARRAY['status', 'released_at', 'released_by_id', 'release_reason']"
+
+RULES = [
+    # What is billed may follow from what a job says, so a change leaves what it said before.
+    trigger(
+        "usage_job",
+        name="usage_job_keeps_revisions",
+        timing="BEFORE UPDATE",
+        when=f"{_row('OLD', _SAID)} IS DISTINCT FROM {_row('NEW', _SAID)}",
+        body="""
+            IF NEW.revision <= OLD.revision OR NOT NEW.held OR NEW.revision - OLD.revision <> (
+                SELECT count(*) FROM usage_jobrevision
+                 WHERE job_id = OLD.id AND revision >= OLD.revision AND revision < NEW.revision
+            ) THEN
+                RAISE EXCEPTION 'a job changes only with a revision that keeps what it said'
+                    USING ERRCODE = 'restrict_violation';
+            END IF;
+            RETURN NEW;
+        """,
+    ),
+    # A job is held back by a run that wrote it, and let go when its run is complete or released.
+    trigger(
+        "usage_job",
+        name="usage_job_held_by_run",
+        timing="BEFORE UPDATE",
+        when="OLD.revision = NEW.revision AND"
+        " (OLD.held, OLD.run_id, OLD.line) IS DISTINCT FROM (NEW.held, NEW.run_id, NEW.line)",
+        body="""
+            IF NOT OLD.held OR NOT NEW.held AND NOT EXISTS (
+                SELECT 1 FROM usage_importrun
+                 WHERE id = NEW.run_id AND id = OLD.run_id AND status IN ('complete', 'released')
+            ) THEN
+                RAISE EXCEPTION 'a job is held and let go by its import only'
+                    USING ERRCODE = 'restrict_violation';
+            END IF;
+            RETURN NEW;
+        """,
+    ),
+    trigger(
+        "usage_importrun",
+        name="usage_importrun_frozen",
+        timing="BEFORE UPDATE",
+        body=f"""
+            IF {_row("OLD", _RUN_IDENTITY)} IS DISTINCT FROM {_row("NEW", _RUN_IDENTITY)}
+               OR OLD.finished_at IS NOT NULL AND to_jsonb(NEW) <> to_jsonb(OLD)
+                  AND NOT (OLD.status = 'incomplete' AND NEW.status = 'released'
+                           AND to_jsonb(NEW) - {_RELEASE} = to_jsonb(OLD) - {_RELEASE}) THEN
+                RAISE EXCEPTION '% on % is refused: an import that ended is only ever released',
+                    TG_OP, TG_TABLE_NAME USING ERRCODE = 'restrict_violation';
+            END IF;
+            RETURN NEW;
+        """,
+    ),
+]
+
+
+class Migration(migrations.Migration):
+    dependencies = [("usage", "0001_usage")]
+
+    operations = [
+        migrations.AddConstraint(
+            model_name="importrun",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("jobs_new__gt", 0)),
+                fields=("evidence",),
+                name="import_run_evidence_gives_jobs_once",
+            ),
+        ),
+        *RULES,
+    ]
