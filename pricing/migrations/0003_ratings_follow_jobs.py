@@ -50,7 +50,7 @@ RULES = [
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("pricing", "0001_prices_and_charges"),
+        ("pricing", "0002_charges_by_end"),
         ("usage", "0002_jobs_change_only_by_imports"),
     ]
 
