@@ -1,5 +1,6 @@
 """What the console registers that spans apps or comes from libraries."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from axes.models import AccessAttempt
@@ -20,6 +21,8 @@ from django_celery_beat.models import (
 )
 from unfold.widgets import UnfoldAdminSelectWidget
 
+from accounts.hooks import UNKNOWN
+from accounts.models import User
 from audit.console import AuditedAdmin, CsvExport
 from core import formatting
 from core.actor import Actor
@@ -198,3 +201,15 @@ class AccessAttemptAdmin(AuditedAdmin, ReadOnlyAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return request.user.has_perm("axes.delete_accessattempt")
+
+    def audit(
+        self, request: HttpRequest, event: str, target: AccessAttempt, data: Mapping[str, Any]
+    ) -> None:
+        """Keep what people typed out of the log: it may be a password, and the log can't forget."""
+        known = User.objects.filter(username=target.username).exists()
+        values = {
+            "username": target.username if known else UNKNOWN,
+            "ip_address": target.ip_address,
+            "failures_since_start": target.failures_since_start,
+        }
+        super().audit(request, event, target, {"values": values})
