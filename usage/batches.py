@@ -105,14 +105,14 @@ class _Batch:
         self.jobs = {(job.job_id, job.submit): job for job in known}
         self.new: list[Job] = []
         self.changed: dict[int, Job] = {}
-        self.confirmed: dict[int, Job] = {}
+        self.confirmed: dict[int, int] = {}
         self.revisions: list[JobRevision] = []
 
     def take(self, row: JobRow, line: int) -> str:
         """Take in one job row; returns the name of the count that it belongs to."""
         if same := self._same.get((row.job_id, row.submit)):
             if same.held:
-                self.confirmed.append(same.pk)
+                self.confirmed[same.pk] = line
             return "jobs_unchanged"
         job = self.jobs.get((row.job_id, row.submit))
         if job is None:
@@ -128,7 +128,7 @@ class _Batch:
         if says_nothing_new(job, row):
             if job.held and job.pk:
                 job.run, job.line = self.run, line
-                self.confirmed[job.pk] = job
+                self.confirmed[job.pk] = line
             return "jobs_unchanged"
         self._change(job, row, line)
         return "jobs_changed"
@@ -160,8 +160,12 @@ class _Batch:
             unique_fields=["id"],
             update_fields=_WRITTEN,
         )
-        confirmed = [job for pk, job in self.confirmed.items() if pk not in self.changed]
-        Job.objects.filter(held=True).bulk_update(confirmed, ("run", "line"))
+        confirmed = [
+            Job(pk=pk, run=self.run, line=line)
+            for pk, line in self.confirmed.items()
+            if pk not in self.changed
+        ]
+        Job.objects.filter(held=True).bulk_update(confirmed, ("run", "line"), batch_size=500)
 
 
 def write_batch(run: ImportRun, rows: Sequence[Parsed]) -> Tally:
