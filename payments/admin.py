@@ -68,6 +68,19 @@ class PaymentAdmin(CsvExport, ReadOnlyAdmin):
     list_select_related = ("receipt",)
     search_fields = ("^receipt__number", "=external_id", "=receipt__project__code")
     date_hierarchy = "created_at"
+    fields = (
+        "receipt_link",
+        "provider",
+        "status",
+        "shown_amount",
+        "public_id",
+        "external_id",
+        "created_by",
+        "created_at",
+        "settled_by",
+        "settled_at",
+    )
+    readonly_fields = ("receipt_link", "shown_amount")
     csv_columns = {
         "payment": "public_id",
         "receipt": "receipt__number",

@@ -195,6 +195,21 @@ def test_unpriced_jobs_wait_with_their_reason_and_are_rated_again(clerk: Client)
     assert console.messages_of(page) == ["0 rated, 0 exempt, 1 still without a price."]
 
 
+def test_very_many_jobs_are_rated_in_the_background(
+    clerk: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import_rows(make_cluster(), Row(1), Row(2))
+    queued: list[str] = []
+    monkeypatch.setattr("hpcbilling.admin.after_commit", queued.append)
+    monkeypatch.setattr("hpcbilling.admin.BATCH_JOBS", 1)
+    chosen = list(JobRating.objects.values_list("pk", flat=True))
+    page = clerk.post(
+        console.url(JobRating), {"action": "rate_again", "_selected_action": chosen}, follow=True
+    )
+    assert "in the background" in console.messages_of(page)[-1]
+    assert queued == ["hpcbilling.rate_pending"]
+
+
 def test_rating_everything_is_left_to_the_worker(
     clerk: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -24,6 +24,7 @@ from tests.factories import (
     sacct,
 )
 from usage.models import AccountMapping, Cluster, ImportRun, Job, QuarantinedRow
+from usage.raw import raw_row
 from usage.services import prepare_import
 
 pytestmark = pytest.mark.django_db
@@ -229,6 +230,15 @@ def test_a_job_leads_back_to_its_row_and_on_to_its_charges(clerk: Client) -> Non
     page = clerk.get(console.url(job, "change", job.pk)).content.decode()
     for charge in Charge.objects.all():
         assert console.url(charge, "change", charge.pk) in page
+
+
+@pytest.mark.parametrize("line", [1, 99])  # the header, and after the end
+def test_a_row_that_the_evidence_does_not_have_is_nothing(line: int) -> None:
+    import_rows(make_cluster(), Row(1))
+    job = Job.objects.get()
+    assert raw_row(job)
+    job.line = line
+    assert raw_row(job) == ""
 
 
 def test_exports_follow_the_filters_and_hold_no_formula(clerk: Client) -> None:
