@@ -70,6 +70,6 @@ def test_the_command_compares_with_an_earlier_digest() -> None:
     assert printed["parts"]["jobs"][0] == 1
     call_command("state_digest", "--expect", printed["digest"], stdout=out)
     assert f"digest {printed['digest']}" in out.getvalue()
-    import_rows(make_cluster("beta"), Row(1))
+    import_rows(make_cluster("beta"), Row(2))
     with pytest.raises(CommandError, match="not the expected one"):
         call_command("state_digest", "--expect", printed["digest"], stdout=out)
