@@ -17,6 +17,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 
 from hpcbilling import environment, log_setup
+from hpcbilling.console import colours
 
 django_stubs_ext.monkeypatch()
 
@@ -374,6 +375,7 @@ UNFOLD: dict[str, Any] = {
     "DASHBOARD_CALLBACK": "hpcbilling.console.home.home",
     "SIDEBAR": {"navigation": "hpcbilling.console.navigation.sidebar"},
     "STYLES": ["hpcbilling.console.navigation.style"],
+    "COLORS": {"primary": colours.PRIMARY},
 }
 IMPORT_EXPORT_USE_TRANSACTIONS = True
 

@@ -117,6 +117,13 @@ def test_the_home_page_and_side_bar_show_only_what_one_may_open(role: str, scene
         assert client.get(link).status_code == 200, f"{role} {link}"
 
 
+@pytest.mark.parametrize("demo", [True, False])
+def test_the_console_says_what_a_demonstration_shows(demo: bool, settings: Any) -> None:
+    settings.DEMO = demo
+    page = console.visitor("auditor").get(reverse("admin:index")).content.decode()
+    assert ("recorded from a Slurm cluster" in page) == demo
+
+
 def test_strangers_are_sent_to_the_one_login_page() -> None:
     for client in (Client(), console.visitor("")):
         response = client.get(reverse("admin:index"))
