@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from audit.console import CsvExport
 from core.actor import Actor
 from core.admin import (
+    NOTHING,
     ConsoleForm,
     ReadOnlyAdmin,
     Step,
@@ -172,6 +173,7 @@ class InboundEventAdmin(CsvExport, ReadOnlyAdmin):
 
     list_display = (
         "received_at",
+        "receipt_link",
         "provider",
         "external_event_id",
         "state",
@@ -184,6 +186,25 @@ class InboundEventAdmin(CsvExport, ReadOnlyAdmin):
     search_fields = ("=external_event_id", "=external_payment_id", "resolution")
     date_hierarchy = "received_at"
     actions_detail = ("resolve",)
+    fields = (
+        "receipt_link",
+        "payment",
+        "provider",
+        "external_event_id",
+        "kind",
+        "external_payment_id",
+        "shown_amount",
+        "outcome",
+        "reason",
+        "occurred_at",
+        "received_at",
+        "body",
+        "body_sha256",
+        "resolved_at",
+        "resolved_by",
+        "resolution",
+    )
+    readonly_fields = ("receipt_link", "shown_amount")
     csv_columns = {
         "received": "received_at",
         "provider": "provider",
@@ -235,6 +256,12 @@ class InboundEventAdmin(CsvExport, ReadOnlyAdmin):
             ),
         )
         return self.step(request, step)
+
+    @column(_("Receipt"), ordering="payment__receipt")
+    def receipt_link(self, event: InboundEvent) -> str:
+        if event.payment is None:
+            return NOTHING
+        return link(admin_url(Receipt, "change", event.payment.receipt_id), event.payment.receipt)
 
     @column(_("Outcome"), ordering="outcome", label=OUTCOME)
     def state(self, event: InboundEvent) -> tuple[str, str]:

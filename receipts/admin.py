@@ -10,6 +10,7 @@ from unfold.admin import TabularInline
 from accounts.models import Project
 from core import formatting
 from core.admin import (
+    NOTHING,
     LinkedFilter,
     ReadOnlyInline,
     admin_url,
@@ -55,7 +56,7 @@ class LineInline(ReadOnlyInline, TabularInline):
 
     model = Line
     verbose_name_plural = _("Lines")
-    fields = ("position", "resource", "units", "price", "charged", "shown_amount", "jobs_link")
+    fields = ("position", "resource", "units", "price", "sum", "shown_amount", "jobs_link")
     readonly_fields = fields
 
     @column(_("Quantity"))
@@ -66,6 +67,10 @@ class LineInline(ReadOnlyInline, TabularInline):
     def price(self, line: Line) -> str:
         return formatting.price(line.unit_price)
 
+    @column(_("Sum of charges"))
+    def sum(self, line: Line) -> str:
+        return formatting.exact(line.charged)
+
     @column(_("Amount"))
     def shown_amount(self, line: Line) -> str:
         return money(line.amount, line.receipt.currency)
@@ -74,7 +79,7 @@ class LineInline(ReadOnlyInline, TabularInline):
     def jobs_link(self, line: Line) -> str:
         page = admin_url(Charge, "changelist")
         url = f"{page}?receipt={line.receipt_id}&resource__exact={line.resource}"
-        return link(url, line.jobs)
+        return link(url, formatting.number(line.jobs))
 
 
 @admin.register(Receipt)
@@ -87,9 +92,9 @@ class ReceiptAdmin(ReceiptPages):
         "period",
         "state",
         "shown_total",
-        "issued_at",
+        "issued_day",
         "due_on",
-        "paid_at",
+        "paid_day",
     )
     list_filter = ("status", OverdueFilter, "currency", ProjectFilter)
     list_select_related = ("project",)
@@ -161,7 +166,17 @@ class ReceiptAdmin(ReceiptPages):
 
     @column(_("Period"), ordering="window_start")
     def period(self, receipt: Receipt) -> str:
-        return period_of(receipt)
+        # Breaks only between the two days.
+        first, dash, last = period_of(receipt).replace(" ", "\N{NO-BREAK SPACE}").partition("–")
+        return f"{first}{dash} {last.strip()}"
+
+    @column(_("Issued"), ordering="issued_at")
+    def issued_day(self, receipt: Receipt) -> str:
+        return formatting.day(receipt.issued_at) if receipt.issued_at else NOTHING
+
+    @column(_("Paid"), ordering="paid_at")
+    def paid_day(self, receipt: Receipt) -> str:
+        return formatting.day(receipt.paid_at) if receipt.paid_at else NOTHING
 
     @column(_("Status"), ordering="status", label=STATUS)
     def state(self, receipt: Receipt) -> tuple[str, str]:

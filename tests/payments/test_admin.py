@@ -34,6 +34,10 @@ def transfer(receipt: Receipt, **changes: object) -> dict[str, object]:
     return exact | changes
 
 
+def page_of_receipt(receipt: Receipt) -> str:
+    return console.url(receipt, "change", receipt.pk)
+
+
 def page_of(receipt: Receipt) -> str:
     return reverse("admin:payments_payment_transfer", args=[receipt.pk])
 
@@ -58,9 +62,13 @@ def test_another_amount_waits_in_the_queue_until_someone_resolves_it(
     assert receipt.status == "issued"
     event = InboundEvent.objects.get()
     queue = console.url(InboundEvent) + "?queue=open"
-    assert clerk.get(queue).context["cl"].result_count == 1
+    listed = clerk.get(queue)
+    assert listed.context["cl"].result_count == 1
+    assert page_of_receipt(receipt) in listed.content.decode()
     address = console.url(event, "resolve", event.pk)
-    assert address in clerk.get(console.url(event, "change", event.pk)).content.decode()
+    shown = clerk.get(console.url(event, "change", event.pk)).content.decode()
+    assert address in shown
+    assert page_of_receipt(receipt) in shown
 
     assert clerk.post(address, {"resolution": ""}).context["form"].errors
     clerk.post(address, {"resolution": "sent back"})

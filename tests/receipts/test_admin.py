@@ -7,6 +7,7 @@ from django.test import Client
 from django.urls import reverse
 
 from accounts.models import Project
+from core import formatting
 from pricing.models import Charge
 from receipts.models import Receipt
 from receipts.services import create_receipt, draft_receipt
@@ -135,6 +136,7 @@ def test_the_page_shows_lines_and_leads_to_their_charges(clerk: Client, genomics
         listed = clerk.get(console.url(Charge) + query).context["cl"].queryset
         assert sum(charge.amount for charge in listed) == line.charged
         assert listed.count() == line.jobs
+        assert formatting.exact(line.charged) in page
 
 
 def test_the_clerk_sees_the_document_of_any_project(clerk: Client, genomics: Project) -> None:

@@ -160,6 +160,8 @@ def test_columns_and_time_zone_are_taken_from_the_form(clerk: Client) -> None:
     run = latest_run()
     assert run.columns == body[0].decode().split("|")
     assert run.time_zone == "Asia/Bangkok"
+    page = clerk.get(console.url(run, "change", run.pk)).content.decode()
+    assert ", ".join(run.columns) in page
     tally = clerk.get(console.url(run, "preview", run.pk)).context["found"].tally
     assert tally.jobs_new == 1
 

@@ -71,7 +71,7 @@ class ImportRunAdmin(ImportPages):
                     "cluster",
                     "origin",
                     "time_zone",
-                    "columns",
+                    "shown_columns",
                     "shown_state",
                     "error",
                     "requested_by",
@@ -98,7 +98,14 @@ class ImportRunAdmin(ImportPages):
         ),
         (_("Release"), {"fields": ("released_at", "released_by", "release_reason")}),
     )
-    readonly_fields = ("shown_state", "digest", "quarantined_rows", "cut_off", "jobs_written")
+    readonly_fields = (
+        "shown_columns",
+        "shown_state",
+        "digest",
+        "quarantined_rows",
+        "cut_off",
+        "jobs_written",
+    )
 
     def get_fieldsets(self, request: HttpRequest, obj: ImportRun | None = None) -> Any:
         """Leave out what a run in its present state has nothing to say about."""
@@ -137,6 +144,10 @@ class ImportRunAdmin(ImportPages):
     @column(_("Status"))
     def shown_state(self, run: ImportRun) -> str:
         return run.get_status_display()
+
+    @column(_("Columns"))
+    def shown_columns(self, run: ImportRun) -> str:
+        return ", ".join(run.columns) or _t("As in the header row")
 
     @column(_("SHA-256"))
     def digest(self, run: ImportRun) -> str:
