@@ -7,6 +7,7 @@ from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import F, Func, Q, Value
 from django.db.models.lookups import Exact
+from django.utils.timezone import localtime
 from django.utils.translation import gettext_lazy as _
 
 from accounts.scopes import Scope
@@ -213,7 +214,7 @@ class ProjectTier(models.Model):
         )
 
     def __str__(self) -> str:
-        return f"{self.project.code}: {self.tier.code} from {self.starts_at:%Y-%m-%d}"
+        return f"{self.project.code}: {self.tier.code} from {localtime(self.starts_at):%Y-%m-%d}"
 
 
 class JsonType(Func):

@@ -3,6 +3,7 @@
 from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models import Q
+from django.utils.timezone import localtime
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Project, Tier, User
@@ -76,7 +77,7 @@ class PriceList(models.Model):
         )
 
     def __str__(self) -> str:
-        return f"{self.tier.code} {self.effective_at:%Y-%m-%d} r{self.revision}"
+        return f"{self.tier.code} {localtime(self.effective_at):%Y-%m-%d} r{self.revision}"
 
 
 class Rate(models.Model):

@@ -75,6 +75,18 @@ def test_a_list_is_drafted_edited_and_published_on_one_page(clerk: Client) -> No
     assert [name for name in console.actions() if name in drafted][-3:] == drafted
 
 
+def test_a_list_is_named_by_the_local_day_from_which_it_holds() -> None:
+    september = datetime(2026, 8, 31, 17, tzinfo=UTC)  # midnight in Bangkok
+    price_list = draft_price_list(
+        tier=Tier.objects.get(code="mu"),
+        effective_at=september,
+        currency="THB",
+        rates={"cpu": Decimal(1)},
+        actor=SYSTEM,
+    )
+    assert str(price_list) == "mu 2026-09-01 r1"
+
+
 def test_a_published_list_is_only_seen(clerk: Client, draft: PriceList) -> None:
     publish_price_list(price_list_id=draft.pk, actor=SYSTEM)
     page = clerk.get(console.url(draft, "change", draft.pk)).content.decode()
