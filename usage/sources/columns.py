@@ -248,6 +248,6 @@ def _wrong_delimiter(found: str, expected: str) -> FileRefused:
     return FileRefused(
         "wrong_delimiter",
         f"The columns are separated by {DELIMITERS[found]}, not by"
-        f" {DELIMITERS.get(expected, repr(expected))}. Give that delimiter, or make the file with"
+        f" {DELIMITERS.get(expected, repr(expected))}. Make the file with"
         " sacct --parsable2.",
     )
