@@ -26,17 +26,22 @@ format: venv
 	.venv/bin/ruff check --fix .
 	.venv/bin/ruff format .
 
-.PHONY: test services
+.PHONY: test test-slow services
 
 test: venv catalogues
 	@mkdir -p test-artifacts
-	.venv/bin/pytest -n auto --dist worksteal --cov --cov-report= --cov-report=json:test-artifacts/coverage.json
+	.venv/bin/pytest -n auto --dist worksteal -m "not slow" --cov --cov-report= --cov-report=json:test-artifacts/coverage.json
 	@$(PY) -m tests.coverage_floors test-artifacts/coverage.json
 
 # Only the tests that kill workers with -9 and run two beats; `make test` has them too.
 .PHONY: test-crash
 test-crash: venv
 	.venv/bin/pytest -n0 tests/scenarios/test_crashes.py tests/scenarios/test_two_beats.py
+
+# What takes long: workers killed at twenty places, backup and restore, the demo from nothing, every
+# page in Thai. CI runs it too.
+test-slow: venv catalogues
+	.venv/bin/pytest -n auto --dist worksteal -m slow
 
 # Just the two servers of the demo; Ctrl-C stops them, their data stays.
 services: venv catalogues
