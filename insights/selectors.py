@@ -23,7 +23,7 @@ from insights.filters import SORTS, UsageFilter
 from pricing.models import Charge, JobRating
 from pricing.selectors import charges_visible_to, jobs_visible_to, live_charges
 from receipts.models import Receipt
-from receipts.selectors import receipts_visible_to, unbilled_charges
+from receipts.selectors import net_by_project, receipts_visible_to, unbilled_charges
 from usage.models import Job
 from usage.selectors import ProjectBook, on_accounts_of
 
@@ -225,7 +225,7 @@ class ProjectFigures:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """A person's front page. Amounts are sums of charges, by currency."""
+    """A person's front page. Amounts are by currency; what waits is as a receipt would say it."""
 
     projects: list[ProjectFigures]
     month: dict[str, Decimal]
@@ -241,7 +241,10 @@ def overview_of(viewer: Viewer, month: Interval) -> Overview:
     managed = set(projects_managed_by(viewer).values_list("pk", flat=True))
     live = live_charges(charges_visible_to(viewer).select_related(None))
     spent = _by_project(live.filter(job_end__gte=month.start, job_end__lt=month.end))
-    unbilled = _by_project(unbilled_charges().filter(project__in=managed))
+    unbilled: dict[int, dict[str, Decimal]] = {}
+    nets = net_by_project(unbilled_charges().filter(project__in=managed))
+    for (project_id, currency), net in nets.items():
+        unbilled.setdefault(project_id, {})[currency] = net
     figures = [
         ProjectFigures(
             project,

@@ -12,6 +12,7 @@ from django.utils import timezone
 from accounts.models import Project
 from accounts.selectors import Viewer, projects_managed_by
 from core.intervals import Interval
+from core.money import round_money
 from pricing.models import Charge
 from pricing.selectors import live_charges
 from receipts.arithmetic import ChargeItem, LineItem, Totals, lines_of, totals_of
@@ -86,12 +87,26 @@ def receipts_readable_by(user: Viewer) -> QuerySet[Receipt]:
     return receipts_visible_to(user)
 
 
+def net_by_project(charges: QuerySet[Charge]) -> dict[tuple[int, str], Decimal]:
+    """Return what receipts over charges would say before tax, by project and currency.
+
+    Rounded line by line as on a receipt, so that what waits and what is then billed are the same
+    to the cent.
+    """
+    keys = ("project", "currency", "resource", "unit_price", "unit_size")
+    lines = charges.order_by().values_list(*keys).annotate(charged=Sum("amount"))
+    nets: dict[tuple[int, str], Decimal] = {}
+    for project, currency, _resource, _price, _size, charged in lines:
+        net = nets.get((project, currency), Decimal(0))
+        nets[project, currency] = net + round_money(charged, currency)
+    return nets
+
+
 def unbilled_amounts(user: Viewer) -> list[tuple[Project, Decimal]]:
     """Return what is still to be billed for each project that a person acts for, largest first."""
     projects = {project.pk: project for project in projects_managed_by(user)}
     open_charges = unbilled_charges().filter(project__in=projects, currency=settings.SITE_CURRENCY)
-    sums = open_charges.order_by().values_list("project").annotate(sum=Sum("amount"))
-    rows = [(projects[key], amount) for key, amount in sums]
+    rows = [(projects[key], amount) for (key, _), amount in net_by_project(open_charges).items()]
     return sorted(rows, key=lambda row: (-row[1], row[0].code))
 
 
@@ -122,7 +137,7 @@ def overdue(today: date | None = None) -> QuerySet[Receipt]:
 
 @dataclass(frozen=True, slots=True)
 class Unbilled:
-    """A project's unbilled charges in one currency: exact sum, jobs, and when the jobs ended."""
+    """A project's unbilled charges in one currency: net sum, jobs, and when the jobs ended."""
 
     project: Project
     currency: str
@@ -134,16 +149,18 @@ class Unbilled:
 
 def unbilled_sums() -> list[Unbilled]:
     """Return what waits to be billed by project and currency, largest sums first."""
-    groups = unbilled_charges().values("project", "currency")
-    sums = groups.annotate(
-        amount=Sum("amount"),
-        jobs=Count("job", distinct=True),
-        first_end=Min("job_end"),
-        last_end=Max("job_end"),
-    ).order_by("-amount", "project__code", "currency")
-    rows = list(sums.values_list("project", "currency", "amount", "jobs", "first_end", "last_end"))
-    projects = Project.objects.in_bulk([row[0] for row in rows])
-    return [Unbilled(projects[key], *rest) for key, *rest in rows]
+    nets = net_by_project(unbilled_charges())
+    groups = unbilled_charges().order_by().values_list("project", "currency")
+    rows = groups.annotate(
+        jobs=Count("job", distinct=True), first_end=Min("job_end"), last_end=Max("job_end")
+    )
+    projects = Project.objects.in_bulk({key for key, _ in nets})
+    found = [
+        Unbilled(projects[key], currency, nets[key, currency], *rest)
+        for key, currency, *rest in rows
+        if (key, currency) in nets
+    ]
+    return sorted(found, key=lambda row: (-row.amount, row.project.code, row.currency))
 
 
 def charges_of(receipt: Receipt) -> QuerySet[Charge]:

@@ -73,6 +73,17 @@ def test_the_preview_is_what_is_issued(genomics: Project) -> None:
     assert seen.jobs == 3
 
 
+@pytest.mark.django_db
+def test_what_waits_and_what_is_then_billed_are_the_same_to_the_cent() -> None:
+    project = make_project("genomics")
+    import_rows(make_cluster(), Row(1, seconds=16))
+    seen = preview(project, OCTOBER)
+    (waiting,) = unbilled_sums()
+    assert waiting.amount == seen.totals.net
+    exact = sum((line.charged for line in seen.lines), Decimal(0))
+    assert waiting.amount != round_money(exact, "THB")
+
+
 def test_usage_that_arrives_after_the_preview_stops_the_receipt(genomics: Project) -> None:
     seen = preview(genomics, OCTOBER)
     import_rows(make_cluster("beta"), Row(9))
@@ -170,7 +181,7 @@ def test_voiding_reverses_and_makes_billable_again(genomics: Project) -> None:
     assert sum(c.amount for c in Charge.objects.all()) == sum(c.amount for c in unbilled_charges())
     (waiting,) = unbilled_sums()
     assert (waiting.project, waiting.jobs) == (genomics, 3)
-    assert waiting.amount == sum(c.amount for c in unbilled_charges())
+    assert waiting.amount == preview(genomics, OCTOBER).totals.net
     with pytest.raises(Conflict):
         void_receipt(receipt_id=receipt.pk, actor=SYSTEM, reason="again")
     again = create_receipt(project_id=genomics.pk, window=OCTOBER, actor=SYSTEM)
