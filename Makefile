@@ -33,7 +33,7 @@ test: venv catalogues
 	.venv/bin/pytest -n auto --dist worksteal -m "not slow" --cov --cov-report= --cov-report=json:test-artifacts/coverage.json
 	@$(PY) -m tests.coverage_floors test-artifacts/coverage.json
 
-# Only the tests that kill workers with -9 and run two beats; `make test` has them too.
+# Only the tests that kill workers with -9 and run two beats; `make test-slow` has them too.
 .PHONY: test-crash
 test-crash: venv
 	.venv/bin/pytest -n0 tests/scenarios/test_crashes.py tests/scenarios/test_two_beats.py

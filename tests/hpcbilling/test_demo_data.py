@@ -113,7 +113,6 @@ def test_the_update_ends_what_was_running(whole: jobs.Usage) -> None:
     assert identities(read(table(whole.update("demo")))) & running
 
 
-@pytest.mark.slow
 @pytest.mark.django_db
 def test_the_demo_has_something_in_every_queue(drop_root: Path) -> None:
     assert story.seed(density=THIN)
@@ -155,7 +154,6 @@ def state() -> list[int]:
     return [model.objects.count() for model in models]
 
 
-@pytest.mark.slow
 @pytest.mark.django_db
 def test_a_making_that_broke_off_goes_on(drop_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def power_cut(self: Office) -> None:
