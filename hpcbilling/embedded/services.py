@@ -122,14 +122,22 @@ def _running(place: servers.Place, variables: Mapping[str, str]) -> Iterator[dic
         yield found
 
 
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
 @contextlib.contextmanager
 def stopped_by_signals() -> Iterator[None]:
-    """Turn SIGTERM and SIGHUP into an ordinary exit, so that servers are stopped on the way out."""
+    """Turn SIGTERM and SIGHUP into an ordinary exit, so that servers are stopped on the way out.
+
+    SIGINT raises KeyboardInterrupt also in a background job of a script, which starts ignoring it.
+    """
 
     def leave(number: int, _frame: FrameType | None) -> None:
         raise SystemExit(128 + number)
 
-    before = {number: signal.signal(number, leave) for number in (signal.SIGTERM, signal.SIGHUP)}
+    handlers = {signal.SIGTERM: leave, signal.SIGHUP: leave, signal.SIGINT: _interrupt}
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
         yield
     finally:
