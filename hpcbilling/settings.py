@@ -186,7 +186,12 @@ CACHES = {
 }
 CELERY_BROKER_URL = REDIS_URL
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
-CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 3600}
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "visibility_timeout": 3600,
+    # A person's request must not wait for a queue that is down: the schedule finds the work.
+    "max_retries": 0,
+    "socket_connect_timeout": 3,
+}
 CELERY_TASK_IGNORE_RESULT = True  # what a task did is in the database, not in Redis
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TASK_SERIALIZER = "json"

@@ -152,7 +152,7 @@ def test_a_killed_pool_is_replaced_by_another(
     """As production runs it. Without its parent, the child goes on for a while beside the new
     worker: then both may want the same import, and one of them has it."""
     run = set_up()
-    app = Celery(broker=own_redis)
+    app = Celery(broker=own_redis, set_as_current=False)
     log = tmp_path / "worker.log"
     with running(CELERY, committed_db, own_redis, log) as first:
         app.send_task("hpcbilling.run_import", args=(run.pk,))
