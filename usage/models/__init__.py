@@ -1,0 +1,18 @@
+"""Clusters, the evidence that came from them, and the jobs read from it."""
+
+from usage.models.clusters import AccountMapping, Cluster
+from usage.models.imports import Evidence, EvidenceChunk, ImportRun, QuarantinedRow
+from usage.models.jobs import Job, JobRevision
+from usage.models.windows import Pull
+
+__all__ = [
+    "AccountMapping",
+    "Cluster",
+    "Evidence",
+    "EvidenceChunk",
+    "ImportRun",
+    "Job",
+    "JobRevision",
+    "Pull",
+    "QuarantinedRow",
+]

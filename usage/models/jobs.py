@@ -1,0 +1,107 @@
+"""Jobs, and what they said before they changed."""
+
+from django.db import models
+from django.db.models import F, Q
+from django.utils.translation import gettext_lazy as _
+
+from usage.models.clusters import Cluster
+from usage.models.imports import ImportRun
+
+
+class Job(models.Model):
+    """One attempt of a Slurm job: an allocation row, never a step.
+
+    Identity: cluster, raw job id and submit time (slurmdbd's own key). Quantities are integers in
+    base units: seconds times CPUs, GPUs, MiB and nodes. ``end`` is null while it runs. ``held`` is
+    true until the import that last wrote the row is complete or released; only then is it rated.
+    """
+
+    cluster = models.ForeignKey(
+        Cluster, models.PROTECT, related_name="jobs", verbose_name=_("cluster")
+    )
+    job_id = models.BigIntegerField(_("raw job id"))
+    submit = models.DateTimeField(_("submitted"))
+    revision = models.PositiveIntegerField(_("revision"), default=1)
+    fingerprint = models.CharField(max_length=64)
+    run = models.ForeignKey(ImportRun, models.PROTECT, related_name="jobs_written")
+    line = models.BigIntegerField(_("line number"))
+    held = models.BooleanField(_("held back"), default=True)
+
+    display_id = models.CharField(_("job id"), max_length=64)
+    user_name = models.CharField(_("user"), max_length=128, blank=True)
+    account = models.CharField(_("account"), max_length=128, blank=True)
+    partition = models.CharField(_("partition"), max_length=255, blank=True)
+    qos = models.CharField(_("QOS"), max_length=128, blank=True)
+    state = models.CharField(_("state"), max_length=32)
+    name = models.CharField(_("job name"), max_length=1024, blank=True)
+    node_list = models.TextField(_("nodes"), blank=True)
+    start = models.DateTimeField(_("started"), null=True)
+    end = models.DateTimeField(_("ended"), null=True)
+    elapsed_seconds = models.BigIntegerField(_("elapsed seconds"))
+    suspended_seconds = models.BigIntegerField(_("suspended seconds"), default=0)
+    tres = models.JSONField(_("TRES"), default=dict)
+    cpu_seconds = models.BigIntegerField(_("CPU seconds"))
+    gpu_seconds = models.BigIntegerField(_("GPU seconds"))
+    mem_mib_seconds = models.BigIntegerField(_("memory MiB-seconds"))
+    node_seconds = models.BigIntegerField(_("node seconds"))
+    gpu_type_seconds = models.JSONField(_("GPU seconds by type"), default=dict)
+    estimated = models.BooleanField(
+        _("estimated"), default=False, help_text=_("From ReqTRES, for want of AllocTRES.")
+    )
+    flags = models.JSONField(_("remarks"), default=list)
+    first_seen_at = models.DateTimeField(_("first seen"), auto_now_add=True)
+
+    class Meta:
+        verbose_name = _("job")
+        verbose_name_plural = _("jobs")
+        ordering = ("-end", "-id")
+        constraints = (
+            models.UniqueConstraint(fields=("cluster", "job_id", "submit"), name="job_identity"),
+            models.CheckConstraint(
+                condition=Q(
+                    cpu_seconds__gte=0,
+                    gpu_seconds__gte=0,
+                    mem_mib_seconds__gte=0,
+                    node_seconds__gte=0,
+                    elapsed_seconds__gte=0,
+                    suspended_seconds__gte=0,
+                ),
+                name="job_quantities_positive",
+            ),
+            models.CheckConstraint(
+                condition=Q(start=None) | Q(end=None) | Q(end__gte=F("start")),
+                name="job_ends_after_start",
+            ),
+        )
+        indexes = (
+            models.Index(fields=("end",), name="job_end"),
+            models.Index(fields=("user_name", "end"), name="job_user_end"),
+            models.Index(fields=("run",), condition=Q(held=True), name="job_held_by_run"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.cluster.name}:{self.display_id}"
+
+
+class JobRevision(models.Model):
+    """What a job's row said before it changed, with the run and line that had said so."""
+
+    append_only = True
+
+    job = models.ForeignKey(Job, models.PROTECT, related_name="revisions")
+    revision = models.PositiveIntegerField()
+    values = models.JSONField()
+    run = models.ForeignKey(ImportRun, models.PROTECT, related_name="+")
+    line = models.BigIntegerField()
+    replaced_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        verbose_name = _("earlier revision of a job")
+        verbose_name_plural = _("earlier revisions of jobs")
+        ordering = ("job", "revision")
+        constraints = (
+            models.UniqueConstraint(fields=("job", "revision"), name="job_revision_once"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.job_id} r{self.revision}"
