@@ -17,7 +17,7 @@ from core.errors import DomainError
 from core.locks import Space, session_lock
 from hpcbilling.workflows import finish_import, import_usage
 from usage.evidence import sha256_of_stream
-from usage.models import Cluster, ImportRun, Pull
+from usage.models import Cluster, ImportRun, Pull, Source
 from usage.selectors import run_of_digest, runs_waiting
 
 UNFINISHED = (".part", ".tmp")
@@ -38,7 +38,9 @@ def pull_cluster(*, cluster_id: int, actor: Actor, again: bool = False) -> Pull 
 
 
 def _pull(cluster: Cluster, *, actor: Actor, again: bool) -> Pull | None:
-    pull, _created = Pull.objects.get_or_create(cluster=cluster, slot=timezone.localdate())
+    pull, _created = Pull.objects.get_or_create(
+        cluster=cluster, slot=timezone.localdate(), kind=Pull.Kind.NIGHTLY
+    )
     if pull.finished_at is not None:
         if not again:
             return None
@@ -89,16 +91,19 @@ def resume_pulls(*, actor: Actor) -> int:
 
 
 def dropped_files(cluster: Cluster) -> list[Path]:
-    """Return the files in a cluster's drop folder by name; hidden and unfinished ones are left.
+    """Return the files in a cluster's drop folders by name; hidden and unfinished ones are left.
 
     A link is left too: whoever may write into the folder must not make us read other files.
     """
-    if not cluster.drop_folder:
-        return []
-    folder = Path(settings.DROP_FOLDER_ROOT) / cluster.drop_folder
-    if not folder.is_dir():
-        return []
-    return sorted(path for path in folder.iterdir() if _is_finished(path))
+    folders = cluster.sources.filter(kind=Source.Kind.FOLDER, is_enabled=True)
+    return [path for place in folders.values_list("place", flat=True) for path in _files(place)]
+
+
+def _files(place: str) -> list[Path]:
+    folder = Path(settings.DROP_FOLDER_ROOT) / place
+    return (
+        sorted(path for path in folder.iterdir() if _is_finished(path)) if folder.is_dir() else []
+    )
 
 
 def _is_finished(path: Path) -> bool:

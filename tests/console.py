@@ -50,3 +50,14 @@ def messages_of(response: Any) -> list[str]:
 
 def streamed(response: Any) -> str:
     return b"".join(response.streaming_content).decode()
+
+
+CLUSTER_FORM = {
+    "is_enabled": "on",
+    "pull_at": "01:30",
+    "overlap_days": "7",
+    "rescan_days": "35",
+    "sources-TOTAL_FORMS": "0",
+    "sources-INITIAL_FORMS": "0",
+}
+"""What the form of a cluster sends besides its name and time zone."""

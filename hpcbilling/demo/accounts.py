@@ -15,7 +15,7 @@ from core.site import site_zone
 from hpcbilling.demo import people
 from pricing.models import PriceList
 from pricing.services import draft_price_list, publish_price_list
-from usage.models import AccountMapping, Cluster
+from usage.models import AccountMapping, Cluster, Source
 from usage.services import create_cluster
 
 DEMO = Actor.system("demo")
@@ -32,7 +32,7 @@ def create_clusters() -> dict[str, Cluster]:
     for name in CLUSTERS:
         if not Cluster.objects.filter(name=name).exists():
             cluster = create_cluster(name=name, time_zone=settings.SITE_TIME_ZONE, actor=DEMO)
-            Cluster.objects.filter(pk=cluster.pk).update(drop_folder=name)
+            Source.objects.create(cluster=cluster, kind=Source.Kind.FOLDER, place=name)
     return {cluster.name: cluster for cluster in Cluster.objects.filter(name__in=CLUSTERS)}
 
 

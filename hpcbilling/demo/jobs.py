@@ -133,7 +133,7 @@ def _import(
 
 
 def _drop(cluster: Cluster, name: str, rows: list[Row]) -> None:
-    folder = Path(settings.DROP_FOLDER_ROOT) / cluster.drop_folder
+    folder = Path(settings.DROP_FOLDER_ROOT) / cluster.sources.get().place
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / name
     if rows and not path.exists():

@@ -15,7 +15,7 @@ from hpcbilling import pulls
 from hpcbilling.pulls import dropped_files, pull_cluster
 from tests.hpcbilling.test_import_usage import RECORDING
 from usage import evidence
-from usage.models import Cluster, Evidence, ImportRun, Job, Pull
+from usage.models import Cluster, Evidence, ImportRun, Job, Pull, Source
 from usage.services import create_cluster
 
 pytestmark = pytest.mark.django_db
@@ -32,8 +32,7 @@ def folder(settings: LazySettings, tmp_path: Path) -> Path:
 @pytest.fixture
 def cluster(folder: Path) -> Cluster:
     cluster = create_cluster(name="demo", time_zone="UTC", actor=BEAT)
-    cluster.drop_folder = "demo"
-    cluster.save()
+    Source.objects.create(cluster=cluster, kind="folder", place="demo")
     return cluster
 
 
@@ -192,8 +191,9 @@ def test_a_person_pulls_at_any_time_and_is_told_what_came(cluster: Cluster, fold
 
 def test_wrong_use_of_pull(cluster: Cluster) -> None:
     assert command("nowhere")[0] == 2
-    Cluster.objects.filter(pk=cluster.pk).update(drop_folder="")
+    cluster.sources.update(is_enabled=False)
     assert command("demo")[0] == 2
-    Cluster.objects.filter(pk=cluster.pk).update(drop_folder="demo", is_enabled=False)
+    cluster.sources.update(is_enabled=True)
+    Cluster.objects.filter(pk=cluster.pk).update(is_enabled=False)
     code, _, complaint = command("demo")
     assert (code, complaint) == (2, "The cluster “demo” is disabled.")

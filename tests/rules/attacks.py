@@ -178,7 +178,31 @@ ATTACKS: dict[str, Attack] = {
     "job_revision_once": Attack(copy_of("usage_jobrevision")),
     "usage_jobrevision_refuse": Attack(change("usage_jobrevision", line=99)),
     "usage_jobrevision_no_truncate": truncate("usage_jobrevision"),
-    "pull_once_a_night": Attack(copy_of("usage_pull")),
+    "pull_once_a_slot": Attack(copy_of("usage_pull")),
+    "pull_kind": Attack(change("usage_pull", kind="hourly")),
+    "source_once": Attack(copy_of("usage_source", position=3)),
+    "source_position_once": Attack(copy_of("usage_source", place="elsewhere")),
+    "source_kind": Attack(change("usage_source", kind="ftp")),
+    "cluster_days_read_again": Attack(change("usage_cluster", overlap_days=0)),
+    "window_once_a_pull": Attack(copy_of("usage_window", "status = 'waiting'")),
+    "window_ends_after_start": Attack(
+        change("usage_window", "status = 'waiting'", end="2020-01-01T00:00:00Z")
+    ),
+    "window_read_has_run": Attack(
+        change("usage_window", "status = 'waiting'", status="read", asked_at="2027-01-01T00:00:00Z")
+    ),
+    "window_asked_after_its_end": Attack(
+        change(
+            "usage_window", "status = 'waiting'", status="empty", asked_at="2020-01-01T00:00:00Z"
+        )
+    ),
+    "usage_window_frozen": Attack(change("usage_window", "status = 'read'", attempts=7)),
+    "usage_window_refuse": Attack(delete("usage_window", "status = 'waiting'")),
+    "usage_window_no_truncate": truncate("usage_window"),
+    "usage_pull_refuse": Attack(
+        copy_of("usage_pull", kind="manual") + ";" + delete("usage_pull", "kind = 'manual'")
+    ),
+    "usage_pull_no_truncate": truncate("usage_pull"),
     "quarantined_row_once": Attack(copy_of("usage_quarantinedrow")),
     "usage_quarantinedrow_refuse": Attack(delete("usage_quarantinedrow")),
     "usage_quarantinedrow_no_truncate": truncate("usage_quarantinedrow"),

@@ -1,8 +1,9 @@
 """A small site with one of everything, on which each rule of the database is attacked."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 from django.utils import timezone
 
@@ -25,7 +26,17 @@ from pricing.models import Charge
 from pricing.services import draft_price_list
 from receipts.models import Notice
 from receipts.services import create_receipt, draft_receipt, void_receipt
-from usage.models import AccountMapping, Cluster, ImportRun, Job, JobRevision, Pull, QuarantinedRow
+from usage.models import (
+    AccountMapping,
+    Cluster,
+    ImportRun,
+    Job,
+    JobRevision,
+    Pull,
+    QuarantinedRow,
+    Source,
+    Window,
+)
 from usage.services import create_cluster
 
 RECORDING = Path(__file__).parents[1] / "fixtures/slurm/22.05/sacct-X-D-epoch.psv"
@@ -42,12 +53,14 @@ def build() -> None:
     projects = {code: _project(code, alice) for code in ("pi_suda", "pi_niran", "pi_wichai")}
     cluster = create_cluster(name="demo", time_zone="UTC", actor=actor)
     AccountMapping.objects.create(cluster=cluster, account="elsewhere", project=projects["pi_suda"])
-    Pull.objects.create(cluster=cluster, slot=date(2026, 11, 21))
+    Source.objects.create(cluster=cluster, kind="sacct", place="login")
+    Source.objects.create(cluster=cluster, position=2, kind="folder", place="demo")
     with RECORDING.open("rb") as stream:
         run = workflows.import_usage(
             cluster=cluster, stream=stream, origin="recording", actor=actor
         ).run
     _usage_leftovers(run)
+    _windows(cluster, run)
     draft_price_list(
         tier=Tier.objects.get(code="mu"),
         effective_at=MONTH.end,
@@ -83,6 +96,20 @@ def _usage_leftovers(run: ImportRun) -> None:
     )
     QuarantinedRow.objects.create(run=held, line=2, reason="nul", detail="a NUL byte", raw="x")
     Cluster.objects.create(name="second")
+
+
+def _windows(cluster: Cluster, run: ImportRun) -> None:
+    pull = Pull.objects.create(cluster=cluster, slot=date(2026, 11, 21))
+    day = timedelta(days=1)
+    asked: dict[str, Any] = {"asked_at": MONTH.end, "attempts": 1, "source": "sacct login"}
+    found: tuple[dict[str, Any], ...] = (
+        {"status": "read", "run": run, **asked},
+        {"status": "empty", **asked},
+        {"status": "waiting"},
+    )
+    for number, values in enumerate(found):
+        start = MONTH.start + day * number
+        Window.objects.create(cluster=cluster, pull=pull, start=start, end=start + day, **values)
 
 
 def _documents(projects: dict[str, Project], actor: Actor) -> None:

@@ -20,7 +20,7 @@ from tests.scenarios.conftest import (
     running,
     wait_until,
 )
-from usage.models import ImportRun, Job, Pull
+from usage.models import ImportRun, Job, Pull, Source
 
 CELERY = ["celery", "-A", "hpcbilling"]
 WORKER = [*CELERY, "worker", "--concurrency", "1", "--loglevel", "INFO"]
@@ -36,8 +36,7 @@ def sent(log: Path) -> int:
 def test_two_beats_make_one_pull(committed_db: Database, own_redis: str, tmp_path: Path) -> None:
     paying_projects()
     cluster, rows = demo_cluster(), recorded_rows(1500)
-    cluster.drop_folder = "demo"
-    cluster.save()
+    Source.objects.create(cluster=cluster, kind="folder", place="demo")
     folder = tmp_path / "demo"
     folder.mkdir()
     (folder / "a.psv").write_bytes(as_file(rows[:1000]).read())

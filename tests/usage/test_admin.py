@@ -279,7 +279,7 @@ def test_clusters_and_mappings_are_edited_with_a_trace(
 ) -> None:
     operator = console.visitor("operator")
     cluster = make_cluster()
-    data = {"name": "alpha", "time_zone": "Nowhere/At all", "is_enabled": "on", "drop_folder": ""}
+    data = {"name": "alpha", "time_zone": "Nowhere/At all", **console.CLUSTER_FORM}
     page = operator.post(console.url(cluster, "change", cluster.pk), data)
     assert "is not a time zone" in str(page.context["adminform"].form.errors)
     operator.post(console.url(cluster, "change", cluster.pk), data | {"time_zone": "Asia/Bangkok"})

@@ -12,6 +12,7 @@ from core.actor import Actor
 from core.errors import Conflict, Invalid
 from hpcbilling.workflows import finish_import, release_and_rate, resume_imports
 from pricing.models import Charge
+from tests import console
 from tests.factories import (
     SYSTEM,
     Row,
@@ -279,7 +280,7 @@ def test_an_unknown_time_zone_is_refused() -> None:
 def test_the_zone_of_a_cluster_stays_once_jobs_came_from_it(admin_client: Client) -> None:
     cluster = make_cluster()
     page = reverse("admin:usage_cluster_change", args=[cluster.pk])
-    values = {"name": cluster.name, "is_enabled": "on", "drop_folder": ""}
+    values = {"name": cluster.name, **console.CLUSTER_FORM}
     admin_client.post(page, {**values, "time_zone": "Asia/Tokyo"})
     cluster.refresh_from_db()
     assert cluster.time_zone == "Asia/Tokyo"

@@ -6,6 +6,7 @@ from django import forms
 from django.contrib import admin
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest
+from unfold.admin import TabularInline
 
 from audit.console import AuditedAdmin, CsvExport
 from core.admin import (
@@ -14,7 +15,7 @@ from core.admin import (
 )
 from core.errors import Invalid
 from core.queue import after_commit
-from usage.models import AccountMapping, Cluster, Pull
+from usage.models import AccountMapping, Cluster, Pull, Source
 from usage.services import check_time_zone
 
 
@@ -30,12 +31,20 @@ class ClusterForm(forms.ModelForm[Cluster]):
         return name
 
 
+class SourceInline(TabularInline):
+    """Ways to a cluster's accounting, in the order in which they are asked."""
+
+    model = Source
+    extra = 0
+
+
 @admin.register(Cluster)
 class ClusterAdmin(AuditedAdmin, CsvExport, ConsoleAdmin):
     """The Slurm installations that usage comes from."""
 
     form = ClusterForm
-    list_display = ("name", "time_zone", "is_enabled", "drop_folder", "created_at")
+    inlines = (SourceInline,)
+    list_display = ("name", "time_zone", "is_enabled", "pull_at", "reads_from", "created_at")
     list_filter = ("is_enabled",)
     search_fields = ("name",)
     readonly_fields: tuple[str, ...] = ("created_at",)
@@ -43,7 +52,9 @@ class ClusterAdmin(AuditedAdmin, CsvExport, ConsoleAdmin):
         "name": "name",
         "time_zone": "time_zone",
         "enabled": "is_enabled",
-        "drop_folder": "drop_folder",
+        "slurm_name": "slurm_name",
+        "pull_at": "pull_at",
+        "reads_from": "reads_from",
     }
 
     def get_readonly_fields(self, request: HttpRequest, obj: Cluster | None = None) -> Any:
@@ -70,14 +81,15 @@ class AccountMappingAdmin(AuditedAdmin, CsvExport, ConsoleAdmin):
 
 @admin.register(Pull)
 class PullAdmin(CsvExport, ReadOnlyAdmin):
-    """Nightly visits to the clusters."""
+    """Visits to the clusters."""
 
-    list_display = ("slot", "cluster", "files", "started_at", "finished_at", "error")
-    list_filter = ("cluster",)
+    list_display = ("slot", "kind", "cluster", "files", "started_at", "finished_at", "error")
+    list_filter = ("kind", "cluster")
     list_select_related = ("cluster",)
     date_hierarchy = "slot"
     csv_columns = {
-        "night": "slot",
+        "day": "slot",
+        "kind": "kind",
         "cluster": "cluster__name",
         "files": "files",
         "started": "started_at",

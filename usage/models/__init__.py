@@ -1,9 +1,9 @@
 """Clusters, the evidence that came from them, and the jobs read from it."""
 
-from usage.models.clusters import AccountMapping, Cluster
+from usage.models.clusters import AccountMapping, Cluster, Source
 from usage.models.imports import Evidence, EvidenceChunk, ImportRun, QuarantinedRow
 from usage.models.jobs import Job, JobRevision
-from usage.models.windows import Pull
+from usage.models.windows import Pull, Window
 
 __all__ = [
     "AccountMapping",
@@ -15,4 +15,6 @@ __all__ = [
     "JobRevision",
     "Pull",
     "QuarantinedRow",
+    "Source",
+    "Window",
 ]

@@ -1,30 +1,117 @@
 """Visits to clusters: which spans of time were asked for, and what became of each."""
 
 from django.db import models
+from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
+from accounts.models import User
 from usage.models.clusters import Cluster
+from usage.models.imports import ImportRun
 
 
 class Pull(models.Model):
-    """One scheduled visit to a cluster; unique by its slot, so that two beats make one."""
+    """One visit to a cluster: the windows to be read, and the files that lay in its folders.
+
+    Nightly and weekly ones are unique by their slot, a day on the cluster's own calendar, so that
+    two beats make one. A visit whose worker died goes on with the windows that wait.
+    """
+
+    class Kind(models.TextChoices):
+        NIGHTLY = "nightly", _("Nightly")
+        RESCAN = "rescan", _("Weekly look back")
+        BACKFILL = "backfill", _("Backfill")
+        MANUAL = "manual", _("By hand")
 
     cluster = models.ForeignKey(
-        Cluster, models.CASCADE, related_name="pulls", verbose_name=_("cluster")
+        Cluster, models.PROTECT, related_name="pulls", verbose_name=_("cluster")
     )
-    slot = models.DateField(_("night"))
+    kind = models.CharField(_("kind"), max_length=10, choices=Kind.choices, default=Kind.NIGHTLY)
+    slot = models.DateField(_("day"))
+    requested_by = models.ForeignKey(
+        User, models.PROTECT, null=True, related_name="+", verbose_name=_("requested by")
+    )
     started_at = models.DateTimeField(_("started"), auto_now_add=True)
     finished_at = models.DateTimeField(_("finished"), null=True)
     files = models.PositiveIntegerField(_("files"), default=0)
     error = models.TextField(_("error"), blank=True)
 
     class Meta:
-        verbose_name = _("nightly pull")
-        verbose_name_plural = _("nightly pulls")
-        ordering = ("-slot", "cluster")
+        verbose_name = _("pull")
+        verbose_name_plural = _("pulls")
+        ordering = ("-slot", "-id")
         constraints = (
-            models.UniqueConstraint(fields=("cluster", "slot"), name="pull_once_a_night"),
+            models.UniqueConstraint(
+                fields=("cluster", "slot", "kind"),
+                condition=Q(kind__in=("nightly", "rescan")),
+                name="pull_once_a_slot",
+            ),
+            models.CheckConstraint(
+                condition=Q(kind__in=("nightly", "rescan", "backfill", "manual")), name="pull_kind"
+            ),
         )
 
     def __str__(self) -> str:
         return f"{self.cluster} {self.slot}"
+
+
+class Window(models.Model):
+    """A span ``[start, end)`` of a cluster's accounting that was, or is to be, asked for whole.
+
+    A read window knows the import that read its evidence, and was asked for after its end: only
+    then can it say that nothing is missing. An empty one was answered, with no job in it. A split
+    one was too large; its halves are windows of their own. ``tried`` lists the sources that failed
+    before one answered: ``{"source", "code", "error"}``. What is read is never changed.
+    """
+
+    class Status(models.TextChoices):
+        WAITING = "waiting", _("Waiting")
+        READ = "read", _("Read")
+        EMPTY = "empty", _("Empty")
+        FAILED = "failed", _("Failed")
+        SPLIT = "split", _("Split")
+
+    cluster = models.ForeignKey(
+        Cluster, models.PROTECT, related_name="windows", verbose_name=_("cluster")
+    )
+    pull = models.ForeignKey(
+        Pull, models.PROTECT, null=True, related_name="windows", verbose_name=_("pull")
+    )
+    start = models.DateTimeField(_("from"))
+    end = models.DateTimeField(_("until"))
+    status = models.CharField(
+        _("status"), max_length=8, choices=Status.choices, default=Status.WAITING
+    )
+    run = models.ForeignKey(
+        ImportRun, models.PROTECT, null=True, related_name="windows", verbose_name=_("import run")
+    )
+    source = models.CharField(_("source"), max_length=255, blank=True)
+    tried = models.JSONField(_("sources that failed"), default=list, blank=True)
+    attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)
+    asked_at = models.DateTimeField(_("asked"), null=True)
+    error = models.TextField(_("error"), blank=True)
+
+    class Meta:
+        verbose_name = _("window")
+        verbose_name_plural = _("windows")
+        ordering = ("-start", "-id")
+        constraints = (
+            models.CheckConstraint(condition=Q(end__gt=F("start")), name="window_ends_after_start"),
+            models.CheckConstraint(
+                condition=Q(status="read", run__isnull=False)
+                | Q(status__in=("waiting", "empty", "failed", "split"), run=None),
+                name="window_read_has_run",
+            ),
+            models.CheckConstraint(
+                condition=~Q(status__in=("read", "empty"))
+                | Q(asked_at__isnull=False, asked_at__gte=F("end")),
+                name="window_asked_after_its_end",
+            ),
+            models.UniqueConstraint(fields=("pull", "start", "end"), name="window_once_a_pull"),
+        )
+        indexes = (
+            # Coverage and the calendar look for the windows of a cluster that reach into a span.
+            models.Index(fields=("cluster", "end"), name="window_cluster_end"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.cluster} {self.start:%Y-%m-%d %H:%M} – {self.end:%Y-%m-%d %H:%M}"

@@ -54,6 +54,6 @@ def _clusters(name: str | None) -> list[Cluster]:
         raise CommandError(f"There is no cluster “{name}”.", returncode=USAGE)
     if not found.is_enabled:
         raise CommandError(f"The cluster “{name}” is disabled.", returncode=USAGE)
-    if not found.drop_folder:
-        raise CommandError(f"The cluster “{name}” has no drop folder.", returncode=USAGE)
+    if not found.sources.filter(is_enabled=True).exists():
+        raise CommandError(f"The cluster “{name}” has no source.", returncode=USAGE)
     return [found]
