@@ -7,6 +7,7 @@ from django.core import checks
 from django.db.utils import OperationalError
 
 from hpcbilling import catalogues, database_roles
+from usage import connections
 
 
 @checks.register(checks.Tags.security, deploy=True)
@@ -34,6 +35,26 @@ def application_role_is_weak(**_options: Any) -> list[checks.CheckMessage]:
             ),
             id="hpcbilling.E001",
         )
+    ]
+
+
+@checks.register()
+def connections_can_be_used(**_options: Any) -> list[checks.CheckMessage]:
+    """What is wrong with the file of connections is said before the first night, not after it."""
+    try:
+        found = connections.configured()
+    except connections.ConnectionsInvalid as error:
+        return [
+            checks.Error(
+                f"SLURM_CONNECTIONS: {problem}",
+                hint='docs/operations.md, "Where usage comes from", shows a file.',
+                id="hpcbilling.E002",
+            )
+            for problem in error.problems
+        ]
+    return [
+        checks.Warning(f"SLURM_CONNECTIONS: {remark}", id="hpcbilling.W002")
+        for remark in connections.remarks(found)
     ]
 
 

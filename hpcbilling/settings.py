@@ -60,6 +60,8 @@ SITE_FISCAL_YEAR_START = env.int("SITE_FISCAL_YEAR_START", default=1)  # month; 
 DROP_FOLDER_ROOT = Path(
     env.str("DROP_FOLDER_ROOT", default=str(environment.services_directory(BASE_DIR) / "drop"))
 )
+# The operator's connections to Slurm, a TOML file; `usage/connections.py` says what stands in it.
+SLURM_CONNECTIONS = env.str("SLURM_CONNECTIONS", default="")
 # Pages say that the usage is made up of recorded rows; `make demo` sets it.
 DEMO = env.bool("DEMO", default=False)
 if DEMO and PRODUCTION:

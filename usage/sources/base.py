@@ -1,0 +1,60 @@
+"""The contract of every source: one window of accounting, whole or not at all."""
+
+from dataclasses import dataclass
+from typing import BinaryIO, Protocol
+
+from core.intervals import Interval
+
+
+class SourceFailed(Exception):
+    """A source did not give a window. Nothing of what it wrote may be imported.
+
+    ``code`` is stable and kept with the window: connection, unreachable, refused, redirect,
+    timeout, too_large, error_answer, not_json, cut_off, no_api, unknown_cluster, role, token,
+    not_started, exit_status, stderr, not_sacct, time_format, no_file, several_files, bad_file.
+    The message is for the operator, in English, and never holds a secret.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code = code
+        self.message = message
+
+
+class WindowTooLarge(SourceFailed):
+    """Too much for one answer, or not in time: the caller splits the window and asks again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """What a source gave for a window.
+
+    ``label`` names the source for people, such as ``slurmrestd v0.0.41 (main)``. ``columns`` are
+    those of an answer without a header; an answer with one has none here. ``time_zone`` reads times
+    that carry no offset. ``empty`` says that the source was seen to answer, for a cluster that it
+    knows, and that there is no job in the window; what was written then needs no import.
+    """
+
+    label: str
+    columns: tuple[str, ...] = ()
+    time_zone: str = "UTC"
+    empty: bool = False
+
+
+class Source(Protocol):
+    """Where the accounting of one cluster comes from."""
+
+    kind: str
+
+    def fetch(self, window: Interval, into: BinaryIO) -> Fetched:
+        """Write the whole answer for a window to ``into``, in constant memory.
+
+        The answer holds every job that was eligible before ``window.end`` and had not ended before
+        ``window.start``: running jobs are among them. It may hold more; a job's identity makes an
+        overlap harmless. ``into`` is a seekable binary file opened for reading and writing, such as
+        a temporary file; it is filled from its beginning, emptied before each new try, and what is
+        in it means nothing unless this returns.
+
+        Raises SourceFailed, or WindowTooLarge if half the window may work.
+        """
+        ...
