@@ -63,7 +63,7 @@ def _by_cluster(
 
 
 def _jobs() -> Iterator[Row]:
-    fields = ("job_id", "submit", "revision", "fingerprint", "held", "line", *VALUE_FIELDS)
+    fields = ("job_id", "submit", "revision", "fingerprint", "run__status", "line", *VALUE_FIELDS)
     return _by_cluster("", lambda c: Job.objects.filter(cluster=c).values_list(*fields))
 
 

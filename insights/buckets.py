@@ -8,6 +8,7 @@ from django.utils.translation import gettext_lazy as _
 
 from pricing.models import JobRating
 from receipts.models import LineCharge, Receipt
+from usage.selectors import IS_FREE, IS_HELD
 
 
 class Bucket(models.TextChoices):
@@ -29,15 +30,15 @@ def condition(bucket: str) -> Q:
         charge__job=OuterRef("pk"), charge__reverses=None, charge__reversal=None
     )
     on_draft = on_document.filter(line__receipt__status=Receipt.Status.DRAFT)
-    ended, held = Q(end__isnull=False), Q(held=True)
+    ended = Q(end__isnull=False)
     waiting = Q(rating=None) | Q(rating__status=JobRating.Status.UNPRICED)
     conditions: dict[str, Any] = {
         Bucket.UNBILLED: rated & ~Exists(on_document),
         Bucket.REVIEW: rated & Exists(on_draft),
         Bucket.BILLED: rated & Exists(on_document) & ~Exists(on_draft),
-        Bucket.UNPRICED: ended & ~held & waiting,
-        Bucket.EXEMPT: ended & ~held & Q(rating__status=JobRating.Status.EXEMPT),
-        Bucket.HELD: ended & held & ~rated,
+        Bucket.UNPRICED: ended & IS_FREE & waiting,
+        Bucket.EXEMPT: ended & IS_FREE & Q(rating__status=JobRating.Status.EXEMPT),
+        Bucket.HELD: ended & IS_HELD & ~rated,
         Bucket.RUNNING: Q(end=None) & ~rated,
     }
     return Q(conditions[bucket])

@@ -21,7 +21,7 @@ from pricing.models import Charge, JobRating, RatingReason, RatingStatus
 from pricing.resources import quantities
 from pricing.selectors import PriceBook, live_charges_of_jobs
 from usage.models import Job
-from usage.selectors import ProjectBook
+from usage.selectors import IS_FREE, ProjectBook
 
 BATCH_JOBS = 1000
 
@@ -118,7 +118,7 @@ def rate_jobs(*, job_ids: Iterable[int], actor: Actor, billed: Billed) -> Outcom
 def _rate_batch(job_ids: Sequence[int], *, actor: Actor, billed: Billed) -> Outcome:
     hold_until_commit(Space.PRICE_LISTS, "lists", shared=True)
     locked_projects = _lock_projects_charged(job_ids)
-    ended = Job.objects.filter(held=False, end__isnull=False).defer(*_NOT_PRICED)
+    ended = Job.objects.filter(IS_FREE, end__isnull=False).defer(*_NOT_PRICED)
     jobs = {job.pk: job for job in lock_rows(ended, *job_ids)}
     ratings = JobRating.objects.in_bulk(list(jobs))
     due = [jobs[pk] for pk in job_ids if pk in jobs and _is_due(jobs[pk], ratings.get(pk))]

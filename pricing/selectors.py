@@ -11,7 +11,7 @@ from accounts.selectors import Viewer, projects_managed_by
 from pricing.engine import PricedRate, Prices, in_effect
 from pricing.models import Charge, JobRating, PriceList, Rate
 from usage.models import Job
-from usage.selectors import on_accounts_of
+from usage.selectors import IS_FREE, on_accounts_of
 
 
 class PriceBook:
@@ -50,7 +50,7 @@ def jobs_to_rate() -> QuerySet[Job]:
         | Q(rating__status=JobRating.Status.UNPRICED)
         | ~Q(rating__job_revision=F("revision"))
     )
-    ended = Job.objects.filter(held=False, end__isnull=False)
+    ended = Job.objects.filter(IS_FREE, end__isnull=False)
     return ended.filter(due).order_by("end", "cluster", "job_id", "submit")
 
 
@@ -94,7 +94,7 @@ def jobs_visible_to(user: Viewer) -> QuerySet[Job]:
         | Q(rating__project__in=managed)
         | Q(on_accounts_of(managed), rating=None)
     )
-    return jobs.select_related("cluster", "rating__project")
+    return jobs.select_related("cluster", "run", "rating__project")
 
 
 def charges_visible_to(user: Viewer) -> QuerySet[Charge]:
@@ -110,7 +110,7 @@ def charges_visible_to(user: Viewer) -> QuerySet[Charge]:
 def jobs_readable_by(user: Viewer) -> QuerySet[Job]:
     """Return all jobs to staff whose role sees them, else what ``jobs_visible_to`` returns."""
     if user.has_perm("usage.view_job"):
-        return Job.objects.select_related("cluster", "rating__project")
+        return Job.objects.select_related("cluster", "run", "rating__project")
     return jobs_visible_to(user)
 
 

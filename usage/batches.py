@@ -35,10 +35,12 @@ VALUE_FIELDS = (
 )
 """What a row says of a job, besides its identity."""
 
+INCOMPLETE = ImportRun.Status.INCOMPLETE
+
 _FIELD_OF = {"suspended": "suspended_seconds"}
 """The job's field for an optional field of a source, where the names differ."""
 
-_WRITTEN = (*VALUE_FIELDS, "fingerprint", "revision", "run", "line", "held")
+_WRITTEN = (*VALUE_FIELDS, "fingerprint", "revision", "run", "line")
 
 
 @dataclass(slots=True)
@@ -66,7 +68,8 @@ class _Same(NamedTuple):
     """A stored job that all rows of a batch leave as it is."""
 
     pk: int
-    held: bool
+    waits: bool
+    """Whether it came from an incomplete run, so that seeing it again confirms it."""
 
 
 def _compare(
@@ -84,12 +87,12 @@ def _compare(
         said.setdefault((row.job_id, row.submit), set()).add(fingerprint)
     stored = Job.objects.filter(
         cluster_id=run.cluster_id, job_id__in={job_id for job_id, _ in said}
-    ).values_list("job_id", "submit", "fingerprint", "pk", "held")
+    ).values_list("job_id", "submit", "fingerprint", "pk", "run__status")
     same, suspects = {}, []
-    for job_id, submit, known, pk, held in stored:
+    for job_id, submit, known, pk, status in stored:
         rows_say = said.get((job_id, submit))
         if rows_say == {known}:
-            same[job_id, submit] = _Same(pk, held)
+            same[job_id, submit] = _Same(pk, status == INCOMPLETE)
         elif rows_say is not None:
             suspects.append(pk)
     return same, suspects
@@ -101,7 +104,7 @@ class _Batch:
     def __init__(self, run: ImportRun, rows: Sequence[Parsed]) -> None:
         self.run = run
         self._same, suspects = _compare(run, [row.job for row in rows if row.job is not None])
-        known = Job.objects.filter(pk__in=suspects)
+        known = Job.objects.filter(pk__in=suspects).select_related("run")
         self.jobs = {(job.job_id, job.submit): job for job in known}
         self.new: list[Job] = []
         self.changed: dict[int, Job] = {}
@@ -111,7 +114,7 @@ class _Batch:
     def take(self, row: JobRow, line: int) -> str:
         """Take in one job row; returns the name of the count that it belongs to."""
         if same := self._same.get((row.job_id, row.submit)):
-            if same.held:
+            if same.waits:
                 self.confirmed[same.pk] = line
             return "jobs_unchanged"
         job = self.jobs.get((row.job_id, row.submit))
@@ -126,7 +129,7 @@ class _Batch:
                 partition=job.partition, qos=job.qos, suspended_seconds=job.suspended_seconds
             )
         if says_nothing_new(job, row):
-            if job.held and job.pk:
+            if job.pk and job.run.status == INCOMPLETE:
                 job.run, job.line = self.run, line
                 self.confirmed[job.pk] = line
             return "jobs_unchanged"
@@ -145,7 +148,7 @@ class _Batch:
         for name, value in row_values(row).items():
             if name not in kept:
                 setattr(job, name, value)
-        job.fingerprint, job.run, job.line, job.held = row.fingerprint, self.run, line, True
+        job.fingerprint, job.run, job.line = row.fingerprint, self.run, line
 
     def write(self) -> None:
         """Write everything that was taken in; jobs that exist are locked in key order first, as
@@ -165,7 +168,7 @@ class _Batch:
             for pk, line in self.confirmed.items()
             if pk not in self.changed
         ]
-        Job.objects.filter(held=True).bulk_update(confirmed, ("run", "line"), batch_size=500)
+        Job.objects.bulk_update(confirmed, ("run", "line"), batch_size=500)
 
 
 def write_batch(run: ImportRun, rows: Sequence[Parsed]) -> Tally:

@@ -9,6 +9,10 @@ from django.db.models.functions import Coalesce
 from accounts.models import Project
 from usage.models import AccountMapping, Cluster, ImportRun, Job, QuarantinedRow
 
+IS_HELD = ~Q(run__status__in=ImportRun.IN_FORCE)
+"""Over jobs: the run that last wrote the job is not complete or released, so it is not rated."""
+IS_FREE = Q(run__status__in=ImportRun.IN_FORCE)
+
 
 class ProjectBook:
     """Finds the projects of a batch of jobs with three queries.
@@ -69,8 +73,9 @@ def run_of_digest(cluster: Cluster, sha256: str) -> ImportRun | None:
 def runs_waiting() -> QuerySet[ImportRun]:
     """Return incomplete runs whose jobs are held back until someone releases them or a complete
     import confirms them."""
-    held = Job.objects.filter(held=True).values("run")
-    runs = ImportRun.objects.filter(status=ImportRun.Status.INCOMPLETE, pk__in=held)
+    runs = ImportRun.objects.filter(
+        Exists(Job.objects.filter(run=OuterRef("pk"))), status=ImportRun.Status.INCOMPLETE
+    )
     return runs.select_related("cluster").order_by("created_at")
 
 

@@ -254,8 +254,6 @@ def _finish(run: ImportRun, status: S, *, actor: Actor, refusal: FileRefused | N
             error_code=run.error_code,
             truncated=run.truncated,
         )
-        if status == S.COMPLETE:
-            Job.objects.filter(run=run, held=True).update(held=False)
         record("import.finished", actor=actor, target=run, data=summary(run) | {"status": status})
     run.status = status
     metrics.IMPORT_RUNS.labels(status=status.value).inc()
@@ -298,7 +296,7 @@ def release_import(*, run_id: int, actor: Actor, reason: str) -> ImportRun:
             released_by_id=actor.user_id,
             release_reason=reason.strip()[:200],
         )
-        jobs = Job.objects.filter(run_id=run_id, held=True).update(held=False)
+        jobs = Job.objects.filter(run_id=run_id).count()
         record("import.released", actor=actor, target=run, data={"reason": reason, "jobs": jobs})
     run.refresh_from_db()
     return run

@@ -18,6 +18,7 @@ from core.rest.views import Endpoint
 from pricing.models import JobRating
 from pricing.selectors import jobs_readable_by
 from usage.models import Job
+from usage.selectors import IS_FREE, IS_HELD
 
 FATES = (
     ("running", "Not ended yet"),
@@ -30,8 +31,8 @@ FATES = (
 
 WHERE = {
     "running": Q(rating=None, end=None),
-    "held": Q(rating=None, end__isnull=False, held=True),
-    "pending": Q(rating=None, end__isnull=False, held=False),
+    "held": Q(rating=None, end__isnull=False) & IS_HELD,
+    "pending": Q(rating=None, end__isnull=False) & IS_FREE,
     "rated": Q(rating__status=JobRating.Status.RATED),
     "exempt": Q(rating__status=JobRating.Status.EXEMPT),
     "unpriced": Q(rating__status=JobRating.Status.UNPRICED),

@@ -20,6 +20,7 @@ from audit.models import AuditEvent
 from pricing.models import Charge, JobRating
 from tests.databases import Database
 from usage.models import Cluster, Evidence, ImportRun, Job, QuarantinedRow
+from usage.selectors import IS_HELD
 
 PROJECT = Path(__file__).resolve().parents[2]
 RECORDING = PROJECT / "tests/fixtures/slurm/22.05/sacct-X-D-epoch.psv"
@@ -112,7 +113,7 @@ def test_a_cut_off_file_is_held_back_with_its_own_exit_code(cut_off: Path) -> No
     assert code == 3
     assert "1 row is in quarantine; the file is cut off within its last row" in said
     assert "--release REASON --by USER" in said
-    assert Job.objects.filter(held=True).count() == Job.objects.count() == 29
+    assert Job.objects.filter(IS_HELD).count() == Job.objects.count() == 29
     assert not JobRating.objects.exists()
     assert run("demo", "--path", str(cut_off))[0] == 3
 
@@ -181,7 +182,7 @@ def test_a_line_without_end_keeps_the_rows_before_it_for_release(tmp_path: Path)
     run_ = ImportRun.objects.get()
     assert (run_.status, run_.truncated) == ("incomplete", True)
     assert run_.rows_read >= 2000
-    assert Job.objects.filter(held=True).count() == 78
+    assert Job.objects.filter(IS_HELD).count() == 78
 
 
 @db

@@ -16,6 +16,7 @@ from hpcbilling.pulls import dropped_files, pull_cluster
 from tests.hpcbilling.test_import_usage import RECORDING
 from usage import evidence
 from usage.models import Cluster, Evidence, ImportRun, Job, Pull, Source
+from usage.selectors import IS_FREE, IS_HELD
 from usage.services import create_cluster
 
 pytestmark = pytest.mark.django_db
@@ -122,7 +123,7 @@ def test_a_bad_file_is_noted_each_night_kept_and_stops_no_other(
     letter, cut = pull.error.splitlines()
     assert letter.startswith("a-letter.txt: The first line has no column names.")
     assert cut == "b-cut.psv: incomplete; its jobs wait for a release"
-    assert Job.objects.filter(held=False).exists()
+    assert Job.objects.filter(IS_FREE).exists()
     assert (folder / "a-letter.txt").exists()
     runs = ImportRun.objects.count()
     tomorrow(cluster)
@@ -136,7 +137,7 @@ def test_a_whole_file_later_ends_the_wait(cluster: Cluster, folder: Path) -> Non
     tomorrow(cluster)
     (folder / "whole.psv").write_bytes(RECORDING.read_bytes())
     visit(cluster)
-    assert not Job.objects.filter(held=True).exists()
+    assert not Job.objects.filter(IS_HELD).exists()
     tomorrow(cluster)
     assert visit(cluster).error == ""
 

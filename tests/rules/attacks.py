@@ -169,7 +169,10 @@ ATTACKS: dict[str, Attack] = {
         also=("usage_job_keeps_revisions",),
     ),
     "usage_job_keeps_revisions": Attack(change("usage_job", cpu_seconds=1)),
-    "usage_job_held_by_run": Attack(change("usage_job", "NOT held", held=True)),
+    "usage_job_held_by_run": Attack(
+        "UPDATE usage_job SET run_id = (SELECT min(id) FROM usage_importrun WHERE status ="
+        " 'incomplete') WHERE id = (SELECT min(id) FROM usage_job)"
+    ),
     "usage_job_refuse_update": Attack(change("usage_job", job_id=4711)),
     "usage_job_refuse_delete": Attack(
         copy_of("usage_job", job_id=4711) + ";" + delete("usage_job", "job_id = 4711")

@@ -29,6 +29,7 @@ from tests.scenarios.conftest import (
     wait_until,
 )
 from usage.models import ImportRun, Job, JobRevision
+from usage.selectors import IS_HELD
 from usage.services import prepare_import
 
 pytestmark = pytest.mark.slow
@@ -56,7 +57,7 @@ def deaths() -> list[tuple[str, int]]:
         ('UPDATE "usage_importrun"', 3),
         # The end of the import: its event, its commit, and the moment before rating begins.
         ('INSERT INTO "audit_auditevent"', 1),
-        ('UPDATE "usage_job" SET "held"', 1),
+        ('UPDATE "usage_importrun" SET "status"', 1),
         (NEXT_RATING, 1),
         (NEW_CHARGES, 1),
         ('"pricing_jobrating".*', 3),
@@ -109,7 +110,7 @@ def check_nothing_is_lost_or_doubled(undisturbed: dict[str, Part]) -> None:
     assert verify_chain().broken is None
     assert JobRevision.objects.exists()
     assert Charge.objects.filter(generation=2, reverses=None).exists()
-    assert not Job.objects.filter(held=True).exists()
+    assert not Job.objects.filter(IS_HELD).exists()
     rated = JobRating.objects.filter(status="rated").values("job")
     live = Charge.objects.filter(reverses=None, reversal=None).values("job").distinct()
     assert rated.count() == live.count()

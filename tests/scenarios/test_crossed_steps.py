@@ -49,6 +49,7 @@ from tests.factories import (
 from tests.racing import race, times
 from tests.scenarios.conftest import as_file, demo_cluster, longer, paying_projects, recorded_rows
 from usage.models import ImportRun, Job, JobRevision
+from usage.selectors import IS_HELD
 from usage.services import prepare_import, run_import
 
 pytestmark = pytest.mark.usefixtures("books_hold_afterwards")
@@ -124,7 +125,7 @@ def test_two_files_with_the_same_jobs_at_once_make_each_job_once(committed_db: D
     changed = sum(ImportRun.objects.values_list("jobs_changed", flat=True))
     assert changed == JobRevision.objects.count() > 900
     assert workflows.rate_pending(actor=SYSTEM).waiting == 0
-    assert not Job.objects.filter(held=True).exists()
+    assert not Job.objects.filter(IS_HELD).exists()
 
 
 def test_racing_issues_leave_no_gap_in_the_numbers(committed_db: Database) -> None:

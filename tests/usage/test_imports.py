@@ -4,7 +4,7 @@ import io
 from collections.abc import Iterator
 
 import pytest
-from django.db import connection
+from django.db import IntegrityError, connection, transaction
 from django.test import Client
 from django.urls import reverse
 
@@ -27,6 +27,7 @@ from usage import services
 from usage.evidence import EvidenceDamaged, blocks, open_evidence, store
 from usage.models import Evidence, EvidenceChunk, ImportRun, Job, QuarantinedRow
 from usage.raw import raw_row
+from usage.selectors import IS_HELD, runs_waiting
 from usage.services import cancel_import, confirm_import, prepare_import, run_import
 
 pytestmark = pytest.mark.django_db
@@ -108,7 +109,7 @@ def test_the_whole_file_releases_what_a_cut_off_one_held_back() -> None:
     imported = import_bytes(cluster, whole)
     assert imported.run.status == "complete"
     assert imported.rating.rated == 3
-    assert not Job.objects.filter(held=True).exists()
+    assert not Job.objects.filter(IS_HELD).exists()
 
 
 @pytest.mark.parametrize(
@@ -288,3 +289,38 @@ def test_the_zone_of_a_cluster_stays_once_jobs_came_from_it(admin_client: Client
     admin_client.post(page, {**values, "time_zone": "Asia/Bangkok"})
     cluster.refresh_from_db()
     assert cluster.time_zone == "Asia/Tokyo"
+
+
+def test_a_change_is_held_back_until_its_own_import_is_whole() -> None:
+    cluster = make_cluster()
+    import_rows(cluster, Row(1), Row(2))
+    changed = Row(1, tres="cpu=8,mem=8192M,node=1")
+    cut = import_bytes(cluster, sacct(changed, Row(2), Row(3))[:-20]).run
+    assert cut.status == "incomplete"
+    assert set(Job.objects.filter(IS_HELD).values_list("job_id", flat=True)) == {1}
+    assert not Job.objects.get(job_id=2).held
+    # An incomplete file that says the same takes the job over; it stays held back.
+    again = import_bytes(cluster, sacct(changed, Row(4))[:-20]).run
+    assert Job.objects.get(job_id=1).run == again
+    assert runs_waiting().get() == again
+    release_and_rate(run_id=again.pk, actor=Actor.of(make_user("alice")), reason="checked")
+    assert not Job.objects.filter(IS_HELD).exists()
+
+
+@pytest.mark.parametrize(
+    ("job", "to"), [(1, "running"), (1, "complete"), (2, "complete"), (2, "incomplete")]
+)
+def test_no_job_goes_over_to_another_import_behind_the_application(job: int, to: str) -> None:
+    """Job 1 is free, job 2 held back by an incomplete run."""
+    cluster = make_cluster()
+    import_rows(cluster, Row(1))
+    import_bytes(cluster, sacct(Row(2), Row(3))[:-20])
+    import_rows(cluster, Row(4))
+    import_bytes(cluster, sacct(Row(5), Row(6))[:-20])
+    started = prepare_import(
+        cluster=cluster, stream=io.BytesIO(sacct(Row(7))), origin="x", actor=SYSTEM
+    )
+    ImportRun.objects.filter(pk=started.pk).update(status="running")
+    target = ImportRun.objects.filter(status=to).latest("pk")
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Job.objects.filter(job_id=job).update(run=target)

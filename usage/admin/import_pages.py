@@ -22,6 +22,7 @@ from usage.explanations import explain_reason
 from usage.forms import UploadForm
 from usage.models import ImportRun, Job
 from usage.previews import preview_run
+from usage.selectors import IS_HELD
 
 S = ImportRun.Status
 PREVIEW_SECONDS = 15.0
@@ -224,5 +225,5 @@ def _facts(run: ImportRun) -> tuple[tuple[Any, Any], ...]:
         (_("File"), run.origin),
         (_("Size"), filesizeformat(run.evidence.size_bytes)),
         (_("Time zone"), run.time_zone),
-        (_("Held back"), Job.objects.filter(run=run, held=True).count()),
+        (_("Held back"), Job.objects.filter(IS_HELD, run=run).count()),
     )

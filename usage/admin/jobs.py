@@ -21,6 +21,7 @@ from core.errors import Text
 from usage.admin.imports import RunFilter
 from usage.models import ImportRun, Job
 from usage.raw import raw_row
+from usage.selectors import IS_FREE, IS_HELD
 
 GB_HOUR = 3600 * 1024
 
@@ -49,11 +50,11 @@ class BucketFilter(admin.SimpleListFilter):
             return queryset.filter(end=None)
         ended = queryset.filter(end__isnull=False)
         if bucket == "held":
-            return ended.filter(held=True)
+            return ended.filter(IS_HELD)
         unlike = Q(rating=None) | ~Q(rating__job_revision=F("revision"))
         if bucket == "due":
-            return ended.filter(unlike, held=False)
-        return ended.filter(rating__status=bucket, held=False).exclude(unlike)
+            return ended.filter(IS_FREE, unlike)
+        return ended.filter(IS_FREE, rating__status=bucket).exclude(unlike)
 
 
 @admin.register(Job)
@@ -79,10 +80,9 @@ class JobAdmin(CsvExport, ReadOnlyAdmin):
         "state",
         "partition",
         "estimated",
-        "held",
         RunFilter,
     )
-    list_select_related = ("cluster", "rating")
+    list_select_related = ("cluster", "run", "rating")
     actions_detail = ("raw",)
     change_form_after_template = "admin/usage/job/after.html"
     fieldsets = (
@@ -123,9 +123,9 @@ class JobAdmin(CsvExport, ReadOnlyAdmin):
                 )
             },
         ),
-        (_("Where it comes from"), {"fields": ("source", "revision", "held", "first_seen_at")}),
+        (_("Where it comes from"), {"fields": ("source", "revision", "is_held", "first_seen_at")}),
     )
-    readonly_fields = ("source",)
+    readonly_fields = ("source", "is_held")
     search_fields = ("=user_name", "=account", "^display_id", "^name")
     date_hierarchy = "end"
     csv_columns = {
@@ -147,7 +147,7 @@ class JobAdmin(CsvExport, ReadOnlyAdmin):
         "mem_mib_seconds": "mem_mib_seconds",
         "node_seconds": "node_seconds",
         "estimated": "estimated",
-        "held": "held",
+        "import_status": "run__status",
         "rating": "rating__status",
         "reason": "rating__reason",
     }
@@ -168,6 +168,10 @@ class JobAdmin(CsvExport, ReadOnlyAdmin):
     def source(self, job: Job) -> str:
         text = _t("%(run)s, line %(line)s") % {"run": job.run, "line": job.line}
         return link(admin_url(ImportRun, "change", job.run_id), text)
+
+    @admin.display(description=_("held back"), boolean=True)
+    def is_held(self, job: Job) -> bool:
+        return job.held
 
     @column(_("CPU-core-hours"), ordering="cpu_seconds")
     def cpu_hours(self, job: Job) -> str:

@@ -242,7 +242,6 @@ class Migration(migrations.Migration):
                 ("revision", models.PositiveIntegerField(default=1, verbose_name="revision")),
                 ("fingerprint", models.CharField(max_length=64)),
                 ("line", models.BigIntegerField(verbose_name="line number")),
-                ("held", models.BooleanField(default=True, verbose_name="held back")),
                 ("display_id", models.CharField(max_length=64, verbose_name="job id")),
                 ("user_name", models.CharField(blank=True, max_length=128, verbose_name="user")),
                 ("account", models.CharField(blank=True, max_length=128, verbose_name="account")),
@@ -295,6 +294,7 @@ class Migration(migrations.Migration):
                 (
                     "run",
                     models.ForeignKey(
+                        db_index=False,
                         on_delete=django.db.models.deletion.PROTECT,
                         related_name="jobs_written",
                         to="usage.importrun",
@@ -578,9 +578,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="job",
-            index=models.Index(
-                condition=models.Q(("held", True)), fields=["run"], name="job_held_by_run"
-            ),
+            index=models.Index(fields=["run"], name="job_run"),
         ),
         migrations.AddConstraint(
             model_name="job",

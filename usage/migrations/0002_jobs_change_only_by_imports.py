@@ -21,16 +21,19 @@ _RUN_IDENTITY = (
 _RELEASE = "ARRAY['status', 'released_at', 'released_by_id', 'release_reason']"
 
 RULES = [
-    # What is billed may follow from what a job says, so a change leaves what it said before.
+    # What is billed may follow from what a job says, so a change leaves what it said before, and is
+    # held back again until the import that brought it is over.
     trigger(
         "usage_job",
         name="usage_job_keeps_revisions",
         timing="BEFORE UPDATE",
         when=f"{_row('OLD', _SAID)} IS DISTINCT FROM {_row('NEW', _SAID)}",
         body="""
-            IF NEW.revision <= OLD.revision OR NOT NEW.held OR NEW.revision - OLD.revision <> (
+            IF NEW.revision <= OLD.revision OR NEW.revision - OLD.revision <> (
                 SELECT count(*) FROM usage_jobrevision
                  WHERE job_id = OLD.id AND revision >= OLD.revision AND revision < NEW.revision
+            ) OR NOT EXISTS (
+                SELECT 1 FROM usage_importrun WHERE id = NEW.run_id AND status = 'running'
             ) THEN
                 RAISE EXCEPTION 'a job changes only with a revision that keeps what it said'
                     USING ERRCODE = 'restrict_violation';
@@ -38,17 +41,20 @@ RULES = [
             RETURN NEW;
         """,
     ),
-    # A job is held back by a run that wrote it, and let go when its run is complete or released.
+    # A job is held back until its run is complete or released. Unchanged it goes over only from a
+    # run that ended incomplete to one that is running: neither is a held job let go nor a free one
+    # held again that way.
     trigger(
         "usage_job",
         name="usage_job_held_by_run",
         timing="BEFORE UPDATE",
         when="OLD.revision = NEW.revision AND"
-        " (OLD.held, OLD.run_id, OLD.line) IS DISTINCT FROM (NEW.held, NEW.run_id, NEW.line)",
+        " (OLD.run_id, OLD.line) IS DISTINCT FROM (NEW.run_id, NEW.line)",
         body="""
-            IF NOT OLD.held OR NOT NEW.held AND NOT EXISTS (
-                SELECT 1 FROM usage_importrun
-                 WHERE id = NEW.run_id AND id = OLD.run_id AND status IN ('complete', 'released')
+            IF NOT EXISTS (
+                SELECT 1 FROM usage_importrun WHERE id = OLD.run_id AND status = 'incomplete'
+            ) OR NOT EXISTS (
+                SELECT 1 FROM usage_importrun WHERE id = NEW.run_id AND status = 'running'
             ) THEN
                 RAISE EXCEPTION 'a job is held and let go by its import only'
                     USING ERRCODE = 'restrict_violation';

@@ -73,6 +73,9 @@ class ImportRun(models.Model):
         FAILED = "failed", _("Refused")
         CANCELLED = "cancelled", _("Cancelled")
 
+    IN_FORCE = (Status.COMPLETE, Status.RELEASED)
+    """Statuses of runs whose jobs may be rated; the jobs of all others are held back."""
+
     public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     cluster = models.ForeignKey(
         Cluster, models.PROTECT, related_name="runs", verbose_name=_("cluster")

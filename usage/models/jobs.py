@@ -12,8 +12,8 @@ class Job(models.Model):
     """One attempt of a Slurm job: an allocation row, never a step.
 
     Identity: cluster, raw job id and submit time (slurmdbd's own key). Quantities are integers in
-    base units: seconds times CPUs, GPUs, MiB and nodes. ``end`` is null while it runs. ``held`` is
-    true until the import that last wrote the row is complete or released; only then is it rated.
+    base units: seconds times CPUs, GPUs, MiB and nodes. ``end`` is null while it runs. ``run`` is
+    the import that last wrote the row; until that is complete or released, the job is held back.
     """
 
     cluster = models.ForeignKey(
@@ -23,9 +23,8 @@ class Job(models.Model):
     submit = models.DateTimeField(_("submitted"))
     revision = models.PositiveIntegerField(_("revision"), default=1)
     fingerprint = models.CharField(max_length=64)
-    run = models.ForeignKey(ImportRun, models.PROTECT, related_name="jobs_written")
+    run = models.ForeignKey(ImportRun, models.PROTECT, related_name="jobs_written", db_index=False)
     line = models.BigIntegerField(_("line number"))
-    held = models.BooleanField(_("held back"), default=True)
 
     display_id = models.CharField(_("job id"), max_length=64)
     user_name = models.CharField(_("user"), max_length=128, blank=True)
@@ -76,11 +75,19 @@ class Job(models.Model):
         indexes = (
             models.Index(fields=("end",), name="job_end"),
             models.Index(fields=("user_name", "end"), name="job_user_end"),
-            models.Index(fields=("run",), condition=Q(held=True), name="job_held_by_run"),
+            models.Index(fields=("run",), name="job_run"),
         )
 
     def __str__(self) -> str:
         return f"{self.cluster.name}:{self.display_id}"
+
+    @property
+    def held(self) -> bool:
+        """Whether it waits for its import: select ``run`` along when asking many jobs.
+
+        ``usage.selectors.IS_HELD`` is the same as a condition.
+        """
+        return self.run.status not in ImportRun.IN_FORCE
 
 
 class JobRevision(models.Model):
