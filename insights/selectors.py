@@ -11,14 +11,13 @@ from django.conf import settings
 from django.db.models import Count, F, Max, OuterRef, Q, QuerySet, Subquery, Sum
 from django.db.models.functions import TruncDay, TruncMonth
 from django.utils import timezone
-from django.utils.translation import gettext as _
 
 from accounts.models import Membership, Project
 from accounts.selectors import Viewer, projects_managed_by, projects_of
 from core.intervals import Interval
 from core.money import total
 from core.site import site_zone
-from insights.buckets import Bucket, condition
+from insights.buckets import Bucket, bucket, condition
 from insights.filters import SORTS, UsageFilter
 from pricing.models import Charge, JobRating
 from pricing.selectors import charges_visible_to, jobs_visible_to, live_charges
@@ -30,6 +29,9 @@ from usage.selectors import ProjectBook, on_accounts_of
 T = TypeVar("T")
 CSV_BATCH = 1000
 """Jobs read at a time for an export."""
+
+TOLD = (Bucket.UNPRICED, Bucket.EXEMPT)
+"""Buckets whose jobs have a reason for that."""
 
 MEASURES = {"cpu": "cpu_seconds", "gpu": "gpu_seconds", "mem": "mem_mib_seconds"}
 
@@ -61,9 +63,7 @@ class JobRow:
     @property
     def reason_text(self) -> str:
         """Why there is no price, in the page's language."""
-        if self.reason:
-            return str(JobRating.Reason(self.reason).label)
-        return _("Waiting to be priced") if self.bucket == Bucket.UNPRICED else ""
+        return str(JobRating.Reason(self.reason).label) if self.reason else ""
 
 
 @dataclass(slots=True)
@@ -125,6 +125,8 @@ def rows_of(jobs: Sequence[Job], viewer: Viewer) -> list[JobRow]:
             documents[charge.job_id] = charge.receipt
     receipts = Receipt.objects.defer("parties").in_bulk(set(documents.values()))
     managed = set(projects_managed_by(viewer).values_list("pk", flat=True))
+    stand = Job.objects.filter(pk__in=[job.pk for job in jobs]).annotate(bucket=bucket())
+    buckets = dict(stand.order_by().values_list("pk", "bucket"))
     unrated = [job for job in jobs if _rating(job) is None]
     book = ProjectBook(unrated) if unrated else None
     rows = []
@@ -134,8 +136,8 @@ def rows_of(jobs: Sequence[Job], viewer: Viewer) -> list[JobRow]:
             JobRow(
                 job=job,
                 project=rating.project if rating else book.of(job) if book else None,
-                bucket=_bucket(job, rating, receipt),
-                reason=rating.reason if rating else "",
+                bucket=Bucket(buckets[job.pk]),
+                reason=rating.reason if rating and buckets[job.pk] in TOLD else "",
                 charges=tuple(charges.get(job.pk, ())),
                 receipt=receipt if receipt and receipt.project_id in managed else None,
             )
@@ -145,20 +147,6 @@ def rows_of(jobs: Sequence[Job], viewer: Viewer) -> list[JobRow]:
 
 def _rating(job: Job) -> JobRating | None:
     return getattr(job, "rating", None)
-
-
-def _bucket(job: Job, rating: JobRating | None, receipt: Receipt | None) -> Bucket:
-    """Say which bucket a job is in; the same rule as ``insights.buckets.condition``."""
-    if rating and rating.status == JobRating.Status.RATED:
-        if receipt is None:
-            return Bucket.UNBILLED
-        return Bucket.REVIEW if receipt.status == Receipt.Status.DRAFT else Bucket.BILLED
-    if job.end is None:
-        return Bucket.RUNNING
-    if job.held:
-        return Bucket.HELD
-    exempt = rating is not None and rating.status == JobRating.Status.EXEMPT
-    return Bucket.EXEMPT if exempt else Bucket.UNPRICED
 
 
 def stream_rows(jobs: QuerySet[Job], viewer: Viewer) -> Iterator[JobRow]:

@@ -94,7 +94,7 @@ def jobs_visible_to(user: Viewer) -> QuerySet[Job]:
         | Q(rating__project__in=managed)
         | Q(on_accounts_of(managed), rating=None)
     )
-    return jobs.select_related("cluster", "run", "rating__project")
+    return jobs.select_related("cluster", "rating__project")
 
 
 def charges_visible_to(user: Viewer) -> QuerySet[Charge]:
@@ -110,7 +110,7 @@ def charges_visible_to(user: Viewer) -> QuerySet[Charge]:
 def jobs_readable_by(user: Viewer) -> QuerySet[Job]:
     """Return all jobs to staff whose role sees them, else what ``jobs_visible_to`` returns."""
     if user.has_perm("usage.view_job"):
-        return Job.objects.select_related("cluster", "run", "rating__project")
+        return Job.objects.select_related("cluster", "rating__project")
     return jobs_visible_to(user)
 
 

@@ -105,7 +105,7 @@ def _unpriced() -> Card:
 def _due() -> Card:
     count = console.jobs_due()
     more = _("If this does not shrink, no worker is running") if count else ""
-    return Card(_("Jobs to be rated"), count, more, _list("usage_job_changelist", "bucket=due"))
+    return Card(_("Jobs to be rated"), count, more, _list("usage_job_changelist", "bucket=pending"))
 
 
 def _drafts() -> Card:

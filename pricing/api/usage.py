@@ -1,6 +1,6 @@
 """``/api/v1/usage``: jobs, and what became of each."""
 
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django_filters import CharFilter, ChoiceFilter
 from drf_spectacular.utils import (
     OpenApiExample,
@@ -17,27 +17,20 @@ from core.rest.filters import StrictFilterSet, key, period
 from core.rest.views import Endpoint
 from pricing.models import JobRating
 from pricing.selectors import jobs_readable_by
+from usage import stages
 from usage.models import Job
-from usage.selectors import IS_FREE, IS_HELD
+from usage.stages import Stage
 
 FATES = (
-    ("running", "Not ended yet"),
-    ("held", "Its import is incomplete; it is rated once that is released or complete"),
-    ("pending", "Not rated yet"),
-    ("rated", "Has charges"),
-    ("exempt", "Used nothing that is priced"),
-    ("unpriced", "Can't be priced; the reason tells why"),
+    (Stage.RUNNING.value, "Not ended yet"),
+    (Stage.HELD.value, "Its import is incomplete; it is rated once that is released or complete"),
+    (Stage.PENDING.value, "Not rated yet as it is now"),
+    (Stage.RATED.value, "Has charges"),
+    (Stage.EXEMPT.value, "Used nothing that is priced"),
+    (Stage.UNPRICED.value, "Can't be priced; the reason tells why"),
 )
-
-WHERE = {
-    "running": Q(rating=None, end=None),
-    "held": Q(rating=None, end__isnull=False) & IS_HELD,
-    "pending": Q(rating=None, end__isnull=False) & IS_FREE,
-    "rated": Q(rating__status=JobRating.Status.RATED),
-    "exempt": Q(rating__status=JobRating.Status.EXEMPT),
-    "unpriced": Q(rating__status=JobRating.Status.UNPRICED),
-}
-"""By status: which jobs; every job is in exactly one."""
+TOLD = (Stage.EXEMPT, Stage.UNPRICED)
+"""Where a job has a reason for being there."""
 
 
 @extend_schema_serializer(
@@ -102,16 +95,11 @@ class JobSerializer(serializers.ModelSerializer[Job]):
 
     @extend_schema_field({"type": "string", "enum": [code for code, _label in FATES]})
     def get_status(self, job: Job) -> str:
-        rating = _rating(job)
-        if rating is not None:
-            return rating.status
-        if job.end is None:
-            return "running"
-        return "held" if job.held else "pending"
+        return _stage(job).value
 
     def get_reason(self, job: Job) -> str:
         rating = _rating(job)
-        return rating.reason if rating else ""
+        return rating.reason if rating and _stage(job) in TOLD else ""
 
     def get_project(self, job: Job) -> str | None:
         rating = _rating(job)
@@ -120,6 +108,11 @@ class JobSerializer(serializers.ModelSerializer[Job]):
 
 def _rating(job: Job) -> JobRating | None:
     return getattr(job, "rating", None)
+
+
+def _stage(job: Job) -> Stage:
+    """Where the job stands, as the view's queryset annotated it."""
+    return Stage(getattr(job, "stage"))  # noqa: B009 - no field of the model
 
 
 class JobFilters(StrictFilterSet):
@@ -139,7 +132,7 @@ class JobFilters(StrictFilterSet):
         fields: tuple[str, ...] = ()
 
     def by_status(self, jobs: QuerySet[Job], _name: str, value: str) -> QuerySet[Job]:
-        return jobs.filter(WHERE[value])
+        return jobs.filter(stages.condition(value))
 
 
 @extend_schema_view(
@@ -163,4 +156,4 @@ class JobViewSet(Endpoint, ReadOnlyModelViewSet[Job]):
     lookup_value_regex = "[0-9]{1,18}"
 
     def get_queryset(self) -> QuerySet[Job]:
-        return jobs_readable_by(self.request.user)
+        return jobs_readable_by(self.request.user).annotate(stage=stages.stage())

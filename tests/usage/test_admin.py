@@ -261,7 +261,7 @@ def test_exports_follow_the_filters_and_hold_no_formula(clerk: Client) -> None:
 @pytest.mark.parametrize(
     ("bucket", "ids"),
     [("running", {5}), ("held", {4}), ("rated", {1}), ("exempt", {3}), ("unpriced", {2}),
-     ("due", set())],
+     ("pending", set())],
 )  # fmt: skip
 def test_buckets_part_the_jobs(clerk: Client, bucket: str, ids: set[int]) -> None:
     make_project("genomics")

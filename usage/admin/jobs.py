@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import F, Q, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _t
 from django.utils.translation import gettext_lazy as _
@@ -18,43 +18,27 @@ from core.admin import (
     link,
 )
 from core.errors import Text
+from usage import stages
 from usage.admin.imports import RunFilter
 from usage.models import ImportRun, Job
 from usage.raw import raw_row
-from usage.selectors import IS_FREE, IS_HELD
+from usage.stages import Stage
 
 GB_HOUR = 3600 * 1024
 
 
 class BucketFilter(admin.SimpleListFilter):
-    """Where a job stands on its way to a charge. The rating is downstream and asked by name."""
+    """Where a job stands on its way to a charge."""
 
     title = _("stage")
     parameter_name = "bucket"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return [
-            ("running", _("Not ended yet")),
-            ("held", _("Held back")),
-            ("due", _("To be rated")),
-            ("rated", _("Rated")),
-            ("exempt", _("Exempt")),
-            ("unpriced", _("Unpriced")),
-        ]
+        return list(Stage.choices)
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Job]) -> QuerySet[Job]:
-        bucket = self.value()
-        if not bucket:
-            return queryset
-        if bucket == "running":
-            return queryset.filter(end=None)
-        ended = queryset.filter(end__isnull=False)
-        if bucket == "held":
-            return ended.filter(IS_HELD)
-        unlike = Q(rating=None) | ~Q(rating__job_revision=F("revision"))
-        if bucket == "due":
-            return ended.filter(IS_FREE, unlike)
-        return ended.filter(IS_FREE, rating__status=bucket).exclude(unlike)
+        stage = self.value()
+        return queryset.filter(stages.condition(stage)) if stage in Stage.values else queryset
 
 
 @admin.register(Job)
@@ -82,7 +66,7 @@ class JobAdmin(CsvExport, ReadOnlyAdmin):
         "estimated",
         RunFilter,
     )
-    list_select_related = ("cluster", "run", "rating")
+    list_select_related = ("cluster",)
     actions_detail = ("raw",)
     change_form_after_template = "admin/usage/job/after.html"
     fieldsets = (
@@ -152,6 +136,10 @@ class JobAdmin(CsvExport, ReadOnlyAdmin):
         "reason": "rating__reason",
     }
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Job]:
+        jobs: QuerySet[Job] = super().get_queryset(request)
+        return jobs.annotate(stage=stages.stage())
+
     @button(_("Row as it came"), path="raw", icon="data_object", permission="view")
     def raw(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Show the accounting row that the job was last read from."""
@@ -187,12 +175,13 @@ class JobAdmin(CsvExport, ReadOnlyAdmin):
 
     @column(
         _("Rating"),
-        label={"rated": "success", "unpriced": "warning", "running": "info", "held": "warning"},
+        label={
+            Stage.RATED: "success",
+            Stage.UNPRICED: "warning",
+            Stage.RUNNING: "info",
+            Stage.HELD: "warning",
+        },
     )
     def rating_status(self, job: Job) -> tuple[str, Text]:
-        rating = getattr(job, "rating", None)
-        if rating is not None:
-            return rating.status, rating.get_status_display()
-        if job.end is None:
-            return "running", _("Running")
-        return ("held", _("Held back")) if job.held else ("due", _("Due"))
+        stage = Stage(getattr(job, "stage"))  # noqa: B009 - annotated by get_queryset
+        return stage.value, stage.label
