@@ -7,7 +7,7 @@ from django.core.management.base import CommandError
 from accounts.models import User
 from core.actor import Actor
 from pricing.rating import Outcome
-from usage.models import ImportRun
+from usage.models import Cluster, ImportRun
 from usage.previews import Preview
 from usage.services import summary
 
@@ -38,6 +38,15 @@ def actor_named(name: str | None, permission: str) -> Actor:
     if not user.has_perm(permission):
         raise CommandError(f"“{name}” has no right to do this ({permission}).", returncode=USAGE)
     return Actor.of(user)
+
+
+def cluster_named(name: str) -> Cluster:
+    """Return the cluster with a name. Raises CommandError (2), which tells the names there are."""
+    found = Cluster.objects.filter(name=name).first()
+    if found is None:
+        known = ", ".join(Cluster.objects.values_list("name", flat=True)) or "none yet"
+        raise CommandError(f"There is no cluster “{name}” (known: {known}).", returncode=USAGE)
+    return found
 
 
 def rows_line(counts: Counts) -> str:
