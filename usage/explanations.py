@@ -13,6 +13,15 @@ REFUSALS: dict[str, Promise] = {
     "header_mismatch": _("The file has a header of its own, which differs from the columns given."),
     "encoding": _("The file is not UTF-8. Save it as UTF-8."),
     "line_too_long": _("A line is too long to be an accounting row. Leave free text out."),
+    "compression": _("The file can't be unpacked: it is damaged, cut off, or not gzip or zstd."),
+    "not_json": _("The file begins like JSON, but it is not an answer of Slurm."),
+    "json_cut": _("The JSON is cut off. Nothing of it was used; make the file again."),
+    "nested": _("The JSON is nested too deeply to be an answer of Slurm."),
+    "duplicate_key": _("The JSON names a value twice, so it can't be trusted."),
+    "record_too_long": _("A job's record is too long. Leave the steps of jobs out."),
+    "no_jobs": _("The JSON has no list of jobs. Save the answer about jobs."),
+    "answer_errors": _("Slurm reported errors in its answer, so jobs may be missing from it."),
+    "web_page": _("This is a web page, such as an error page, not accounting."),
 }
 """By the code of a ``FileRefused``."""
 
@@ -24,6 +33,8 @@ REASONS: dict[str, Promise] = {
     "truncated": _("The file ends within the row."),
     "too_long": _("A name is too long."),
     "missing": _("A value that a bill needs is missing."),
+    "value": _("A value is not of the kind that it should be, such as a number that is none."),
+    "other_cluster": _("The job ran on another cluster."),
     "job_id": _("The job id is not a number."),
     "array_without_raw_id": _("A task of an array needs the column JobIDRaw to be told apart."),
     "state": _("The state is not one of Slurm's."),

@@ -14,7 +14,7 @@ from usage.batches import Tally, classify
 from usage.explanations import explain_refusal
 from usage.models import Cluster, ImportRun
 from usage.services import BATCH_ROWS, check_time_zone, reader_for
-from usage.sources.sacct import FileRefused, Parsed, SacctReader
+from usage.sources.formats import FileRefused, Parsed, Reader, open_reader
 
 SHOWN_ROWS = 50
 """How many bad rows a preview holds; it counts all of them."""
@@ -63,8 +63,8 @@ def preview_stream(
     check_time_zone(zone)
     run = ImportRun(cluster=cluster, columns=list(columns), time_zone=zone)
 
-    def reader() -> SacctReader:
-        return SacctReader(
+    def reader() -> Reader:
+        return open_reader(
             stream, columns=run.columns or None, zone=ZoneInfo(zone), now=timezone.now()
         )
 
@@ -87,7 +87,7 @@ def preview_run(
 
 def _preview(
     run: ImportRun,
-    make_reader: Callable[[], SacctReader],
+    make_reader: Callable[[], Reader],
     progress: Callable[[int], None],
     seconds: float = math.inf,
 ) -> Preview:

@@ -13,6 +13,8 @@ class Reason(StrEnum):
     TRUNCATED = "truncated"
     TOO_LONG = "too_long"
     MISSING = "missing"
+    VALUE = "value"
+    OTHER_CLUSTER = "other_cluster"
     JOB_ID = "job_id"
     ARRAY_WITHOUT_RAW_ID = "array_without_raw_id"
     STATE = "state"

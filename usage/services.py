@@ -21,7 +21,7 @@ from core.transitions import Table, transition
 from usage import evidence as evidence_store
 from usage.batches import Tally, write_batch
 from usage.models import Cluster, Evidence, ImportRun, Job, QuarantinedRow
-from usage.sources.sacct import FileRefused, Parsed, SacctReader
+from usage.sources.formats import FileRefused, Parsed, Reader, open_reader
 
 BATCH_ROWS = 2000
 RUN_TASK = "hpcbilling.run_import"
@@ -175,10 +175,10 @@ def run_import(*, run_id: int, actor: Actor, progress: Progress = lambda run: No
         return run
 
 
-def reader_for(run: ImportRun) -> SacctReader:
+def reader_for(run: ImportRun) -> Reader:
     """Return the reader of a run's evidence. ``now`` is the run's own time, so that a resumed run
     judges each row exactly as the first attempt did."""
-    return SacctReader(
+    return open_reader(
         evidence_store.open_evidence(run.evidence),
         columns=run.columns or None,
         zone=ZoneInfo(run.time_zone),
