@@ -12,6 +12,14 @@ REFUSALS: dict[str, Promise] = {
     "missing_columns": _("Columns that a bill needs are missing. Make the file with all of them."),
     "header_mismatch": _("The file has a header of its own, which differs from the columns given."),
     "encoding": _("The file is not UTF-8. Save it as UTF-8."),
+    "other_cluster": _(
+        "All of it ran on another cluster. Choose that one, or enter the name that Slurm uses in"
+        " the cluster's settings."
+    ),
+    "time_zone": _(
+        "Its times are local ones in another zone than the cluster's own. Read so, its jobs could"
+        " be billed twice: make it with epoch times, or in the cluster's zone."
+    ),
     "line_too_long": _("A line is too long to be an accounting row. Leave free text out."),
     "compression": _("The file can't be unpacked: it is damaged, cut off, or not gzip or zstd."),
     "not_json": _("The file begins like JSON, but it is not an answer of Slurm."),
@@ -53,6 +61,8 @@ REASONS: dict[str, Promise] = {
     "no_req_tres": _("The job ran, but nothing is requested for it."),
     "no_nodes": _("Time elapsed, but on no node."),
     "gpu_missing": _("GPUs were requested, but none is allocated."),
+    "time_zone": _("A time does not say its zone, and the file is not in the cluster's own."),
+    "identity_clash": _("The same job stands in the input twice and says different things."),
 }
 """By the code of a quarantined row (``usage.reasons.Reason``)."""
 

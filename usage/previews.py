@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from django.utils import timezone
 
 from usage.batches import Tally, classify
+from usage.belonging import NotOurs, apply, own_rows, settlement
 from usage.explanations import explain_refusal
 from usage.models import Cluster, ImportRun
 from usage.services import BATCH_ROWS, check_time_zone, reader_for
@@ -63,9 +64,17 @@ def preview_stream(
     check_time_zone(zone)
     run = ImportRun(cluster=cluster, columns=list(columns), time_zone=zone)
 
+    # A stream is read once, so a cluster's first input is taken as what it says it is.
+    first = not (cluster.pk and cluster.jobs.exists())
+
     def reader() -> Reader:
         return open_reader(
-            stream, columns=run.columns or None, zone=ZoneInfo(zone), now=timezone.now()
+            stream,
+            columns=run.columns or None,
+            zone=ZoneInfo(zone),
+            now=timezone.now(),
+            knows_zone=first or zone == cluster.time_zone,
+            cluster_names=() if first else (cluster.known_to_slurm_as,),
         )
 
     return _preview(run, reader, progress)
@@ -85,6 +94,18 @@ def preview_run(
     return _preview(run, lambda: reader_for(run), progress, seconds)
 
 
+def _open(
+    run: ImportRun, make_reader: Callable[[], Reader]
+) -> tuple[Reader, Iterator[Parsed]]:
+    reader = make_reader()
+    try:
+        return reader, own_rows(run.cluster, reader)
+    except NotOurs as misfit:
+        apply(run.cluster, settlement(run.cluster, run.time_zone, misfit))
+    reader = make_reader()
+    return reader, own_rows(run.cluster, reader)
+
+
 def _preview(
     run: ImportRun,
     make_reader: Callable[[], Reader],
@@ -93,8 +114,7 @@ def _preview(
 ) -> Preview:
     found, seen, until = Preview(), 0, time.monotonic() + seconds
     try:
-        reader = make_reader()
-        rows: Iterator[Parsed] = iter(reader)
+        reader, rows = _open(run, make_reader)
         while batch := list(islice(rows, BATCH_ROWS)):
             found.tally.add(classify(run, batch))
             bad = (row for row in batch if row.kind == "bad")

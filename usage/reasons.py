@@ -33,6 +33,8 @@ class Reason(StrEnum):
     NO_REQ_TRES = "no_req_tres"
     NO_NODES = "no_nodes"
     GPU_MISSING = "gpu_missing"
+    TIME_ZONE = "time_zone"
+    IDENTITY_CLASH = "identity_clash"
 
 
 class RowError(ValueError):

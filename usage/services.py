@@ -20,6 +20,7 @@ from core.queue import after_commit
 from core.transitions import Table, transition
 from usage import evidence as evidence_store
 from usage.batches import Tally, write_batch
+from usage.belonging import NotOurs, own_rows, settle
 from usage.models import Cluster, Evidence, ImportRun, Job, QuarantinedRow
 from usage.sources.formats import FileRefused, Parsed, Reader, open_reader
 
@@ -183,13 +184,27 @@ def reader_for(run: ImportRun) -> Reader:
         columns=run.columns or None,
         zone=ZoneInfo(run.time_zone),
         now=run.created_at.astimezone(UTC),
+        knows_zone=run.time_zone == run.cluster.time_zone,
+        cluster_names=(run.cluster.known_to_slurm_as,),
     )
+
+
+def _open(run: ImportRun, actor: Actor) -> tuple[Reader, Iterator[Parsed]]:
+    """Return a run's reader and the rows that are still to be read. Raises FileRefused."""
+    reader = reader_for(run)
+    if run.rows_read:
+        return reader, islice(iter(reader), run.rows_read, None)
+    try:
+        return reader, own_rows(run.cluster, reader, lambda: reader_for(run))
+    except NotOurs as misfit:
+        settle(run, misfit, actor=actor)
+        reader = reader_for(run)
+        return reader, own_rows(run.cluster, reader, lambda: reader_for(run))
 
 
 def _read_to_end(run: ImportRun, *, actor: Actor, progress: Progress) -> None:
     try:
-        reader = reader_for(run)
-        rows: Iterator[Parsed] = islice(iter(reader), run.rows_read, None)
+        reader, rows = _open(run, actor)
         while batch := list(islice(rows, BATCH_ROWS)):
             _commit_batch(run, batch)
             progress(run)

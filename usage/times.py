@@ -48,14 +48,17 @@ def seconds(text: str) -> int:
 class Clock:
     """Reads the times of one source: its time zone, and what is the future.
 
+    With ``knows_zone`` false a time is only read if it is an epoch or carries its offset.
+
     Not a value: it caches offsets by local hour, since asking the time zone for each row is slow.
     """
 
-    __slots__ = ("_limit", "_offsets", "_utc", "_zone")
+    __slots__ = ("_knows_zone", "_limit", "_offsets", "_utc", "_zone")
 
-    def __init__(self, zone: ZoneInfo, now: datetime) -> None:
+    def __init__(self, zone: ZoneInfo, now: datetime, *, knows_zone: bool = True) -> None:
         self._zone = zone
-        self._utc = zone.key in ("UTC", "Etc/UTC")
+        self._knows_zone = knows_zone
+        self._utc = knows_zone and zone.key in ("UTC", "Etc/UTC")
         self._limit = now.astimezone(UTC) + FUTURE_TOLERANCE
         self._offsets: dict[str, timedelta | None] = {}
 
@@ -134,6 +137,8 @@ class Clock:
             raise RowError(Reason.TIME, f"not a time: {text[:40]!r}") from None
 
     def _local(self, naive: datetime, text: str) -> datetime:
+        if not self._knows_zone:
+            raise RowError(Reason.TIME_ZONE, f"{text} has no zone")
         hour = text[:13]
         if hour not in self._offsets:
             if len(self._offsets) > 100_000:

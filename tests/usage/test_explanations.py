@@ -14,9 +14,10 @@ def test_every_reason_is_explained() -> None:
 
 def test_every_refusal_is_explained() -> None:
     codes = set()
-    for path in Path(usage.sources.__path__[0]).glob("*.py"):
+    for path in Path(usage.sources.__path__[0]).parent.glob("**/*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "FileRefused":
+            name = getattr(node.func, "id", "") if isinstance(node, ast.Call) else ""
+            if isinstance(node, ast.Call) and name in ("FileRefused", "NotOurs"):
                 code = node.args[0]
                 assert isinstance(code, ast.Constant)
                 codes.add(code.value)

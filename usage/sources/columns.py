@@ -104,7 +104,8 @@ class FileRefused(ValueError):
     """A whole file (or stream) that must not be imported.
 
     ``code`` is stable: empty, no_rows, no_header, wrong_delimiter, duplicate_column,
-    missing_columns, header_mismatch, encoding, line_too_long. The message says what to do.
+    missing_columns, header_mismatch, encoding, line_too_long, other_cluster, time_zone. The message
+    says what to do.
     """
 
     def __init__(self, code: str, message: str) -> None:
@@ -128,6 +129,7 @@ class Layout:
         # Index ``width`` is a None that the reader appends to each row, for absent columns.
         self.used = tuple(places.get(name, self.width) for name in FIELD_COLUMNS)
         self.pick = itemgetter(*self.used)
+        self.cluster = places.get("Cluster")
         self.telling = tuple(places[name] for name in _TELLING if name in places)
         first_free = self.free.index(True) if True in self.free else self.width
         self.last_free = bool(self.free) and self.free[-1]

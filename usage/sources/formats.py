@@ -53,18 +53,26 @@ def open_reader(
     columns: Sequence[str] | None = None,
     zone: ZoneInfo = UTC,
     now: datetime,
+    knows_zone: bool = True,
     cluster_names: Collection[str] = (),
 ) -> Reader:
     """Return the reader for whatever the input turns out to be. Raises FileRefused.
 
     ``columns`` says what a table without a header holds, ``zone`` reads times without an offset,
     ``now`` (aware) tells what is the future. ``cluster_names`` are what Slurm may call the cluster:
-    a record of another one is not read; empty takes all.
+    a record of another one is bad; empty takes all. ``knows_zone``: see Clock.
     """
     content = unpacked(stream)
     if _is_json(content):
         return JsonReader(content, now=now, cluster_names=cluster_names)
-    return SacctReader(content, columns=columns or None, zone=zone, now=now)
+    return SacctReader(
+        content,
+        columns=columns or None,
+        zone=zone,
+        now=now,
+        knows_zone=knows_zone,
+        cluster_names=cluster_names,
+    )
 
 
 def _is_json(content: BinaryIO) -> bool:
@@ -92,7 +100,7 @@ class JsonReader:
     ) -> None:
         self.rows = 0
         self._clock = Clock(UTC, now)
-        self._clusters = frozenset(cluster_names)
+        self._clusters = frozenset(name.lower() for name in cluster_names)
         # Errors may stand behind the jobs, so all of it is looked at first; then it is read again.
         self._spool: IO[bytes] = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115 - lives as long as this reader
         shutil.copyfileobj(stream, self._spool, _BLOCK)
@@ -112,8 +120,8 @@ class JsonReader:
         if record.faults:
             raise RowError(Reason.VALUE, f"not a number: {record.faults[0]}")
         cluster = cluster_of(record.value)
-        if self._clusters and cluster not in self._clusters:
-            raise RowError(Reason.OTHER_CLUSTER, f"it ran on cluster {cluster[:64]!r}")
+        if self._clusters and cluster and cluster.lower() not in self._clusters:
+            raise RowError(Reason.OTHER_CLUSTER, cluster[:64])
         job = normalise_record(record.value, self._clock)
         if not record.bad_utf8:
             return job

@@ -6,7 +6,7 @@ that holds a whole forged row, line feed included, can't be told from a real one
 JobName out of the columns, or read JSON, where users are not trusted.)
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import BinaryIO, Literal
@@ -60,9 +60,10 @@ class SacctReader:
     """Iterate once for the rows. Raises FileRefused, from the constructor or on the way.
 
     ``zone`` reads times without an offset; ``now`` (aware) tells what is the future. ``columns``
-    says what a file without a header holds. After iteration ``truncated`` says whether the input
-    ended within a line or a row, and ``rows`` how many rows there were: jobs + steps + bad.
-    ``header_size`` counts the bytes before the first row.
+    says what a file without a header holds. Rows that name a cluster, but none of
+    ``cluster_names``, are bad (no names: any will do). ``knows_zone``: see Clock. After iteration
+    ``truncated`` says whether the input ended within a line or a row, and ``rows`` how many rows
+    there were: jobs + steps + bad. ``header_size`` counts the bytes before the first row.
     """
 
     def __init__(
@@ -74,9 +75,12 @@ class SacctReader:
         now: datetime,
         max_line_bytes: int = 1 << 20,
         delimiter: str = "|",
+        knows_zone: bool = True,
+        cluster_names: Collection[str] = (),
     ) -> None:
         self._lines = Lines(stream, max_line_bytes)
-        self._clock = Clock(zone, now)
+        self._clock = Clock(zone, now, knows_zone=knows_zone)
+        self._own = frozenset(name.lower() for name in cluster_names)
         self._delimiter = delimiter
         self._line_number = 0
         self.header_size = 0
@@ -115,15 +119,25 @@ class SacctReader:
             return _bad(row, *(row.problem or (Reason.COLUMNS, "")))
         layout = self._layout
         cells: list[str | None] = [*row.cells, None]
+        elsewhere = self._elsewhere(row.cells) if layout.cluster is not None else ""
         try:
             job = normalise_cells(layout.pick(cells), self._clock, layout.absent)
         except RowError as error:
+            if elsewhere:
+                return _bad(row, Reason.OTHER_CLUSTER, elsewhere)
             return _bad(row, error.reason, error.detail)
         if job is None:
             return _make_parsed(row.line, "step", row.raw, None, "", "", row.offset, row.size)
+        if elsewhere:
+            return _bad(row, Reason.OTHER_CLUSTER, elsewhere)
         if row.flags:
             job = replace(job, flags=job.flags + _flags(row, job))
         return _make_parsed(row.line, "job", row.raw, job, "", "", row.offset, row.size)
+
+    def _elsewhere(self, cells: Sequence[str]) -> str:
+        """The other cluster that the row names; empty if it is ours or not named."""
+        name = cells[self._layout.cluster or 0]
+        return name[:64] if self._own and name and name.lower() not in self._own else ""
 
     def _first_line(self) -> bytes:
         """The first line that isn't blank, without a byte order mark."""
