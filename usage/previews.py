@@ -94,9 +94,7 @@ def preview_run(
     return _preview(run, lambda: reader_for(run), progress, seconds)
 
 
-def _open(
-    run: ImportRun, make_reader: Callable[[], Reader]
-) -> tuple[Reader, Iterator[Parsed]]:
+def _open(run: ImportRun, make_reader: Callable[[], Reader]) -> tuple[Reader, Iterator[Parsed]]:
     reader = make_reader()
     try:
         return reader, own_rows(run.cluster, reader)
