@@ -190,6 +190,7 @@ def test_time_suspended_is_left_out_of_cpu_hours_and_still_adds_up() -> None:
     """Without a Suspended column, Elapsed is trusted: 10 CPUs for 100,001 of 172,801 seconds."""
     cluster = load(Entry(0, 172801, cpus=10))
     line = Entry(0, 172801, cpus=10).line(1).replace("2-00:00:01", "1-03:46:41")
+    line = line.replace("|phil|", f"|{cluster.name}|")
     run = prepare_import(
         cluster=cluster,
         stream=io.BytesIO(line.encode()),
