@@ -84,10 +84,14 @@ class SlurmrestdConnection:
 
 @dataclass(frozen=True, slots=True)
 class SacctConnection:
-    """How to run sacct: here, or through a wrapper such as ssh, as a list of words (no shell)."""
+    """How to run sacct: here, or through a wrapper such as ssh, as a list of words (no shell).
+
+    ``sacctmgr`` is needed only where it is not called as sacct is.
+    """
 
     name: str
     command: tuple[str, ...] = ("sacct",)
+    sacctmgr: tuple[str, ...] = ()
     environment: tuple[tuple[str, str], ...] = ()
     timeout_seconds: int = 900
     kind: str = "sacct"
@@ -195,7 +199,9 @@ class _Table:
         return default
 
     def words(self, key: str, default: tuple[str, ...]) -> tuple[str, ...]:
-        value = self._values.pop(key, list(default))
+        if key not in self._values:
+            return default
+        value = self._values.pop(key)
         if isinstance(value, list) and value and all(_is_word(word) for word in value):
             return tuple(value)
         self.wrong(f'{key} must be a list of words, such as ["ssh", "login1", "sacct"]')
@@ -238,6 +244,7 @@ def _connection(table: _Table) -> Connection | None:
         made = SacctConnection(
             name=table.name,
             command=table.words("command", ("sacct",)),
+            sacctmgr=table.words("sacctmgr", ()),
             environment=table.variables("environment"),
             timeout_seconds=table.seconds(SacctConnection(table.name).timeout_seconds),
         )

@@ -5,11 +5,14 @@ from typing import BinaryIO, Protocol
 
 from core.intervals import Interval
 
+MAX_ANSWER_BYTES = 8 << 30
+"""More than any window should hold; a larger one is split."""
+
 
 class SourceFailed(Exception):
     """A source did not give a window. Nothing of what it wrote may be imported.
 
-    ``code`` is stable and kept with the window: connection, unreachable, refused, redirect,
+    ``code`` is stable and kept with the window: connection, unreachable, tls, refused, redirect,
     timeout, too_large, error_answer, not_json, cut_off, no_api, unknown_cluster, role, token,
     not_started, exit_status, stderr, not_sacct, time_format, no_file, several_files, bad_file.
     The message is for the operator, in English, and never holds a secret.

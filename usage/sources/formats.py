@@ -63,7 +63,7 @@ def open_reader(
     a record of another one is bad; empty takes all. ``knows_zone``: see Clock.
     """
     content = unpacked(stream)
-    if _is_json(content):
+    if is_json(content):
         return JsonReader(content, now=now, cluster_names=cluster_names)
     return SacctReader(
         content,
@@ -75,7 +75,7 @@ def open_reader(
     )
 
 
-def _is_json(content: BinaryIO) -> bool:
+def is_json(content: BinaryIO) -> bool:
     """Look at the first character, without taking it. Raises FileRefused for a web page."""
     peek = getattr(content, "peek", None)
     start: bytes = peek(_LOOK_AHEAD)[:_LOOK_AHEAD] if peek else b""
@@ -149,7 +149,7 @@ def content_digest(stream: BinaryIO) -> str:
     digest, begin = hashlib.sha256(), stream.tell()
     try:
         content = unpacked(stream)
-        if not _is_json(content):
+        if not is_json(content):
             return _sha256(content)
 
         def add(raw: bytes) -> None:

@@ -50,6 +50,11 @@ class Envelope:
     errors: list[Any] = field(default_factory=list)
     keys: set[str] = field(default_factory=set)
 
+    @property
+    def failures(self) -> list[Any]:
+        """The errors that say more than that nothing was found."""
+        return [error for error in self.errors if error_number(error) != NOTHING_FOUND]
+
 
 @dataclass(frozen=True, slots=True)
 class _Element:
@@ -208,11 +213,22 @@ class _Cursor:
 
 
 def check(stream: Readable, seen: Callable[[bytes], None] = lambda raw: None) -> Envelope:
+    """As ``scan``, and refuse an answer that reports errors: its jobs may be there, and wrong."""
+    envelope = scan(stream, seen)
+    bad = envelope.failures
+    if bad:
+        raise FileRefused(
+            "answer_errors",
+            f"Slurm reported errors, so its answer may be partial: {describe_error(bad[0])}",
+        )
+    return envelope
+
+
+def scan(stream: Readable, seen: Callable[[bytes], None] = lambda raw: None) -> Envelope:
     """Read an answer to its end and return what stands around its jobs.
 
     ``seen`` is given the bytes of each record. Raises FileRefused for what is not one whole JSON
-    object with a ``jobs`` array of objects, and for an answer that reports errors (other than that
-    nothing was found): its list of jobs may be there all the same, and wrong.
+    object; one without a ``jobs`` array of objects is refused unless it reports errors instead.
     """
     envelope = Envelope()
     for element in _walk(stream, envelope, _CHECKING, lambda: None):
@@ -220,9 +236,8 @@ def check(stream: Readable, seen: Callable[[bytes], None] = lambda raw: None) ->
             raise _malformed(element.offset)
         envelope.records += 1
         seen(element.text.encode("latin-1"))
-    if "jobs" not in envelope.keys:
+    if "jobs" not in envelope.keys and not envelope.failures:
         raise FileRefused("no_jobs", "The JSON has no list of jobs. Is it the answer about jobs?")
-    _refuse_errors(envelope.errors)
     return envelope
 
 
@@ -308,15 +323,6 @@ def describe_error(error: Any) -> str:
     texts = (str(error.get(name) or "") for name in ("description", "error", "source"))
     told = "; ".join(text[:200] for text in texts if text)
     return f"{error_number(error)} {told}".strip()
-
-
-def _refuse_errors(errors: list[Any]) -> None:
-    bad = [error for error in errors if error_number(error) != NOTHING_FOUND]
-    if bad:
-        raise FileRefused(
-            "answer_errors",
-            f"Slurm reported errors, so its answer may be partial: {describe_error(bad[0])}",
-        )
 
 
 def _malformed(offset: int) -> FileRefused:
