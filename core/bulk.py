@@ -17,8 +17,9 @@ COPY_FROM = 100
 def insert_many(objects: Sequence[M]) -> None:
     """Add rows of one model; the objects do not learn their keys.
 
-    Constraints, triggers and the key's sequence work as ever. What `bulk_create` does not do is not
-    done here either (no signals, no `save()`).
+    Constraints, triggers and the key's sequence work as ever, and columns with a default in the
+    database take that. What `bulk_create` does not do is not done here either (no signals, no
+    `save()`).
     """
     if len(objects) < COPY_FROM:
         if objects:
@@ -41,7 +42,7 @@ def insert_many(objects: Sequence[M]) -> None:
 
 
 def _made_by_database(field: models.Field[Any, Any]) -> bool:
-    return isinstance(field, models.AutoField | models.BigAutoField)
+    return isinstance(field, models.AutoField | models.BigAutoField) or field.has_db_default()
 
 
 def _reader(field: models.Field[Any, Any]) -> Callable[[models.Model], Any]:

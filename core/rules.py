@@ -65,3 +65,30 @@ def trigger(
         f"EXECUTE FUNCTION {name}();",
         f"DROP TRIGGER {name} ON {table}; DROP FUNCTION {name}();",
     )
+
+
+def set_trigger(
+    table: str, *, name: str, event: str, body: str, declare: str = "", definer: bool = False
+) -> RunSQL:
+    """Make a trigger that looks once at all rows that a statement wrote, as ``new_rows``.
+
+    ``event`` is INSERT or UPDATE (PostgreSQL allows one). For tables that take rows by the thousand
+    this costs a tenth of a row trigger, and leaves COPY free to write many rows at a time. It runs
+    after the rows are written, so ``body`` sees them in the table too.
+
+    Rows are looked up by index whatever the planner knows: a session keeps the plan that it made
+    when the tables were empty.
+    """
+    security = "SECURITY DEFINER " if definer else ""
+    planner = " ".join(f"SET {option} = off" for option in _BY_INDEX)
+    return RunSQL(
+        f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql {security}"
+        f"SET search_path = public, pg_temp {planner} "
+        f"AS $rule$ {f'DECLARE {declare}' if declare else ''} BEGIN {body} RETURN NULL; END $rule$;"
+        f"CREATE TRIGGER {name} AFTER {event} ON {table} REFERENCING NEW TABLE AS new_rows "
+        f"FOR EACH STATEMENT EXECUTE FUNCTION {name}();",
+        f"DROP TRIGGER {name} ON {table}; DROP FUNCTION {name}();",
+    )
+
+
+_BY_INDEX = ("enable_seqscan", "enable_hashjoin", "enable_mergejoin", "jit")

@@ -3,6 +3,7 @@
 from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Now
 from django.utils.timezone import localtime
 from django.utils.translation import gettext_lazy as _
 
@@ -119,13 +120,28 @@ class Charge(models.Model):
 
     append_only = True
 
-    job = models.ForeignKey(Job, models.PROTECT, related_name="charges", verbose_name=_("job"))
+    # No foreign keys: set-based rules show that what a charge points at exists and stays (ADR 7).
+    job = models.ForeignKey(
+        Job,
+        models.PROTECT,
+        related_name="charges",
+        db_constraint=False,
+        db_index=False,
+        verbose_name=_("job"),
+    )
     project = models.ForeignKey(
-        Project, models.PROTECT, related_name="charges", verbose_name=_("project")
+        Project,
+        models.PROTECT,
+        related_name="charges",
+        db_constraint=False,
+        db_index=False,
+        verbose_name=_("project"),
     )
     resource = models.CharField(_("resource"), max_length=32, choices=ResourceCode.choices)
     generation = models.PositiveIntegerField(_("generation"), default=1)
-    rate = models.ForeignKey(Rate, models.PROTECT, related_name="charges", verbose_name=_("rate"))
+    rate = models.ForeignKey(
+        Rate, models.PROTECT, related_name="charges", db_constraint=False, verbose_name=_("rate")
+    )
     job_end = models.DateTimeField(_("job ended"))
     quantity = models.BigIntegerField(_("quantity in base units"))
     unit_size = models.BigIntegerField(_("base units in a unit"))
@@ -133,19 +149,27 @@ class Charge(models.Model):
     amount = models.DecimalField(_("amount"), max_digits=24, decimal_places=6)
     currency = models.CharField(_("currency"), max_length=3)
     estimated = models.BooleanField(_("estimated"), default=False)
+    # Its unique index holds the reversals only; see the migration.
     reverses = models.OneToOneField(
-        "self", models.PROTECT, null=True, related_name="reversal", verbose_name=_("reverses")
+        "self",
+        models.PROTECT,
+        null=True,
+        related_name="reversal",
+        db_constraint=False,
+        verbose_name=_("reverses"),
     )
-    created_at = models.DateTimeField(_("created"), auto_now_add=True)
+    created_at = models.DateTimeField(_("created"), db_default=Now(), editable=False)
 
     class Meta:
         verbose_name = _("charge")
         verbose_name_plural = _("charges")
         ordering = ("-job_end", "job_id", "resource")
         constraints = (
+            # One index for two rules: a charge and its reversal are each there once, and all
+            # charges of a job are found by it.
             models.UniqueConstraint(
-                fields=("job", "resource", "generation"),
-                condition=Q(reverses=None),
+                fields=("job", "resource", "generation", "reverses"),
+                nulls_distinct=False,
                 name="charge_once",
             ),
             models.CheckConstraint(
@@ -202,12 +226,23 @@ class JobRating(models.Model):
     Reason = RatingReason
 
     job = models.OneToOneField(
-        Job, models.PROTECT, primary_key=True, related_name="rating", verbose_name=_("job")
+        Job,
+        models.PROTECT,
+        primary_key=True,
+        related_name="rating",
+        db_constraint=False,
+        verbose_name=_("job"),
     )
     status = models.CharField(_("status"), max_length=10, choices=Status.choices)
     reason = models.CharField(_("reason"), max_length=32, choices=Reason.choices, blank=True)
     project = models.ForeignKey(
-        Project, models.PROTECT, null=True, related_name="+", verbose_name=_("project")
+        Project,
+        models.PROTECT,
+        null=True,
+        related_name="+",
+        db_constraint=False,
+        db_index=False,
+        verbose_name=_("project"),
     )
     job_revision = models.PositiveIntegerField(_("revision of the job"))
     generation = models.PositiveIntegerField(_("generation of its charges"), default=0)

@@ -2,10 +2,11 @@
 
 import django.core.validators
 import django.db.models.deletion
+import django.db.models.functions.datetime
 from django.conf import settings
 from django.db import migrations, models
 
-from core.rules import append_only, no_truncate, refuse, trigger
+from core.rules import append_only, no_truncate, refuse, set_trigger, trigger
 
 _LIST_OF = "SELECT status FROM pricing_pricelist WHERE id = {row}.price_list_id FOR SHARE"
 
@@ -43,62 +44,111 @@ RULES = [
         """,
         "ALTER TABLE pricing_charge DROP CONSTRAINT charge_amount_recomputes",
     ),
-    trigger(
+    set_trigger(
         "pricing_charge",
         name="pricing_charge_negates",
-        timing="BEFORE INSERT",
-        when="NEW.reverses_id IS NOT NULL",
-        declare="old pricing_charge%ROWTYPE;",
+        event="INSERT",
         body="""
-            SELECT * INTO STRICT old FROM pricing_charge WHERE id = NEW.reverses_id;
-            IF old.reverses_id IS NOT NULL OR
-               (old.job_id, old.project_id, old.resource, old.generation, old.rate_id, old.job_end,
-                -old.quantity, old.unit_size, old.unit_price, -old.amount, old.currency)
-               IS DISTINCT FROM
-               (NEW.job_id, NEW.project_id, NEW.resource, NEW.generation, NEW.rate_id, NEW.job_end,
-                NEW.quantity, NEW.unit_size, NEW.unit_price, NEW.amount, NEW.currency) THEN
+            IF EXISTS (
+                SELECT 1 FROM new_rows n LEFT JOIN pricing_charge c ON c.id = n.reverses_id
+                 WHERE n.reverses_id IS NOT NULL AND (c.id IS NULL OR c.reverses_id IS NOT NULL OR
+                       (c.job_id, c.project_id, c.resource, c.generation, c.rate_id, c.job_end,
+                        -c.quantity, c.unit_size, c.unit_price, -c.amount, c.currency)
+                       IS DISTINCT FROM
+                       (n.job_id, n.project_id, n.resource, n.generation, n.rate_id, n.job_end,
+                        n.quantity, n.unit_size, n.unit_price, n.amount, n.currency))
+            ) THEN
                 RAISE EXCEPTION 'a reversal must negate its charge exactly'
                     USING ERRCODE = 'check_violation';
             END IF;
-            RETURN NEW;
         """,
     ),
-    # The job's row lock orders two writers, so that the second one sees the first one's charge.
-    trigger(
+    # A first charge is once by charge_once. For later ones the job's row lock orders two writers, so
+    # that the second one sees the first one's charge.
+    set_trigger(
         "pricing_charge",
         name="pricing_charge_one_live",
-        timing="BEFORE INSERT",
-        when="NEW.reverses_id IS NULL AND NEW.generation > 1",
+        event="INSERT",
         body="""
-            PERFORM 1 FROM usage_job WHERE id = NEW.job_id FOR NO KEY UPDATE;
+            IF NOT EXISTS (
+                SELECT 1 FROM new_rows WHERE reverses_id IS NULL AND generation > 1) THEN
+                RETURN NULL;
+            END IF;
+            PERFORM 1 FROM usage_job WHERE id IN (
+                SELECT job_id FROM new_rows WHERE reverses_id IS NULL AND generation > 1)
+              ORDER BY id FOR NO KEY UPDATE;
             IF EXISTS (
-                SELECT 1 FROM pricing_charge c
-                 WHERE c.job_id = NEW.job_id AND c.resource = NEW.resource AND c.reverses_id IS NULL
+                SELECT 1 FROM new_rows n JOIN pricing_charge c
+                    ON c.job_id = n.job_id AND c.resource = n.resource AND c.id <> n.id
+                 WHERE n.reverses_id IS NULL AND n.generation > 1 AND c.reverses_id IS NULL
                    AND NOT EXISTS (SELECT 1 FROM pricing_charge r WHERE r.reverses_id = c.id)
             ) THEN
                 RAISE EXCEPTION 'the job has a charge in force for this resource'
                     USING ERRCODE = 'unique_violation';
             END IF;
-            RETURN NEW;
         """,
     ),
-    trigger(
+    set_trigger(
         "pricing_charge",
         name="pricing_charge_price",
-        timing="BEFORE INSERT",
-        when="NEW.reverses_id IS NULL",
+        event="INSERT",
         body="""
-            IF NOT EXISTS (
-                SELECT 1 FROM pricing_rate r JOIN pricing_pricelist l ON l.id = r.price_list_id
-                 WHERE r.id = NEW.rate_id AND r.unit_price = NEW.unit_price
-                   AND r.resource = NEW.resource AND l.currency = NEW.currency
-                   AND l.status = 'published' AND l.effective_at <= NEW.job_end
+            IF EXISTS (
+                SELECT 1 FROM (
+                    SELECT rate_id, resource, unit_price, currency, min(job_end) AS first_end
+                      FROM new_rows WHERE reverses_id IS NULL
+                     GROUP BY rate_id, resource, unit_price, currency
+                ) n
+                  LEFT JOIN pricing_rate r ON r.id = n.rate_id
+                  LEFT JOIN pricing_pricelist l ON l.id = r.price_list_id
+                 WHERE NOT coalesce(
+                    r.unit_price = n.unit_price AND r.resource = n.resource
+                    AND l.currency = n.currency AND l.status = 'published'
+                    AND l.effective_at <= n.first_end, false)
             ) THEN
                 RAISE EXCEPTION 'a charge must carry the price of a published list in effect'
                     USING ERRCODE = 'check_violation';
             END IF;
-            RETURN NEW;
         """,
+    ),
+    # What a charge points at exists: the job, the rate and the charge that it reverses by the rules
+    # above and pricing_charge_quantity, the project by this one. None of them can go away again.
+    set_trigger(
+        "pricing_charge",
+        name="pricing_charge_project",
+        event="INSERT",
+        declare="found bigint;",
+        body="""
+            PERFORM 1 FROM accounts_project WHERE id IN (SELECT project_id FROM new_rows)
+              ORDER BY id FOR KEY SHARE;
+            GET DIAGNOSTICS found = ROW_COUNT;
+            IF found <> (SELECT count(DISTINCT project_id) FROM new_rows) THEN
+                RAISE EXCEPTION 'a charge must have a project'
+                    USING ERRCODE = 'foreign_key_violation';
+            END IF;
+        """,
+    ),
+    trigger(
+        "accounts_project",
+        name="pricing_project_stays",
+        timing="BEFORE DELETE OR UPDATE OF id",
+        body="""
+            IF (TG_OP = 'DELETE' OR OLD.id <> NEW.id) AND (
+                EXISTS (SELECT 1 FROM pricing_charge WHERE project_id = OLD.id)
+                OR EXISTS (SELECT 1 FROM pricing_jobrating WHERE project_id = OLD.id)) THEN
+                RAISE EXCEPTION '% on % is refused: the project has jobs', TG_OP, TG_TABLE_NAME
+                    USING ERRCODE = 'restrict_violation';
+            END IF;
+            RETURN CASE TG_OP WHEN 'DELETE' THEN OLD ELSE NEW END;
+        """,
+    ),
+    # Most rows have no charge to reverse, and would fill an index that is asked for the others.
+    migrations.RunSQL(
+        "ALTER TABLE pricing_charge DROP CONSTRAINT pricing_charge_reverses_id_key;"
+        " CREATE UNIQUE INDEX charge_reversed_once ON pricing_charge (reverses_id)"
+        " WHERE reverses_id IS NOT NULL",
+        "DROP INDEX charge_reversed_once; ALTER TABLE pricing_charge"
+        " ADD CONSTRAINT pricing_charge_reverses_id_key UNIQUE (reverses_id)",
     ),
     *append_only("pricing_charge"),
 ]
@@ -258,10 +308,19 @@ class Migration(migrations.Migration):
                 ),
                 ("currency", models.CharField(max_length=3, verbose_name="currency")),
                 ("estimated", models.BooleanField(default=False, verbose_name="estimated")),
-                ("created_at", models.DateTimeField(auto_now_add=True, verbose_name="created")),
+                (
+                    "created_at",
+                    models.DateTimeField(
+                        db_default=django.db.models.functions.datetime.Now(),
+                        editable=False,
+                        verbose_name="created",
+                    ),
+                ),
                 (
                     "job",
                     models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
                         on_delete=django.db.models.deletion.PROTECT,
                         related_name="charges",
                         to="usage.job",
@@ -271,6 +330,8 @@ class Migration(migrations.Migration):
                 (
                     "project",
                     models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
                         on_delete=django.db.models.deletion.PROTECT,
                         related_name="charges",
                         to="accounts.project",
@@ -280,6 +341,7 @@ class Migration(migrations.Migration):
                 (
                     "reverses",
                     models.OneToOneField(
+                        db_constraint=False,
                         null=True,
                         on_delete=django.db.models.deletion.PROTECT,
                         related_name="reversal",
@@ -290,6 +352,7 @@ class Migration(migrations.Migration):
                 (
                     "rate",
                     models.ForeignKey(
+                        db_constraint=False,
                         on_delete=django.db.models.deletion.PROTECT,
                         related_name="charges",
                         to="pricing.rate",
@@ -309,6 +372,7 @@ class Migration(migrations.Migration):
                 (
                     "job",
                     models.OneToOneField(
+                        db_constraint=False,
                         on_delete=django.db.models.deletion.PROTECT,
                         primary_key=True,
                         related_name="rating",
@@ -360,6 +424,8 @@ class Migration(migrations.Migration):
                 (
                     "project",
                     models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
                         null=True,
                         on_delete=django.db.models.deletion.PROTECT,
                         related_name="+",
@@ -440,9 +506,9 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name="charge",
             constraint=models.UniqueConstraint(
-                condition=models.Q(("reverses", None)),
-                fields=("job", "resource", "generation"),
+                fields=("job", "resource", "generation", "reverses"),
                 name="charge_once",
+                nulls_distinct=False,
             ),
         ),
         migrations.AddConstraint(

@@ -247,10 +247,11 @@ ATTACKS: dict[str, Attack] = {
         copy_of("pricing_charge", UNBILLED, generation=9, unit_price="NaN", amount="NaN"),
         also=("pricing_charge_one_live", "pricing_charge_price", "charge_amount_recomputes"),
     ),
-    "pricing_charge_reverses_id_key": Attack(
+    "charge_reversed_once": Attack(
         negation(UNBILLED)
         + ";"
-        + negation("id = (SELECT reverses_id FROM pricing_charge ORDER BY id DESC LIMIT 1)")
+        + negation("id = (SELECT reverses_id FROM pricing_charge ORDER BY id DESC LIMIT 1)"),
+        also=("charge_once",),
     ),
     "pricing_charge_negates": Attack(negation(UNBILLED, resource="gpu")),
     "pricing_charge_one_live": Attack(copy_of("pricing_charge", UNBILLED, generation=2)),
@@ -262,15 +263,43 @@ ATTACKS: dict[str, Attack] = {
         copy_of("pricing_charge", UNBILLED, generation=9, quantity=36),
         also=("pricing_charge_one_live", "charge_amount_recomputes"),
     ),
+    "pricing_charge_project": Attack(
+        copy_of("pricing_charge", UNBILLED, generation=9, project_id=4711),
+        also=("pricing_charge_one_live",),
+    ),
+    "pricing_project_stays": Attack(
+        copy_of("accounts_project", code="short-lived")
+        + ";UPDATE pricing_jobrating SET project_id = (SELECT max(id) FROM accounts_project)"
+        " WHERE status = 'exempt';" + delete("accounts_project")
+    ),
     "pricing_charge_refuse": Attack(change("pricing_charge", UNBILLED, estimated="true")),
     "pricing_charge_no_truncate": truncate("pricing_charge"),
     "job_rating_reason": Attack(
         "UPDATE pricing_jobrating SET reason = 'no_tier' WHERE status = 'rated'"
     ),
-    "pricing_jobrating_fits": Attack(
+    "pricing_jobrating_fits_changed": Attack(
         "UPDATE pricing_jobrating SET status = 'exempt', reason = 'no_usage' WHERE status = 'rated'"
     ),
+    "pricing_jobrating_fits": Attack(
+        "INSERT INTO pricing_jobrating (job_id, status, reason, job_revision, generation, since)"
+        " SELECT 4711, 'unpriced', 'no_project', 1, 0, now()"
+    ),
+    "pricing_jobrating_project": Attack(
+        "INSERT INTO usage_job SELECT (jsonb_populate_record(NULL::usage_job, to_jsonb(x) ||"
+        ' \'{"id": 4711, "job_id": 4711}\')).* FROM usage_job x LIMIT 1;'
+        "INSERT INTO pricing_jobrating (job_id, status, reason, project_id, job_revision,"
+        " generation, since) SELECT 4711, 'unpriced', 'no_tier', 4711, 1, 0, now()"
+    ),
+    "pricing_jobrating_project_changed": Attack(
+        "UPDATE pricing_jobrating SET project_id = 4711 WHERE status = 'exempt'"
+    ),
     "pricing_jobrating_refuse": Attack("DELETE FROM pricing_jobrating"),
+    "pricing_jobrating_refuse_update": Attack(
+        "UPDATE pricing_jobrating SET job_id = 4711 WHERE job_id ="
+        " (SELECT min(job_id) FROM pricing_jobrating WHERE status = 'exempt')",
+        also=("pricing_jobrating_fits_changed",),
+    ),
+    "pricing_jobrating_no_truncate": truncate("pricing_jobrating"),
     # receipts
     "receipt_window": Attack(
         change("receipts_receipt", "status = 'draft'", window_end="2000-01-01T00:00:00Z")

@@ -19,8 +19,8 @@ RULES = [
         "usage_job",
         "UPDATE",
         "a job keeps its identity",
-        when="(OLD.cluster_id, OLD.job_id, OLD.submit) IS DISTINCT FROM"
-        " (NEW.cluster_id, NEW.job_id, NEW.submit)",
+        when="(OLD.id, OLD.cluster_id, OLD.job_id, OLD.submit) IS DISTINCT FROM"
+        " (NEW.id, NEW.cluster_id, NEW.job_id, NEW.submit)",
         name="usage_job_refuse_update",
     ),
     refuse("usage_job", "DELETE", "jobs are never deleted", name="usage_job_refuse_delete"),
