@@ -270,10 +270,13 @@ def _walk(
     cursor = _Cursor(stream)
     cursor.skip_mark()
     cursor.take("{")
-    while cursor.next() != "}":
+    more = cursor.next() != "}" or cursor.take("}") != "}"
+    while more:
         key = cursor.value(_ENVELOPE, MAX_ENVELOPE_BYTES, lambda: None).value
-        if not isinstance(key, str) or key in envelope.keys:
-            raise FileRefused("duplicate_key", f"The JSON has the key {str(key)[:40]!r} twice.")
+        if not isinstance(key, str):
+            raise _malformed(0)
+        if key in envelope.keys:
+            raise FileRefused("duplicate_key", f"The JSON has the key {key[:40]!r} twice.")
         envelope.keys.add(key)
         cursor.take(":")
         if key == "jobs":
@@ -281,10 +284,7 @@ def _walk(
         else:
             value = cursor.value(_ENVELOPE, MAX_ENVELOPE_BYTES, lambda: None).value
             _note(envelope, key, value)
-        if cursor.take(",", "}") == "}":
-            break
-    else:
-        cursor.take("}")
+        more = cursor.take(",", "}") == ","
     if cursor.next():
         raise FileRefused("not_json", "Something follows the end of the JSON.")
 

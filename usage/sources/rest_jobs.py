@@ -33,6 +33,7 @@ _GPU_OPTION = re.compile(
     r"|--(?:gres|tres-per-[a-z]+)(?:=|\s+)(?:\S*[,:/])?gpu(?![:=]0(?:\s|$))"
     r")"
 )
+_TRES_KEY = re.compile(r"[^\s,=]+")  # else one entry could look like two
 _PART_ENDS = re.compile(r"\s:\s")
 MAX_COMMAND = 1 << 16
 _NO_VALUE = (2**32 - 2, 2**64 - 2)  # Slurm's NO_VAL, which some versions let through
@@ -161,6 +162,8 @@ def _pairs(items: Sequence[Any]) -> list[str]:
         if type(count) is not int:
             raise RowError(Reason.TRES, f"{kind[:40]} has no count")
         key = f"{kind}/{_text(item, 'name')}" if name else kind
+        if _TRES_KEY.fullmatch(key) is None:
+            raise RowError(Reason.TRES, f"not a resource name: {key[:40]!r}")
         pairs.append(f"{key}={count}{'M' if kind in _IN_MEBIBYTES else ''}")
     return pairs
 
