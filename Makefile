@@ -30,7 +30,7 @@ format: venv
 
 test: venv catalogues
 	@mkdir -p test-artifacts
-	.venv/bin/pytest -n auto --dist worksteal -m "not slow" --cov --cov-report= --cov-report=json:test-artifacts/coverage.json
+	.venv/bin/pytest -n auto --dist worksteal -m "not slow and not slurm" --cov --cov-report= --cov-report=json:test-artifacts/coverage.json
 	@$(PY) -m tests.coverage_floors test-artifacts/coverage.json
 
 # Only the tests that kill workers with -9 and run two beats; `make test-slow` has them too.
@@ -42,6 +42,11 @@ test-crash: venv
 # page in Thai. CI runs it too.
 test-slow: venv catalogues
 	.venv/bin/pytest -n auto --dist worksteal -m slow
+
+# Against a real Slurm, which is installed (Debian, as root) and started on loopback: three minutes.
+.PHONY: test-slurm
+test-slurm: venv catalogues
+	.venv/bin/pytest -n0 -m slurm tests/slurm
 
 # Just the two servers of the demo; Ctrl-C stops them, their data stays.
 services: venv catalogues

@@ -2,13 +2,13 @@
 
 import ctypes
 import os
-import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from hpcbilling.embedded.account import Account
@@ -30,10 +30,10 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _die_with_parent() -> None:  # pragma: no cover - runs in the child between fork and exec
+def _die_with_parent(stop_signal: int) -> None:  # pragma: no cover - in the child, before exec
     """On Linux the kernel ends the server when the launcher is killed with -9."""
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGINT)
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, stop_signal)
 
 
 def server_environment() -> dict[str, str]:
@@ -87,7 +87,8 @@ class Server:
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
-                preexec_fn=_die_with_parent,  # noqa: PLW1509 - no other thread runs yet
+                # No other thread runs yet.
+                preexec_fn=partial(_die_with_parent, stop_signal),  # noqa: PLW1509
                 env=dict(variables) if variables else server_environment(),
                 cwd=cwd or log.parent,
                 user=account.uid if account else None,
