@@ -25,6 +25,7 @@ class Space(IntEnum):
     PRICE_LISTS = 3
     PULL = 4
     API_KEY = 5
+    QUARANTINE = 6
 
 
 def _key(name: object) -> int:

@@ -17,8 +17,12 @@ from pricing.resources import RESOURCES
 from pricing.selectors import jobs_to_rate
 from receipts.models import Receipt
 from receipts.selectors import overdue
-from usage.models import ImportRun, Job, QuarantinedRow
+from usage.models import ImportRun, Job
+from usage.quarantine_states import open_rows
 from usage.selectors import runs_waiting
+
+MOST_ROWS = 1000
+"""Beyond so many, a queue's length says nothing more."""
 
 Sums = Mapping[str, Decimal]
 """Amounts by currency."""
@@ -68,8 +72,8 @@ def imports_to_confirm() -> int:
 
 
 def quarantined_waiting() -> int:
-    """Count rows that could not be read, of imports that nobody released."""
-    return QuarantinedRow.objects.filter(run__status=ImportRun.Status.INCOMPLETE).count()
+    """Count rows that could not be read and that nobody settled yet, up to ``MOST_ROWS``."""
+    return open_rows()[:MOST_ROWS].count()
 
 
 def unpriced_by_reason() -> list[Reason]:

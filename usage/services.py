@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from audit.services import record
 from core import metrics
 from core.actor import Actor
+from core.bulk import insert_many
 from core.errors import Conflict, Invalid
 from core.locks import Space, hold_until_commit, lock_rows, session_lock
 from core.queue import after_commit
@@ -21,7 +22,8 @@ from core.transitions import Table, transition
 from usage import evidence as evidence_store
 from usage.batches import Tally, write_batch
 from usage.belonging import NotOurs, own_rows, settle
-from usage.models import Cluster, Evidence, ImportRun, Job, QuarantinedRow
+from usage.models import Cluster, Evidence, ImportRun, Job
+from usage.quarantine import quarantined, release_if_dismissed
 from usage.sources.formats import FileRefused, Parsed, Reader, open_reader
 
 BATCH_ROWS = 2000
@@ -87,7 +89,7 @@ def prepare_import(
         same = ImportRun.objects.filter(
             cluster=cluster, evidence=stored, columns=list(columns), time_zone=zone
         )
-        known = same.exclude(status__in=(S.FAILED, S.CANCELLED)).order_by("pk").first()
+        known = same.exclude(status__in=(S.FAILED, S.CANCELLED)).order_by("pk").last()
         if known is not None:
             return known
         _check_not_read_otherwise(stored)
@@ -206,7 +208,7 @@ def _read_to_end(run: ImportRun, *, actor: Actor, progress: Progress) -> None:
     try:
         reader, rows = _open(run, actor)
         while batch := list(islice(rows, BATCH_ROWS)):
-            _commit_batch(run, batch)
+            _commit_batch(run, reader, batch)
             progress(run)
     except FileRefused as refusal:
         # What was read before the input became unreadable stays, held back like a cut-off file's.
@@ -219,21 +221,11 @@ def _read_to_end(run: ImportRun, *, actor: Actor, progress: Progress) -> None:
     _finish(run, S.COMPLETE if whole else S.INCOMPLETE, actor=actor)
 
 
-def _commit_batch(run: ImportRun, batch: Sequence[Parsed]) -> None:
+def _commit_batch(run: ImportRun, reader: Reader, batch: Sequence[Parsed]) -> None:
     with transaction.atomic():
         hold_until_commit(Space.CLUSTER_IMPORT, run.cluster_id)
         tally = write_batch(run, batch)
-        QuarantinedRow.objects.bulk_create(
-            QuarantinedRow(
-                run=run,
-                line=row.line,
-                reason=row.reason,
-                detail=row.detail[:500],
-                raw=row.raw.replace("\x00", "␀"),
-            )
-            for row in batch
-            if row.kind == "bad"
-        )
+        insert_many(quarantined(run, reader, (row for row in batch if row.kind == "bad")))
         changes = tally.as_counts()
         ImportRun.objects.filter(pk=run.pk).update(
             **{name: F(name) + count for name, count in changes.items()}
@@ -270,8 +262,9 @@ def _finish(run: ImportRun, status: S, *, actor: Actor, refusal: FileRefused | N
             truncated=run.truncated,
         )
         record("import.finished", actor=actor, target=run, data=summary(run) | {"status": status})
-    run.status = status
-    metrics.IMPORT_RUNS.labels(status=status.value).inc()
+        run.status = status
+        release_if_dismissed(run)
+    metrics.IMPORT_RUNS.labels(status=S(run.status).value).inc()
 
 
 def summary(run: ImportRun) -> dict[str, Any]:

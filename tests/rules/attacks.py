@@ -148,6 +148,19 @@ ATTACKS: dict[str, Attack] = {
     "import_run_evidence_gives_jobs_once": Attack(
         copy_of("usage_importrun", "jobs_new > 0", public_id=UUID, time_zone="Asia/Tokyo")
     ),
+    "import_run_retried_once": Attack(
+        copy_of("usage_importrun", "retry_of_id IS NOT NULL", public_id=UUID)
+    ),
+    "usage_importrun_retries": Attack(
+        "INSERT INTO usage_importrun SELECT (jsonb_populate_record(NULL::usage_importrun,"
+        " to_jsonb(x) || jsonb_build_object('id', 999, 'public_id',"
+        f" '{UUID}', 'retry_of_id', x.id, 'time_zone', 'Asia/Tokyo'))).*"
+        " FROM usage_importrun x WHERE status = 'complete' LIMIT 1"
+    ),
+    "usage_importrun_keeps_retry": Attack(
+        "UPDATE usage_importrun SET retry_of_id = (SELECT min(id) FROM usage_importrun)"
+        " WHERE retry_of_id IS NOT NULL"
+    ),
     "usage_importrun_public_id_key": Attack(
         copy_of("usage_importrun", time_zone="Asia/Tokyo"),
         also=("import_run_evidence_gives_jobs_once",),
@@ -156,8 +169,7 @@ ATTACKS: dict[str, Attack] = {
         change("usage_importrun", "status = 'complete'", time_zone="Asia/Tokyo")
     ),
     "usage_importrun_refuse": Attack(
-        delete("usage_quarantinedrow") + ";" + delete("usage_importrun"),
-        also=("usage_quarantinedrow_refuse",),
+        delete("usage_importrun", "retry_of_id IS NOT NULL"),
     ),
     "usage_importrun_no_truncate": truncate("usage_importrun"),
     "job_identity": Attack(copy_of("usage_job")),
@@ -207,7 +219,17 @@ ATTACKS: dict[str, Attack] = {
     ),
     "usage_pull_no_truncate": truncate("usage_pull"),
     "quarantined_row_once": Attack(copy_of("usage_quarantinedrow")),
-    "usage_quarantinedrow_refuse": Attack(delete("usage_quarantinedrow")),
+    "usage_quarantinedrow_refuse": Attack(change("usage_quarantinedrow", detail="other")),
+    "quarantined_row_identity": Attack(copy_of("usage_quarantinedrow", line=99, job_id=7)),
+    "quarantine_decision_once": Attack(
+        copy_of("usage_quarantinedecision"), also=("usage_quarantinedecision_follows",)
+    ),
+    "quarantine_decision_has_reason": Attack(
+        copy_of("usage_quarantinedecision", number=2, kind="reopened", reason=" ")
+    ),
+    "usage_quarantinedecision_follows": Attack(copy_of("usage_quarantinedecision", number=2)),
+    "usage_quarantinedecision_refuse": Attack(change("usage_quarantinedecision", reason="other")),
+    "usage_quarantinedecision_no_truncate": truncate("usage_quarantinedecision"),
     "usage_quarantinedrow_no_truncate": truncate("usage_quarantinedrow"),
     # pricing
     "price_list_currency_code": Attack(copy_of("pricing_pricelist", revision=9, currency="bht")),

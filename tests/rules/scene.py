@@ -33,6 +33,7 @@ from usage.models import (
     Job,
     JobRevision,
     Pull,
+    QuarantineDecision,
     QuarantinedRow,
     Source,
     Window,
@@ -94,7 +95,26 @@ def _usage_leftovers(run: ImportRun) -> None:
         quarantined=1,
         finished_at=timezone.now(),
     )
-    QuarantinedRow.objects.create(run=held, line=2, reason="nul", detail="a NUL byte", raw="x")
+    row = QuarantinedRow.objects.create(
+        run=held, line=2, reason="nul", detail="a NUL byte", raw="x", digest="1" * 64
+    )
+    QuarantineDecision.objects.create(
+        row=row,
+        cluster=run.cluster,
+        digest=row.digest,
+        number=1,
+        kind="dismissed",
+        reason="a test job",
+        author=User.objects.get(username="alice"),
+    )
+    ImportRun.objects.create(
+        cluster=run.cluster,
+        evidence=run.evidence,
+        origin="cut off",
+        columns=["other"],
+        time_zone="UTC",
+        retry_of=held,
+    )
     Cluster.objects.create(name="second")
 
 

@@ -1,8 +1,9 @@
 """Clusters, the evidence that came from them, and the jobs read from it."""
 
 from usage.models.clusters import AccountMapping, Cluster, Source
-from usage.models.imports import Evidence, EvidenceChunk, ImportRun, QuarantinedRow
+from usage.models.imports import Evidence, EvidenceChunk, ImportRun
 from usage.models.jobs import Job, JobRevision
+from usage.models.quarantine import QuarantineDecision, QuarantinedRow
 from usage.models.windows import Pull, Window
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "Job",
     "JobRevision",
     "Pull",
+    "QuarantineDecision",
     "QuarantinedRow",
     "Source",
     "Window",

@@ -7,7 +7,7 @@ from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
-from usage.explanations import explain_reason, explain_refusal
+from usage.explanations import explain_refusal
 from usage.models.clusters import Cluster
 
 
@@ -61,7 +61,8 @@ class ImportRun(models.Model):
 
     Invariants: rows read = jobs + steps + quarantined at every commit; a finished run has its
     time. A run that dies goes on where its last committed batch ended. Jobs of a run are held back
-    from rating until the run is complete or a named person releases it.
+    from rating until the run is complete or a named person releases it. ``retry_of`` is the run
+    whose evidence it reads again, in the same way, with today's program and settings.
     """
 
     class Status(models.TextChoices):
@@ -99,6 +100,13 @@ class ImportRun(models.Model):
     steps = models.BigIntegerField(_("steps"), default=0)
     quarantined = models.BigIntegerField(_("quarantined"), default=0)
     truncated = models.BooleanField(_("cut off"), default=False)
+    retry_of = models.ForeignKey(
+        "self",
+        models.PROTECT,
+        null=True,
+        related_name="retries",
+        verbose_name=_("reads again"),
+    )
     error_code = models.CharField(_("kind of error"), max_length=32, blank=True)
     error = models.TextField(_("error"), blank=True)
     created_at = models.DateTimeField(_("started"), auto_now_add=True)
@@ -160,13 +168,16 @@ class ImportRun(models.Model):
             ),
             models.UniqueConstraint(
                 fields=("cluster", "evidence", "columns", "time_zone"),
-                condition=~Q(status__in=("failed", "cancelled", "prepared")),
+                condition=~Q(status__in=("failed", "cancelled", "prepared")) & Q(retry_of=None),
                 name="import_run_once",
+            ),
+            models.UniqueConstraint(
+                fields=("retry_of",), condition=~Q(status="failed"), name="import_run_retried_once"
             ),
             # Read for another cluster or zone, the same jobs would be new ones, and billed twice.
             models.UniqueConstraint(
                 fields=("evidence",),
-                condition=Q(jobs_new__gt=0),
+                condition=Q(jobs_new__gt=0, retry_of=None),
                 name="import_run_evidence_gives_jobs_once",
             ),
         )
@@ -183,33 +194,3 @@ class ImportRun(models.Model):
     def jobs(self) -> int:
         """Return how many job rows were read."""
         return self.jobs_new + self.jobs_changed + self.jobs_unchanged
-
-
-class QuarantinedRow(models.Model):
-    """A row that could not be interpreted, kept as it came with the reason."""
-
-    append_only = True
-
-    run = models.ForeignKey(
-        ImportRun, models.PROTECT, related_name="quarantine", verbose_name=_("import run")
-    )
-    line = models.BigIntegerField(_("line number"))
-    reason = models.CharField(_("reason"), max_length=32)
-    detail = models.CharField(_("detail"), max_length=500)
-    raw = models.TextField(_("row as it came"))
-
-    class Meta:
-        verbose_name = _("quarantined row")
-        verbose_name_plural = _("quarantined rows")
-        ordering = ("-run", "line")
-        constraints = (
-            models.UniqueConstraint(fields=("run", "line"), name="quarantined_row_once"),
-        )
-
-    def __str__(self) -> str:
-        return f"{self.run_id}:{self.line} {self.reason}"
-
-    @property
-    def explanation(self) -> str:
-        """Return why the row could not be interpreted, in the reader's language."""
-        return explain_reason(self.reason)
