@@ -13,5 +13,5 @@ class Scope(TextChoices):
     RECEIPTS_WRITE = "receipts:write", _("Create receipts")
     PAYMENTS_READ = "payments:read", _("Read payments")
     PRICES_READ = "prices:read", _("Read price lists")
-    PRICES_WRITE = "prices:write", _("Publish price lists (finance staff only)")
+    PRICES_WRITE = "prices:write", _("Propose price lists (finance staff only)")
     ALL = "*", _("Everything that you may do")

@@ -19,7 +19,7 @@ from accounts.tokens import create_token, revoke_token, tokens_of
 from core.actor import Actor
 from core.errors import DomainError
 
-FOR_FINANCE = {Scope.PRICES_WRITE: "pricing.publish_pricelist"}
+FOR_FINANCE = {Scope.PRICES_WRITE: "pricing.add_pricelist"}
 """Scopes that are offered to those who have the right."""
 
 

@@ -60,6 +60,12 @@ def number(value: int | Decimal) -> str:
     return format_decimal(value, format="#,##0.######", locale=locale())
 
 
+def signed_percent(value: Decimal) -> str:
+    """Write a change in percent with its sign, such as ``+6.7 %``."""
+    sign = "+" if value > 0 else ""
+    return f"{sign}{format_decimal(value, format='#,##0.#', locale=locale())}\N{NO-BREAK SPACE}%"
+
+
 def hours(quantity: int, unit_size: int) -> str:
     """Write base units as priced units (seconds as hours), finer where little was used."""
     units = Decimal(quantity) / unit_size

@@ -15,7 +15,7 @@ from audit.services import record
 from core.actor import Actor
 from hpcbilling import schedule
 from hpcbilling.roles import sync_roles
-from pricing.services import draft_price_list, publish_price_list
+from pricing.services import publish_first_list
 
 FIRST_DAY = datetime(2000, 1, 1, tzinfo=UTC)
 SETUP = Actor.system("setup")
@@ -43,12 +43,10 @@ def seed_prices() -> None:
     for code, (name, rates) in TIERS.items():
         tier = Tier.objects.create(code=code, name=name)
         record("tier.created", actor=SETUP, target=tier, data={"code": code, "name": name})
-        price_list = draft_price_list(
+        publish_first_list(
             tier=tier,
             effective_at=FIRST_DAY,
             currency=settings.SITE_CURRENCY,
             rates={resource: Decimal(price) for resource, price in rates.items()},
             actor=SETUP,
-            note="First list",
         )
-        publish_price_list(price_list_id=price_list.pk, actor=SETUP)

@@ -1,8 +1,10 @@
 """Price lists by tier and date, and the charges that they make of jobs."""
 
+from typing import Any
+
 from django.core.validators import MinValueValidator
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.utils.timezone import localtime
 from django.utils.translation import gettext_lazy as _
@@ -19,14 +21,27 @@ class ResourceCode(models.TextChoices):
     MEM = "mem", _("Memory")
 
 
+def _person(name: Any) -> "models.ForeignKey[User | None, User | None]":
+    return models.ForeignKey(
+        User, models.PROTECT, null=True, related_name="+", editable=False, verbose_name=name
+    )
+
+
 class PriceList(models.Model):
     """All prices of one tier from ``effective_at`` on, until a newer published list.
 
-    Invariant, kept by the database: once published, neither the list nor its rates change.
+    Draft → submitted → published. Whoever approves a submitted list publishes it with that step,
+    so a list that was approved in time takes effect by its date alone; nobody has to remember it.
+
+    Invariants, kept by the database: only a draft changes; a submitted list goes back to draft or
+    is published as it stands; a published one and its rates never change; who approves is neither
+    who wrote it, nor who changed it last, nor who submitted it. Without an approver a list can be
+    published only while the site has no people at all: the first prices of a new site.
     """
 
     class Status(models.TextChoices):
         DRAFT = "draft", _("Draft")
+        SUBMITTED = "submitted", _("Waiting for approval")
         PUBLISHED = "published", _("Published")
 
     tier = models.ForeignKey(
@@ -39,46 +54,77 @@ class PriceList(models.Model):
         _("status"), max_length=10, choices=Status.choices, default=Status.DRAFT, editable=False
     )
     note = models.CharField(_("note"), max_length=200, blank=True)
-    created_by = models.ForeignKey(
-        User,
-        models.PROTECT,
-        null=True,
-        related_name="+",
-        editable=False,
-        verbose_name=_("created by"),
-    )
+    created_by = _person(_("created by"))
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
-    published_by = models.ForeignKey(
-        User,
-        models.PROTECT,
-        null=True,
-        related_name="+",
-        editable=False,
-        verbose_name=_("published by"),
+    edited_by = _person(_("last changed by"))
+    submitted_by = _person(_("submitted by"))
+    submitted_at = models.DateTimeField(_("submitted for approval"), null=True, editable=False)
+    rejection = models.CharField(
+        _("sent back because"), max_length=200, blank=True, default="", editable=False
     )
+    approved_by = _person(_("approved by"))
     published_at = models.DateTimeField(_("published"), null=True, editable=False)
 
     class Meta:
         verbose_name = _("price list")
         verbose_name_plural = _("price lists")
         ordering = ("tier", "-effective_at", "-revision")
-        permissions = (("publish_pricelist", _("Can publish price lists")),)
+        permissions = (("publish_pricelist", _("Can approve price lists of others")),)
         constraints = (
             models.UniqueConstraint(
                 fields=("tier", "effective_at", "revision"), name="price_list_once"
             ),
             models.CheckConstraint(
-                condition=Q(status="draft", published_at=None)
-                | Q(status="published", published_at__isnull=False),
-                name="price_list_published_has_time",
+                condition=Q(
+                    status="draft",
+                    submitted_at=None,
+                    submitted_by=None,
+                    approved_by=None,
+                    published_at=None,
+                )
+                | Q(
+                    status="submitted",
+                    submitted_at__isnull=False,
+                    approved_by=None,
+                    published_at=None,
+                    rejection="",
+                )
+                | Q(
+                    status="published",
+                    submitted_at__isnull=False,
+                    published_at__gte=F("submitted_at"),
+                    rejection="",
+                ),
+                name="price_list_steps",
+            ),
+            models.CheckConstraint(
+                condition=Q(approved_by=None)
+                | Q(submitted_by__isnull=False)
+                & ~Q(approved_by=F("submitted_by"))
+                & (Q(created_by=None) | ~Q(approved_by=F("created_by")))
+                & (Q(edited_by=None) | ~Q(approved_by=F("edited_by"))),
+                name="price_list_second_person",
             ),
             models.CheckConstraint(
                 condition=Q(currency__regex=r"^[A-Z]{3}$"), name="price_list_currency_code"
             ),
         )
+        indexes = (
+            models.Index(
+                fields=("submitted_at",),
+                condition=Q(status="submitted"),
+                name="price_list_waiting",
+            ),
+        )
 
     def __str__(self) -> str:
         return f"{self.tier.code} {localtime(self.effective_at):%Y-%m-%d} r{self.revision}"
+
+    @property
+    def authors(self) -> frozenset[int]:
+        """The people who wrote, changed or submitted it, and so can't approve it."""
+        people = (self.created_by_id, self.edited_by_id, self.submitted_by_id)
+        return frozenset(person for person in people if person is not None)
 
 
 class Rate(models.Model):

@@ -1,15 +1,16 @@
-"""Publishing prices."""
+"""Price lists: drafted, submitted, approved by a second person, and published by that step."""
 
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 from django.db import transaction
 from django.db.models import Max
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from accounts.models import Tier
+from accounts.models import Tier, User
 from audit.services import record
 from core.actor import Actor
 from core.errors import Conflict, Invalid
@@ -20,7 +21,11 @@ from pricing.models import Charge, PriceList, Rate
 from pricing.resources import RESOURCES
 
 RATE_TASK = "hpcbilling.rate_pending"
-STEPS: Table = {PriceList.Status.DRAFT: frozenset({PriceList.Status.PUBLISHED})}
+S = PriceList.Status
+STEPS: Table = {
+    S.DRAFT: frozenset({S.SUBMITTED}),
+    S.SUBMITTED: frozenset({S.DRAFT, S.PUBLISHED}),
+}
 
 
 def draft_price_list(
@@ -54,7 +59,7 @@ def draft_price_list(
     return price_list
 
 
-def publish_new_list(
+def propose_price_list(
     *,
     tier: Tier,
     effective_at: datetime,
@@ -63,7 +68,7 @@ def publish_new_list(
     actor: Actor,
     note: str = "",
 ) -> PriceList:
-    """Make a list and publish it, or leave nothing; raises what its two steps raise."""
+    """Make a list and submit it, or leave nothing; raises what its two steps raise."""
     with transaction.atomic():
         draft = draft_price_list(
             tier=tier,
@@ -73,7 +78,7 @@ def publish_new_list(
             actor=actor,
             note=note,
         )
-        return publish_price_list(price_list_id=draft.pk, actor=actor)
+        return submit_price_list(price_list_id=draft.pk, actor=actor)
 
 
 def edit_price_list(
@@ -88,7 +93,7 @@ def edit_price_list(
 ) -> PriceList:
     """Replace what a draft says; the log keeps what it said before.
 
-    Raises Conflict if it is published, Invalid as ``draft_price_list`` does.
+    Raises Conflict if it is no draft any more, Invalid as ``draft_price_list`` does.
     """
     for resource, unit_price in rates.items():
         check_rate(resource, unit_price)
@@ -99,6 +104,7 @@ def edit_price_list(
             price_list.revision = _next_revision(tier, effective_at)
         price_list.tier, price_list.effective_at = tier, effective_at
         price_list.currency, price_list.note = currency, note
+        price_list.edited_by_id = actor.user_id
         price_list.save()
         price_list.rates.all().delete()
         _write_rates(price_list, rates)
@@ -122,13 +128,22 @@ def copy_price_list(*, price_list_id: int, actor: Actor) -> PriceList:
     )
 
 
-def _locked_draft(price_list_id: int) -> PriceList:
-    """Return a draft that nobody else publishes or changes until commit. Raises Conflict."""
+def _locked(price_list_id: int) -> PriceList:
+    """Return a list that nobody else moves or changes until commit. Raises Conflict."""
     hold_until_commit(Space.PRICE_LISTS, "lists")
     price_list = PriceList.objects.select_related("tier").filter(pk=price_list_id).first()
     if price_list is None:
         raise Conflict("gone", _("This draft was deleted by someone else."))
-    if price_list.status != PriceList.Status.DRAFT:
+    return price_list
+
+
+def _locked_draft(price_list_id: int) -> PriceList:
+    price_list = _locked(price_list_id)
+    if price_list.status == S.SUBMITTED:
+        raise Conflict(
+            "submitted", _("This price list waits for approval. Withdraw it to change it.")
+        )
+    if price_list.status != S.DRAFT:
         raise Conflict("published", _("A published price list can't be changed or deleted."))
     return price_list
 
@@ -157,32 +172,141 @@ def check_rate(resource: str, unit_price: Decimal) -> None:
         )
 
 
-def publish_price_list(*, price_list_id: int, actor: Actor) -> PriceList:
-    """Publish a draft; from then on nobody can change it.
+def submit_price_list(*, price_list_id: int, actor: Actor) -> PriceList:
+    """Let a draft wait for the approval of a second person; it stays as it is from now on.
 
-    Raises Invalid if it has no rates, Conflict if it is published already, or if jobs that ended
-    after its start were charged under an older list: those charges would contradict it.
+    Raises Invalid if it has no rates, Conflict if it is no draft or could not be published.
     """
     with transaction.atomic():
-        hold_until_commit(Space.PRICE_LISTS, "lists")
-        price_list = PriceList.objects.select_related("tier").get(pk=price_list_id)
+        price_list = _locked(price_list_id)
         if not price_list.rates.exists():
             raise Invalid("no_rates", _("A price list needs at least one rate."))
+        _check_is_person(actor)
         _check_not_retroactive(price_list)
-        now = timezone.now()
-        transition(
-            PriceList.objects.all(),
-            table=STEPS,
-            pk=price_list.pk,
-            before=PriceList.Status.DRAFT,
-            after=PriceList.Status.PUBLISHED,
-            published_at=now,
-            published_by_id=actor.user_id,
+        _move(
+            price_list,
+            S.SUBMITTED,
+            submitted_at=timezone.now(),
+            submitted_by_id=actor.user_id,
+            rejection="",
         )
-        record("price_list.published", actor=actor, target=price_list, data=describe(price_list))
-        after_commit(RATE_TASK)
-    price_list.refresh_from_db()
+        record("price_list.submitted", actor=actor, target=price_list, data=describe(price_list))
     return price_list
+
+
+def withdraw_price_list(*, price_list_id: int, actor: Actor) -> PriceList:
+    """Make a submitted list a draft again. Raises Conflict if it does not wait."""
+    with transaction.atomic():
+        price_list = _locked(price_list_id)
+        _move(price_list, S.DRAFT, submitted_at=None, submitted_by_id=None)
+        record("price_list.withdrawn", actor=actor, target=price_list, data=describe(price_list))
+    return price_list
+
+
+def reject_price_list(
+    *, price_list_id: int, seen: datetime | None, reason: str, actor: Actor
+) -> PriceList:
+    """Send a submitted list back to its author, who sees the reason.
+
+    ``seen`` is when what the person looked at was submitted. Raises Conflict if it does not wait or
+    was submitted anew since then, Invalid without a reason.
+    """
+    if not reason.strip():
+        raise Invalid("reason", _("Give a reason."))
+    with transaction.atomic():
+        price_list = _locked(price_list_id)
+        _check_seen(price_list, seen)
+        _move(
+            price_list, S.DRAFT, submitted_at=None, submitted_by_id=None, rejection=reason.strip()
+        )
+        data = {"reason": reason.strip(), **describe(price_list)}
+        record("price_list.rejected", actor=actor, target=price_list, data=data)
+    return price_list
+
+
+def approve_price_list(*, price_list_id: int, seen: datetime | None, actor: Actor) -> PriceList:
+    """Approve a submitted list and so publish it; from then on nobody can change it.
+
+    ``seen`` is when what the person looked at was submitted. Raises Conflict if it does not wait or
+    was submitted anew since then, if the person is among its authors, or if jobs that ended after
+    its start were charged under an older list: those charges would contradict it.
+    """
+    with transaction.atomic():
+        price_list = _locked(price_list_id)
+        _check_seen(price_list, seen)
+        _check_is_person(actor)
+        if actor.user_id in price_list.authors:
+            raise Conflict(
+                "second_person",
+                _("You took part in this price list. Someone else has to approve it."),
+            )
+        _check_not_retroactive(price_list)
+        _move(price_list, S.PUBLISHED, published_at=timezone.now(), approved_by_id=actor.user_id)
+        data = {"submitted_by": _name(price_list.submitted_by), **describe(price_list)}
+        record("price_list.published", actor=actor, target=price_list, data=data)
+        after_commit(RATE_TASK)
+    return price_list
+
+
+def publish_first_list(
+    *, tier: Tier, effective_at: datetime, rates: Mapping[str, Decimal], currency: str, actor: Actor
+) -> PriceList:
+    """Publish the first prices of a new site, on which there is nobody yet who could approve them.
+
+    Raises Conflict if there is.
+    """
+    with transaction.atomic():
+        made = propose_price_list(
+            tier=tier,
+            effective_at=effective_at,
+            currency=currency,
+            rates=rates,
+            actor=actor,
+            note="First list",
+        )
+        return approve_price_list(price_list_id=made.pk, seen=made.submitted_at, actor=actor)
+
+
+def _move(price_list: PriceList, after: str, **stamps: Any) -> None:
+    transition(
+        PriceList.objects.all(),
+        table=STEPS,
+        pk=price_list.pk,
+        before=_before(price_list, after),
+        after=after,
+        **stamps,
+    )
+    price_list.refresh_from_db()
+
+
+def _before(price_list: PriceList, after: str) -> str:
+    """Return the status that a step starts from. Raises Conflict if the list is elsewhere."""
+    before = str(price_list.status)
+    if after in STEPS.get(before, ()):
+        return before
+    raise Conflict(
+        "stale_status",
+        _("This was changed by someone else in the meantime. Reload the page and look again."),
+    )
+
+
+def _check_seen(price_list: PriceList, seen: datetime | None) -> None:
+    if price_list.status == S.SUBMITTED and price_list.submitted_at != seen:
+        raise Conflict(
+            "submitted_anew",
+            _("This price list was withdrawn and submitted anew. Look at it again."),
+        )
+
+
+def _check_is_person(actor: Actor) -> None:
+    if actor.user_id is None and User.objects.exists():
+        raise Conflict(
+            "no_person", _("Price lists are submitted and approved by people, not by programs.")
+        )
+
+
+def _name(user: User | None) -> str:
+    return user.get_username() if user else ""
 
 
 def _check_not_retroactive(price_list: PriceList) -> None:
@@ -214,7 +338,7 @@ def describe(price_list: PriceList) -> dict[str, object]:
 
 
 def discard_price_list(*, price_list_id: int, actor: Actor) -> None:
-    """Delete a draft. Raises Conflict if it is published."""
+    """Delete a draft. Raises Conflict if it is none any more."""
     with transaction.atomic():
         price_list = _locked_draft(price_list_id)
         record("price_list.discarded", actor=actor, target=price_list, data=describe(price_list))

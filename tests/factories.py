@@ -3,6 +3,7 @@
 import io
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 from django.contrib.auth.models import Group
 
@@ -10,6 +11,8 @@ from accounts.models import Membership, Project, ProjectTier, Tier, User
 from core.actor import Actor
 from core.intervals import Interval
 from hpcbilling import workflows
+from pricing.models import PriceList
+from pricing.services import approve_price_list, propose_price_list
 from usage.models import Cluster, ImportRun
 from usage.services import create_cluster
 
@@ -80,6 +83,29 @@ def sacct(*rows: Row | str) -> bytes:
     """An ``sacct -P`` file of these rows; a text is a row as it stands."""
     lines = ["|".join(COLUMNS), *(row if isinstance(row, str) else row.text() for row in rows)]
     return ("\n".join(lines) + "\n").encode()
+
+
+def publish_prices(tier: str, at: datetime, **rates: str) -> PriceList:
+    """A published list: one clerk proposes it, another one approves it."""
+    author, approver = (
+        User.objects.get_or_create(username=name)[0] for name in ("price-author", "price-approver")
+    )
+    made = propose_price_list(
+        tier=Tier.objects.get(code=tier),
+        effective_at=at,
+        currency="THB",
+        rates={code: Decimal(price) for code, price in rates.items()},
+        actor=Actor.of(author),
+    )
+    return approve(made, approver)
+
+
+def approve(price_list: PriceList, approver: User | None = None) -> PriceList:
+    """The approval of a second person."""
+    approver = approver or User.objects.get_or_create(username="price-approver")[0]
+    return approve_price_list(
+        price_list_id=price_list.pk, seen=price_list.submitted_at, actor=Actor.of(approver)
+    )
 
 
 def make_cluster(name: str = "alpha") -> Cluster:

@@ -38,6 +38,12 @@ def number(value: int | Decimal | None) -> str:
 
 
 @register.filter
+def signed_percent(value: Decimal | None) -> str:
+    """A change in percent with its sign."""
+    return NOTHING if value is None else formatting.signed_percent(value)
+
+
+@register.filter
 def hours(quantity: int | None, unit_size: int = 3600) -> str:
     """Base units as priced units: ``{{ job.cpu_seconds|hours }}``"""
     return NOTHING if quantity is None else formatting.hours(quantity, unit_size)

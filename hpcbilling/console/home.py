@@ -15,6 +15,7 @@ from core import formatting
 from core.admin import NOTHING, hours, money
 from insights import console
 from insights.console import Month, Sums
+from pricing.lists import waiting_for_approval
 from pricing.resources import RESOURCES
 from receipts.selectors import unbilled_sums
 
@@ -102,6 +103,16 @@ def _unpriced() -> Card:
     )
 
 
+def _price_lists() -> Card:
+    first = waiting_for_approval().first()
+    return Card(
+        _("Price lists to approve"),
+        waiting_for_approval().count(),
+        _("%(name)s is the first") % {"name": first} if first else "",
+        _list("pricing_pricelist_changelist", "status__exact=submitted"),
+    )
+
+
 def _due() -> Card:
     count = console.jobs_due()
     more = _("If this does not shrink, no worker is running") if count else ""
@@ -133,6 +144,7 @@ _CARDS: tuple[tuple[str, Callable[[], Card]], ...] = (
     ("usage.view_quarantinedrow", _quarantine),
     ("pricing.view_jobrating", _unpriced),
     ("pricing.view_jobrating", _due),
+    ("pricing.publish_pricelist", _price_lists),
     ("receipts.view_receipt", _drafts),
     ("receipts.view_receipt", _overdue),
     ("payments.view_inboundevent", _mismatches),

@@ -1,5 +1,6 @@
 """The console's side bar, grouped by work. Each entry shows to who may open its page."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,17 +10,22 @@ from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
 from core.errors import Text
+from pricing.lists import waiting_for_approval
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A page of the console: its name in ``admin:``, who may open it, and a filter if any."""
+    """A page of the console: its name in ``admin:``, who may open it, and a filter if any.
+
+    ``waiting`` counts what the entry tells of beside its name, where nothing is told of zero.
+    """
 
     title: Text
     icon: str
     page: str
     permission: str = ""
     query: str = ""
+    waiting: Callable[[], int] | None = None
 
 
 GROUPS: tuple[tuple[Text, tuple[Entry, ...]], ...] = (
@@ -46,6 +52,14 @@ GROUPS: tuple[tuple[Text, tuple[Entry, ...]], ...] = (
                 "money_off",
                 "pricing_jobrating_changelist",
                 "pricing.view_jobrating",
+            ),
+            Entry(
+                _("Price lists to approve"),
+                "approval",
+                "pricing_pricelist_changelist",
+                "pricing.publish_pricelist",
+                "status__exact=submitted",
+                lambda: waiting_for_approval().count(),
             ),
             Entry(
                 _("Waiting to be billed"),
@@ -215,7 +229,9 @@ def _may(request: HttpRequest, entry: Entry) -> bool:
 
 def _item(request: HttpRequest, entry: Entry) -> dict[str, Any]:
     url = reverse(f"admin:{entry.page}")
+    waiting = entry.waiting() if entry.waiting else 0
     return {
+        **({"badge": f"{waiting}", "badge_variant": "warning"} if waiting else {}),
         "title": entry.title,
         "icon": entry.icon,
         "link": f"{url}?{entry.query}" if entry.query else url,

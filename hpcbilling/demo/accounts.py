@@ -14,7 +14,7 @@ from core.intervals import local_midnight
 from core.site import site_zone
 from hpcbilling.demo import people
 from pricing.models import PriceList
-from pricing.services import draft_price_list, publish_price_list
+from pricing.services import approve_price_list, propose_price_list
 from usage.models import AccountMapping, Cluster, Source
 from usage.services import create_cluster
 
@@ -25,6 +25,10 @@ CLUSTERS = {"demo": "22.05", "demo25": "25.05"}
 LEGACY_ACCOUNT = ("cfd_legacy", "pi_wichai")
 NEW_PRICES = {"cpu": Decimal("0.80"), "gpu": Decimal("12.50"), "mem": Decimal("0.05")}
 """The second list of the tier ``mu``, from the month before last on."""
+
+
+PROPOSED_PRICES = {"cpu": Decimal("3.00"), "gpu": Decimal("66.00"), "mem": Decimal("0.18")}
+"""The list of the tier ``private`` that waits for approval, from next month on."""
 
 
 def create_clusters() -> dict[str, Cluster]:
@@ -123,20 +127,42 @@ def map_accounts(cluster: Cluster) -> None:
 
 
 def publish_prices(day: date) -> None:
-    """Publish the second list of the tier ``mu``, from a day on, if there is only the first."""
+    """Publish the second list of the tier ``mu``, from a day on, if there is only the first.
+
+    One clerk proposes it and the other one approves it, as on every site.
+    """
     tier = Tier.objects.get(code="mu")
     with transaction.atomic():
         if PriceList.objects.filter(tier=tier).count() > 1:
             return
-        price_list = draft_price_list(
+        made = propose_price_list(
             tier=tier,
             effective_at=_midnight(day),
             currency=settings.SITE_CURRENCY,
             rates=NEW_PRICES,
-            actor=DEMO,
+            actor=_clerk("clerk"),
             note="New electricity tariff",
         )
-        publish_price_list(price_list_id=price_list.pk, actor=DEMO)
+        approve_price_list(price_list_id=made.pk, seen=made.submitted_at, actor=_clerk("clerk2"))
+
+
+def propose_prices(day: date) -> None:
+    """Let a list of the tier ``private`` wait for the second clerk, if there is only the first."""
+    tier = Tier.objects.get(code="private")
+    with transaction.atomic():
+        if PriceList.objects.filter(tier=tier).count() == 1:
+            propose_price_list(
+                tier=tier,
+                effective_at=_midnight(day),
+                currency=settings.SITE_CURRENCY,
+                rates=PROPOSED_PRICES,
+                actor=_clerk("clerk"),
+                note="GPU prices follow the new contract",
+            )
+
+
+def _clerk(name: str) -> Actor:
+    return Actor.of(User.objects.get(username=name))
 
 
 def _midnight(day: date) -> datetime:

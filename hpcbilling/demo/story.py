@@ -4,11 +4,13 @@ from collections.abc import Callable
 
 from django.conf import settings
 from django.db import transaction
+from django.utils import timezone
 
 from accounts.models import User
 from audit.models import AuditEvent
 from audit.services import record
 from core.errors import DomainError
+from core.intervals import next_month
 from hpcbilling.demo import accounts, jobs, people
 from hpcbilling.demo.money import Office
 from usage.models import Cluster
@@ -37,6 +39,7 @@ def seed(*, say: Callable[[str], None] = lambda line: None, density: float = 1.0
     accounts.create_projects(tier_change=made.months[2])
     accounts.map_accounts(clusters["demo"])
     accounts.publish_prices(made.months[1])
+    accounts.propose_prices(next_month(timezone.localdate()))
     jobs.import_all(clusters, made, say)
     say("Making receipts and payments")
     Office(made.months).work()

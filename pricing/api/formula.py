@@ -35,7 +35,7 @@ from core.rest.schema import IDEMPOTENCY_KEY
 from pricing.models import PriceList, Rate, ResourceCode
 from pricing.resources import RESOURCES
 from pricing.selectors import price_lists_at
-from pricing.services import publish_new_list
+from pricing.services import propose_price_list
 
 FORMULA = "amount = quantity ÷ unit_size × unit_price, rounded half up to 6 decimals per charge"
 
@@ -69,7 +69,7 @@ class RateSerializer(serializers.ModelSerializer[Rate]):
 
 
 class PriceListSerializer(serializers.ModelSerializer[PriceList]):
-    """A published price list."""
+    """A price list: a published one, or one that waits for approval and has no effect yet."""
 
     tier = serializers.SlugRelatedField[Tier](slug_field="code", read_only=True)
     rates = RateSerializer(many=True)
@@ -77,7 +77,8 @@ class PriceListSerializer(serializers.ModelSerializer[PriceList]):
     class Meta:
         model = PriceList
         fields = (
-            "id", "tier", "effective_at", "revision", "currency", "note", "published_at", "rates",
+            "id", "tier", "effective_at", "revision", "currency", "status", "note", "submitted_at",
+            "published_at", "rates",
         )  # fmt: skip
         read_only_fields = fields
 
@@ -96,7 +97,9 @@ class PriceListSerializer(serializers.ModelSerializer[PriceList]):
                         "effective_at": "2026-09-01T00:00:00+07:00",
                         "revision": 1,
                         "currency": "THB",
+                        "status": "published",
                         "note": "New electricity tariff",
+                        "submitted_at": "2026-08-11T16:04:02+07:00",
                         "published_at": "2026-08-12T10:10:35+07:00",
                         "rates": [
                             {
@@ -141,7 +144,7 @@ class FormulaQuery(serializers.Serializer[dict[str, Any]]):
 
 
 class NewPriceList(serializers.Serializer[dict[str, Any]]):
-    """A price list to be published. Unit prices are per core-hour, GPU-hour and GB-hour."""
+    """A price list to be proposed. Unit prices are per core-hour, GPU-hour and GB-hour."""
 
     tier = TierField(help_text="The tier's code.")
     effective_at = MomentField(help_text="Prices jobs that end from this moment or day on.")
@@ -197,11 +200,12 @@ class FormulaView(WritingEndpoint):
         return _unless_known(request, data)
 
     @extend_schema(
-        operation_id="formula_publish",
-        summary="Publish a price list (finance staff)",
+        operation_id="formula_propose",
+        summary="Propose a price list (finance staff)",
         description=(
-            "Makes a list and publishes it at once; nobody can change it from then on. A list may "
-            "not begin before a job end that is charged already."
+            "Makes a list and submits it. It has no effect before a second person approves it in "
+            "the console, which publishes it. A list may not begin before a job end that is "
+            "charged already."
         ),
         parameters=[IDEMPOTENCY_KEY],
         request=NewPriceList,
@@ -209,14 +213,14 @@ class FormulaView(WritingEndpoint):
         examples=[EXAMPLE],
     )
     def post(self, request: Request) -> HttpResponse:
-        if not request.user.has_perm("pricing.publish_pricelist"):
+        if not request.user.has_perm("pricing.add_pricelist"):
             raise PermissionDenied
         body = NewPriceList(data=request.data)
         body.is_valid(raise_exception=True)
         values = {"currency": settings.SITE_CURRENCY, **body.validated_data}
         actor = Actor.of(request.user)
         return self.created(
-            request, lambda: PriceListSerializer(publish_new_list(**values, actor=actor)).data
+            request, lambda: PriceListSerializer(propose_price_list(**values, actor=actor)).data
         )
 
 

@@ -23,9 +23,9 @@ RULES = [
         name="pricing_rate_frozen",
         timing="BEFORE INSERT OR UPDATE OR DELETE",
         body=f"""
-            IF TG_OP <> 'INSERT' AND ({_LIST_OF.format(row="OLD")}) = 'published'
-               OR TG_OP <> 'DELETE' AND ({_LIST_OF.format(row="NEW")}) = 'published' THEN
-                RAISE EXCEPTION '% on % is refused: a published price list never changes',
+            IF TG_OP <> 'INSERT' AND ({_LIST_OF.format(row="OLD")}) <> 'draft'
+               OR TG_OP <> 'DELETE' AND ({_LIST_OF.format(row="NEW")}) <> 'draft' THEN
+                RAISE EXCEPTION '% on % is refused: only a draft price list changes',
                     TG_OP, TG_TABLE_NAME USING ERRCODE = 'restrict_violation';
             END IF;
             RETURN CASE TG_OP WHEN 'DELETE' THEN OLD ELSE NEW END;

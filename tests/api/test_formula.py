@@ -6,9 +6,10 @@ import pytest
 from django.utils import timezone
 
 from audit.models import AuditEvent
+from core.errors import Conflict
 from pricing.models import PriceList
 from tests.api.conftest import Call, Site
-from tests.factories import OCTOBER
+from tests.factories import OCTOBER, approve
 
 PRICES = {
     "tier": "mu",
@@ -56,12 +57,17 @@ def test_new_prices_change_the_etag_from_their_moment_on(call: Call) -> None:
     before, past = caller.get("formula?tier=mu"), caller.get("formula?tier=mu&at=2026-10-31")
     made = caller.post("formula", {**PRICES, "effective_at": "2026-11-02"})
     assert made.status_code == 201, made.content
+    proposed = caller.get("formula?tier=mu", If_None_Match=before["ETag"])
+    assert proposed.status_code == 304, "a proposal has no effect"
+    approve(PriceList.objects.get(pk=made.json()["id"]))
     now = caller.get("formula?tier=mu", If_None_Match=before["ETag"])
     if timezone.now() >= datetime.fromisoformat(made.json()["effective_at"]):
         assert now.status_code == 200
         assert now.json()["price_lists"][0]["id"] == made.json()["id"]
     later = caller.get("formula?tier=mu&at=2026-11-02")
-    assert later.json()["price_lists"][0] == made.json()
+    shown = later.json()["price_lists"][0]
+    assert shown.pop("published_at") is not None
+    assert {**shown, "status": "submitted", "published_at": None} == made.json()
     same = caller.get("formula?tier=mu&at=2026-10-31", If_None_Match=past["ETag"])
     assert same.status_code == 304
 
@@ -70,16 +76,18 @@ def test_before_all_prices_there_are_none(call: Call) -> None:
     assert call("alice").get("formula?at=1999-12-31").json()["price_lists"] == []
 
 
-def test_published_prices_are_in_force_and_in_the_log(site: Site, call: Call) -> None:
+def test_new_prices_wait_for_a_second_person(site: Site, call: Call) -> None:
     made = call("finance").post("formula", PRICES).json()
     row = PriceList.objects.get(pk=made["id"])
-    assert row.status == PriceList.Status.PUBLISHED
-    assert row.published_by == site.people["finance"]
+    assert (row.status, made["status"], made["published_at"]) == ("submitted", "submitted", None)
+    assert row.submitted_by == site.people["finance"]
+    with pytest.raises(Conflict, match="Someone else has to approve"):
+        approve(row, site.people["finance"])
     assert timezone.localtime(row.effective_at).isoformat() == "2026-11-01T00:00:00+07:00"
     assert {rate["resource"]: rate["unit_price"] for rate in made["rates"]} == {
         "cpu": "0.800000", "gpu": "13.000000", "mem": "0.050000",
     }  # fmt: skip
-    event = AuditEvent.objects.get(action="price_list.published", target_id=str(row.pk))
+    event = AuditEvent.objects.get(action="price_list.submitted", target_id=str(row.pk))
     assert event.actor_name == "finance"
 
 

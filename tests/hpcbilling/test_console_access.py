@@ -174,7 +174,7 @@ def _steps() -> list[str]:
         *(console.url(run, step, run.pk) for step in ("confirm", "cancel", "release")),
         *(
             console.url(PriceList, step, PriceList.objects.earliest("pk").pk)
-            for step in ("publish", "copy")
+            for step in ("submit", "approve", "reject", "withdraw", "copy")
         ),
         console.url(InboundEvent, "resolve", InboundEvent.objects.earliest("pk").pk),
     ]

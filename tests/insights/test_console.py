@@ -47,8 +47,8 @@ def test_queues_are_counted() -> None:
     }
     assert cards == {
         "Imports waiting for release": 1, "Uploads to confirm": 0, "Quarantined rows": 1,
-        "Unpriced jobs": 2, "Jobs to be rated": 0, "Drafts": 1, "Overdue receipts": 0,
-        "Mismatched payments": 0,
+        "Unpriced jobs": 2, "Jobs to be rated": 0, "Price lists to approve": 0, "Drafts": 1,
+        "Overdue receipts": 0, "Mismatched payments": 0,
     }  # fmt: skip
 
 

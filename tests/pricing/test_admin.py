@@ -1,19 +1,30 @@
 """Price lists, charges and the queue of unpriced jobs in the console."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
+from django.urls import reverse
 
 from accounts.models import ProjectTier, Tier
+from core.actor import Actor
 from pricing.forms import PriceListForm, price_name
 from pricing.models import Charge, JobRating, PriceList, Rate
 from pricing.resources import RESOURCES
-from pricing.services import draft_price_list, publish_price_list
+from pricing.services import draft_price_list, submit_price_list
 from tests import console
-from tests.factories import LONG_AGO, SYSTEM, Row, import_rows, make_cluster, make_project
+from tests.factories import (
+    LONG_AGO,
+    SYSTEM,
+    Row,
+    approve,
+    import_rows,
+    make_cluster,
+    make_project,
+    make_user,
+)
 
 pytestmark = pytest.mark.django_db
 NEXT_YEAR = datetime(2027, 1, 1, tzinfo=UTC)
@@ -30,6 +41,19 @@ def draft() -> PriceList:
         tier=Tier.objects.get(code="mu"), effective_at=NEXT_YEAR, currency="THB",
         rates={"cpu": Decimal("1.5")}, actor=SYSTEM,
     )  # fmt: skip
+
+
+def second_clerk() -> Client:
+    client = Client()
+    client.force_login(
+        make_user("second", groups=("finance",)), "django.contrib.auth.backends.ModelBackend"
+    )
+    return client
+
+
+def published(draft: PriceList) -> PriceList:
+    author = Actor.of(make_user("author"))
+    return approve(submit_price_list(price_list_id=draft.pk, actor=author))
 
 
 def filled(**changes: str) -> dict[str, str]:
@@ -67,12 +91,90 @@ def test_a_list_is_drafted_edited_and_published_on_one_page(clerk: Client) -> No
     assert event["after"]["rates"] == {"cpu": "0.9", "gpu": "20"} or event["after"]["rates"] == {
         "cpu": "0.900000", "gpu": "20.000000",
     }  # fmt: skip
-    page = clerk.post(console.url(made, "publish", made.pk), follow=True)
+    page = clerk.post(console.url(made, "submit", made.pk), follow=True)
+    assert "waits for the approval" in console.messages_of(page)[-1]
+    approver = second_clerk()
+    page = approver.get(console.url(made, "approve", made.pk))
+    sent = {"seen": page.context["form"]["seen"].value()}
+    page = approver.post(console.url(made, "approve", made.pk), sent, follow=True)
     assert "is published" in console.messages_of(page)[-1]
     made.refresh_from_db()
     assert made.status == "published"
-    drafted = ["price_list.drafted", "price_list.changed", "price_list.published"]
-    assert [name for name in console.actions() if name in drafted][-3:] == drafted
+    assert made.approved_by is not None
+    drafted = ["drafted", "changed", "submitted", "published"]
+    assert console.actions()[-4:] == [f"price_list.{step}" for step in drafted]
+
+
+def steps_of(client: Client, price_list: PriceList) -> set[str]:
+    """The buttons that someone sees on the page of a list."""
+    page = client.get(console.url(price_list, "change", price_list.pk))
+    paths = (item["path"] for item in page.context["actions_detail"] or ())
+    return {path.rstrip("/").rpartition("/")[2] for path in paths}
+
+
+def test_each_sees_the_steps_that_are_theirs(clerk: Client) -> None:
+    clerk.post(console.url(PriceList, "add"), filled())
+    made = PriceList.objects.get(status="draft")
+    approver, auditor = second_clerk(), console.visitor("auditor")
+    assert steps_of(clerk, made) == {"submit", "copy"}
+    clerk.post(console.url(made, "submit", made.pk))
+    assert steps_of(clerk, made) == {"withdraw", "copy"}
+    assert steps_of(approver, made) == {"approve", "reject", "withdraw", "copy"}
+    assert steps_of(auditor, made) == set()
+    for step in ("submit", "approve", "reject", "withdraw"):
+        assert auditor.post(console.url(made, step, made.pk)).status_code == 403
+    page = clerk.get(console.url(made, "approve", made.pk))
+    sent = {"seen": page.context["form"]["seen"].value()}
+    page = clerk.post(console.url(made, "approve", made.pk), sent, follow=True)
+    assert "Someone else has to approve" in console.messages_of(page)[-1]
+
+
+def test_the_approver_sees_each_price_before_and_after(clerk: Client) -> None:
+    make_project("genomics")
+    now = datetime.now(UTC).replace(microsecond=0)
+    import_rows(make_cluster(), Row(1, end=now - timedelta(days=2)))
+    clerk.post(console.url(PriceList, "add"), filled(price_mem=""))
+    made = PriceList.objects.get(status="draft")
+    clerk.post(console.url(made, "submit", made.pk))
+    page = second_clerk().get(console.url(made, "approve", made.pk))
+    shown = {line.resource: line for _unit, line in page.context["differences"]}
+    assert (shown["cpu"].old, shown["cpu"].new) == (Decimal("0.75"), Decimal("0.9"))
+    assert shown["cpu"].percent == Decimal("20.0")
+    assert (shown["gpu"].new, shown["mem"].new) == (None, None)
+    effect = page.context["effects"]["THB"]
+    assert (effect.old, effect.new) == (Decimal("3.4"), Decimal("3.6"))
+    assert effect.unpriced == ("mem",)
+    text = page.content.decode()
+    for told in ("+20\N{NO-BREAK SPACE}%", "no price any more", "finance-person", "next year"):
+        assert told in text, told
+
+
+def test_the_author_reads_why_a_list_was_sent_back(clerk: Client) -> None:
+    clerk.post(console.url(PriceList, "add"), filled())
+    made = PriceList.objects.get(status="draft")
+    clerk.post(console.url(made, "submit", made.pk))
+    approver = second_clerk()
+    page = approver.get(console.url(made, "reject", made.pk))
+    sent = {"seen": page.context["form"]["seen"].value()}
+    assert (
+        "reason" in approver.post(console.url(made, "reject", made.pk), sent).context["form"].errors
+    )
+    approver.post(console.url(made, "reject", made.pk), sent | {"reason": "GPU is missing"})
+    assert "GPU is missing" in clerk.get(console.url(made, "change", made.pk)).content.decode()
+
+
+def test_the_queue_and_its_badge_tell_of_waiting_lists(clerk: Client) -> None:
+    def waiting() -> tuple[int, list[str]]:
+        page = clerk.get(reverse("admin:index"))
+        (card,) = (card for card in page.context["cards"] if card.name == "Price lists to approve")
+        groups = page.context["sidebar_navigation"]
+        return card.count, [i["badge"] for g in groups for i in g["items"] if i.get("badge")]
+
+    assert waiting() == (0, [])
+    clerk.post(console.url(PriceList, "add"), filled())
+    made = PriceList.objects.get(status="draft")
+    clerk.post(console.url(made, "submit", made.pk))
+    assert waiting() == (1, ["1"])
 
 
 def test_a_list_is_named_by_the_local_day_from_which_it_holds() -> None:
@@ -88,13 +190,13 @@ def test_a_list_is_named_by_the_local_day_from_which_it_holds() -> None:
 
 
 def test_a_published_list_is_only_seen(clerk: Client, draft: PriceList) -> None:
-    publish_price_list(price_list_id=draft.pk, actor=SYSTEM)
+    published(draft)
     page = clerk.get(console.url(draft, "change", draft.pk)).content.decode()
     assert 'name="price_cpu"' not in page
     assert "1.50 THB / CPU-core-hour" in page
     assert clerk.post(console.url(draft, "change", draft.pk), filled()).status_code == 403
     assert clerk.post(console.url(draft, "delete", draft.pk), {"post": "yes"}).status_code == 403
-    again = clerk.post(console.url(draft, "publish", draft.pk), follow=True)
+    again = clerk.post(console.url(draft, "submit", draft.pk), follow=True)
     assert console.messages_of(again)
     assert rates_of(draft) == {"cpu": Decimal("1.5")}
 
@@ -102,8 +204,8 @@ def test_a_published_list_is_only_seen(clerk: Client, draft: PriceList) -> None:
 def test_a_list_published_while_it_was_edited_stays_as_it_was(
     clerk: Client, draft: PriceList, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    publish_price_list(price_list_id=draft.pk, actor=SYSTEM)
-    monkeypatch.setattr("pricing.admin._is_draft", lambda obj: True)
+    published(draft)
+    monkeypatch.setattr("pricing.admin.lists._is_draft", lambda obj: True)
     page = clerk.post(console.url(draft, "change", draft.pk), filled(), follow=True)
     assert "can't be changed" in console.messages_of(page)[-1]
     assert rates_of(draft) == {"cpu": Decimal("1.5")}
@@ -121,10 +223,10 @@ def test_bad_values_are_refused_in_the_form(clerk: Client, field: str, value: st
     assert not PriceList.objects.filter(status="draft").exists()
 
 
-def test_an_empty_list_is_not_published(clerk: Client) -> None:
+def test_an_empty_list_is_not_submitted(clerk: Client) -> None:
     clerk.post(console.url(PriceList, "add"), filled(price_cpu="", price_mem=""))
     made = PriceList.objects.get(status="draft")
-    page = clerk.post(console.url(made, "publish", made.pk))
+    page = clerk.post(console.url(made, "submit", made.pk))
     assert "at least one rate" in str(page.context["form"].errors)
 
 

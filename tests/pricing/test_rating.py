@@ -11,7 +11,6 @@ from core.errors import Conflict, Invalid
 from hpcbilling.workflows import rate_pending
 from pricing.models import Charge, JobRating, PriceList, RatingReason
 from pricing.selectors import jobs_to_rate, live_charges
-from pricing.services import discard_price_list, draft_price_list, publish_price_list
 from receipts.services import create_receipt
 from tests.factories import (
     LONG_AGO,
@@ -22,6 +21,7 @@ from tests.factories import (
     make_cluster,
     make_project,
     make_user,
+    publish_prices,
 )
 from usage.models import AccountMapping, Job, JobRevision
 
@@ -34,14 +34,7 @@ def reasons() -> list[str]:
 
 
 def publish(tier: str, at: datetime, **rates: str) -> PriceList:
-    price_list = draft_price_list(
-        tier=Tier.objects.get(code=tier),
-        effective_at=at,
-        currency="THB",
-        rates={code: Decimal(price) for code, price in rates.items()},
-        actor=SYSTEM,
-    )
-    return publish_price_list(price_list_id=price_list.pk, actor=SYSTEM)
+    return publish_prices(tier, at, **rates)
 
 
 def amounts() -> dict[str, Decimal]:
@@ -196,20 +189,6 @@ def test_a_list_for_a_time_that_is_charged_already_is_refused() -> None:
         publish("mu", MIDDLE, cpu="1")
     publish("gov", MIDDLE, cpu="1")
     publish("mu", MIDDLE + timedelta(seconds=1), cpu="1")
-
-
-def test_publishing_needs_rates_and_happens_once() -> None:
-    tier = Tier.objects.get(code="mu")
-    empty = draft_price_list(tier=tier, effective_at=MIDDLE, currency="THB", rates={}, actor=SYSTEM)
-    with pytest.raises(Invalid):
-        publish_price_list(price_list_id=empty.pk, actor=SYSTEM)
-    published = publish("mu", MIDDLE, cpu="1")
-    with pytest.raises(Conflict):
-        publish_price_list(price_list_id=published.pk, actor=SYSTEM)
-    with pytest.raises(Conflict):
-        discard_price_list(price_list_id=published.pk, actor=SYSTEM)
-    discard_price_list(price_list_id=empty.pk, actor=SYSTEM)
-    assert not PriceList.objects.filter(pk=empty.pk).exists()
 
 
 @pytest.mark.parametrize("price", ["-1", "NaN", "Infinity", "0.0000001", "1e12"])

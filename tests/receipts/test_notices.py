@@ -2,7 +2,6 @@
 
 import smtplib
 from datetime import timedelta
-from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -15,14 +14,22 @@ from pytest_django import DjangoCaptureOnCommitCallbacks, Settings
 from accounts.models import Project, Tier, User
 from core.actor import Actor
 from payments.services import Transfer, record_transfer
-from pricing.services import draft_price_list, publish_price_list
 from receipts.models import Notice, Receipt
 from receipts.notices import NoticesFailed, notices_due, recipients_of, send_notice
 from receipts.services import create_receipt, draft_receipt, void_receipt
 from receipts.tasks import send_due_notices
 from receipts.tasks import send_notice as send_notice_task
 from tests.campus import Campus, october
-from tests.factories import LONG_AGO, OCTOBER, SYSTEM, Row, import_rows, join, make_project
+from tests.factories import (
+    LONG_AGO,
+    OCTOBER,
+    SYSTEM,
+    Row,
+    import_rows,
+    join,
+    make_project,
+    publish_prices,
+)
 
 
 @pytest.fixture
@@ -179,15 +186,8 @@ def test_old_news_is_not_sent(receipt: Receipt, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_receipt_over_nothing_is_told_of_once(people: Campus) -> None:
-    tier = Tier.objects.create(code="free", name="Free")
-    free = draft_price_list(
-        tier=tier,
-        effective_at=LONG_AGO,
-        currency="THB",
-        rates={code: Decimal(0) for code in ("cpu", "gpu", "mem")},
-        actor=SYSTEM,
-    )
-    publish_price_list(price_list_id=free.pk, actor=SYSTEM)
+    Tier.objects.create(code="free", name="Free")
+    publish_prices("free", LONG_AGO, cpu="0", gpu="0", mem="0")
     project = make_project("gifts", tier="free")
     Project.objects.filter(pk=project.pk).update(billing_email="gifts@example.org")
     import_rows(people.cluster, Row(30, account="gifts", end=october(20)))

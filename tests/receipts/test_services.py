@@ -17,7 +17,6 @@ from core.intervals import Interval
 from core.money import round_money
 from hpcbilling.workflows import rate_pending
 from pricing.models import Charge
-from pricing.services import draft_price_list, publish_price_list
 from receipts.arithmetic import ChargeItem, lines_of, totals_of
 from receipts.models import Line, Receipt
 from receipts.selectors import overdue, preview, unbilled_charges, unbilled_sums
@@ -30,7 +29,16 @@ from receipts.services import (
     issue_receipt,
     void_receipt,
 )
-from tests.factories import LONG_AGO, OCTOBER, SYSTEM, Row, import_rows, make_cluster, make_project
+from tests.factories import (
+    LONG_AGO,
+    OCTOBER,
+    SYSTEM,
+    Row,
+    import_rows,
+    make_cluster,
+    make_project,
+    publish_prices,
+)
 from usage.models import Cluster
 
 
@@ -139,14 +147,7 @@ def test_a_receipt_over_nothing_is_paid_at_once(db: None) -> None:
     project = make_project("guests", tier="")
     free = Tier.objects.create(code="free", name="Free")
     ProjectTier.objects.create(project=project, tier=free, starts_at=LONG_AGO)
-    draft = draft_price_list(
-        tier=free,
-        effective_at=LONG_AGO,
-        currency="THB",
-        actor=SYSTEM,
-        rates={"cpu": Decimal(0), "mem": Decimal(0)},
-    )
-    publish_price_list(price_list_id=draft.pk, actor=SYSTEM)
+    publish_prices("free", LONG_AGO, cpu="0", mem="0")
     import_rows(make_cluster(), Row(account="guests"))
     receipt = create_receipt(project_id=project.pk, window=OCTOBER, actor=SYSTEM)
     assert (receipt.total, receipt.status) == (Decimal(0), "paid")

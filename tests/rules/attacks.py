@@ -15,7 +15,8 @@ BILLED = (
     "id IN (SELECT k.charge_id FROM receipts_linecharge k JOIN receipts_line l ON l.id = k.line_id"
     " JOIN receipts_receipt d ON d.id = l.receipt_id WHERE d.status = 'issued')"
 )
-PUBLISHED = "SELECT id FROM pricing_pricelist WHERE status = 'published'"
+SECOND = "SELECT id FROM accounts_user WHERE username = 'second'"
+DRAFT = "SELECT id FROM pricing_pricelist WHERE status = 'draft'"
 
 
 @dataclass(frozen=True)
@@ -232,24 +233,51 @@ ATTACKS: dict[str, Attack] = {
     "usage_quarantinedecision_no_truncate": truncate("usage_quarantinedecision"),
     "usage_quarantinedrow_no_truncate": truncate("usage_quarantinedrow"),
     # pricing
-    "price_list_currency_code": Attack(copy_of("pricing_pricelist", revision=9, currency="bht")),
-    "price_list_published_has_time": Attack(
-        change("pricing_pricelist", "status = 'draft'", status="published")
+    "price_list_currency_code": Attack(
+        copy_of("pricing_pricelist", "status = 'draft'", revision=9, currency="bht")
     ),
-    "price_list_once": Attack(copy_of("pricing_pricelist")),
+    "price_list_steps": Attack(change("pricing_pricelist", "status = 'draft'", status="submitted")),
+    "price_list_second_person": Attack(
+        "UPDATE pricing_pricelist SET status = 'published', published_at = now(),"
+        " approved_by_id = submitted_by_id WHERE status = 'submitted'"
+    ),
+    "pricing_pricelist_starts_as_draft": Attack(
+        copy_of("pricing_pricelist", "status = 'submitted'", revision=9)
+    ),
+    "pricing_pricelist_submitted_first": Attack(
+        "UPDATE pricing_pricelist SET status = 'published', published_at = now(),"
+        f" submitted_at = now(), submitted_by_id = created_by_id, approved_by_id = ({SECOND})"
+        " WHERE status = 'draft'"
+    ),
+    "pricing_pricelist_is_approved": Attack(
+        "UPDATE pricing_pricelist SET status = 'published', published_at = now()"
+        " WHERE status = 'submitted'"
+    ),
+    "pricing_pricelist_stands": Attack(
+        change("pricing_pricelist", "status = 'submitted'", note="cheaper")
+    ),
+    "pricing_pricelist_refuse_delete": Attack(
+        "UPDATE pricing_pricelist SET status = 'draft', submitted_at = NULL, submitted_by_id = NULL"
+        " WHERE status = 'submitted';"
+        "DELETE FROM pricing_rate WHERE price_list_id NOT IN (SELECT id FROM pricing_pricelist"
+        " WHERE status = 'published');"
+        "UPDATE pricing_pricelist SET status = 'submitted', submitted_at = now() WHERE status ="
+        " 'draft';" + delete("pricing_pricelist", "status = 'submitted'")
+    ),
+    "price_list_once": Attack(copy_of("pricing_pricelist", "status = 'draft'")),
     "pricing_pricelist_refuse": Attack(
         change("pricing_pricelist", "status = 'published'", note="cheaper")
     ),
     "pricing_pricelist_no_truncate": truncate("pricing_pricelist"),
     "rate_in_range": Attack(
-        change("pricing_rate", f"price_list_id NOT IN ({PUBLISHED})", unit_price="NaN")
+        change("pricing_rate", f"price_list_id IN ({DRAFT})", unit_price="NaN")
     ),
     "rate_resource_known": Attack(
-        change("pricing_rate", f"price_list_id NOT IN ({PUBLISHED})", resource="coffee")
+        change("pricing_rate", f"price_list_id IN ({DRAFT})", resource="coffee")
     ),
-    "rate_once": Attack(copy_of("pricing_rate", f"price_list_id NOT IN ({PUBLISHED})")),
+    "rate_once": Attack(copy_of("pricing_rate", f"price_list_id IN ({DRAFT})")),
     "pricing_rate_frozen": Attack(
-        change("pricing_rate", f"price_list_id IN ({PUBLISHED})", unit_price="0.01")
+        change("pricing_rate", f"price_list_id NOT IN ({DRAFT})", unit_price="0.01")
     ),
     "pricing_rate_no_truncate": truncate("pricing_rate"),
     "charge_once": Attack(copy_of("pricing_charge", UNBILLED)),

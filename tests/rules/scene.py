@@ -23,7 +23,7 @@ from hpcbilling import workflows
 from payments.models import InboundEvent
 from payments.services import Transfer, record_transfer, resolve_mismatch, start_checkout
 from pricing.models import Charge
-from pricing.services import draft_price_list
+from pricing.services import approve_price_list, draft_price_list, submit_price_list
 from receipts.models import Notice
 from receipts.services import create_receipt, draft_receipt, void_receipt
 from usage.models import (
@@ -62,14 +62,26 @@ def build() -> None:
         ).run
     _usage_leftovers(run)
     _windows(cluster, run)
-    draft_price_list(
-        tier=Tier.objects.get(code="mu"),
-        effective_at=MONTH.end,
-        currency="THB",
-        rates={"cpu": Decimal(1)},
-        actor=actor,
-    )
+    _price_lists(actor)
     _documents(projects, actor)
+
+
+def _price_lists(actor: Actor) -> None:
+    """One in each status, written by one person; approved, where it is, by another one."""
+    tier, rates = Tier.objects.get(code="gov"), {"cpu": Decimal(1)}
+    for months in range(3):
+        draft = draft_price_list(
+            tier=tier,
+            effective_at=MONTH.end + timedelta(days=31 * months),
+            currency="THB",
+            rates=rates,
+            actor=actor,
+        )
+        if months:
+            submit_price_list(price_list_id=draft.pk, actor=actor)
+    second = Actor.of(User.objects.create_user("second"))
+    draft.refresh_from_db()
+    approve_price_list(price_list_id=draft.pk, seen=draft.submitted_at, actor=second)
 
 
 def _project(code: str, pi: User) -> Project:

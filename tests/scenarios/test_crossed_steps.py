@@ -26,7 +26,7 @@ from payments.providers.dummy import signed_headers
 from payments.services import Transfer, receive_webhook, record_transfer, start_checkout
 from pricing import rating
 from pricing.models import Charge, PriceList
-from pricing.services import draft_price_list, publish_price_list
+from pricing.services import propose_price_list
 from receipts.models import Line, LineCharge, Receipt
 from receipts.services import (
     create_receipt,
@@ -40,6 +40,7 @@ from tests.factories import (
     OCTOBER,
     SYSTEM,
     Row,
+    approve,
     import_rows,
     make_cluster,
     make_project,
@@ -230,16 +231,17 @@ def test_a_price_list_published_while_jobs_are_rated_holds_for_all_or_is_refused
         cluster=make_cluster(), stream=io.BytesIO(sacct(*jobs(400))), origin="race", actor=SYSTEM
     )
     run_import(run_id=run.pk, actor=SYSTEM)
-    new = draft_price_list(
+    author, approver = make_user("author"), make_user("approver")
+    new = propose_price_list(
         tier=Tier.objects.get(code="mu"),
         effective_at=FIRST + timedelta(hours=200),
         currency="THB",
         rates={"cpu": Decimal(9), "gpu": Decimal(9), "mem": Decimal(9)},
-        actor=SYSTEM,
+        actor=Actor.of(author),
     )
 
     def publish() -> str:
-        return publish_price_list(price_list_id=new.pk, actor=SYSTEM).status
+        return approve(new, approver).status
 
     def rate() -> int:
         return workflows.rate_pending(actor=SYSTEM).rated

@@ -20,7 +20,7 @@ from payments.services import Transfer, receive_webhook, record_transfer, start_
 from pricing.models import Charge
 from pricing.rating import rate_jobs
 from pricing.selectors import jobs_to_rate, live_charges
-from pricing.services import draft_price_list, publish_price_list
+from pricing.services import propose_price_list
 from receipts.models import LineCharge, Receipt
 from receipts.selectors import billed_job_ids
 from receipts.services import create_receipt, draft_receipt, issue_receipt, void_receipt
@@ -29,6 +29,7 @@ from tests.factories import (
     OCTOBER,
     SYSTEM,
     Row,
+    approve,
     import_rows,
     make_cluster,
     make_project,
@@ -239,13 +240,14 @@ def test_publishing_waits_for_rating_and_is_refused_if_it_came_too_late(
 ) -> None:
     import_rows(make_cluster(), *october_jobs())
     make_project("genomics")
-    price_list = draft_price_list(
+    approver = make_user("approver")
+    price_list = propose_price_list(
         tier=Tier.objects.get(code="mu"), effective_at=OCTOBER.start, currency="THB",
-        rates={"cpu": Decimal(2), "mem": Decimal(0)}, actor=SYSTEM,
+        rates={"cpu": Decimal(2), "mem": Decimal(0)}, actor=Actor.of(make_user("author")),
     )  # fmt: skip
     results = race(
         lambda: workflows.rate_pending(actor=SYSTEM).charges,
-        lambda: publish_price_list(price_list_id=price_list.pk, actor=SYSTEM).status,
+        lambda: approve(price_list, approver).status,
     )
     prices = set(Charge.objects.filter(resource="cpu").values_list("unit_price", flat=True))
     late = results[1] == "retroactive"

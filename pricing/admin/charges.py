@@ -1,0 +1,116 @@
+"""Charges in the console."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+
+from audit.console import CsvExport
+from core.admin import LinkedFilter, ReadOnlyAdmin, admin_url, column, hours, link, money
+from pricing.models import Charge
+from pricing.selectors import live_charges
+from usage.models import Job
+
+
+class ProjectFilter(LinkedFilter):
+    """Charges of one project."""
+
+    title = _("project")
+    parameter_name = "project"
+    lookup = "project"
+    model = "accounts.Project"
+
+
+class JobFilter(LinkedFilter):
+    """Charges of one job."""
+
+    title = _("job")
+    parameter_name = "job"
+    lookup = "job"
+    model = "usage.Job"
+
+
+class ReceiptFilter(LinkedFilter):
+    """Charges behind the lines of one receipt."""
+
+    title = _("receipt")
+    parameter_name = "receipt"
+    lookup = "document_line__line__receipt"
+    model = "receipts.Receipt"
+
+
+class BilledFilter(admin.SimpleListFilter):
+    """Whether a charge in force is on a document."""
+
+    title = _("billed")
+    parameter_name = "billed"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [("no", _("Not on a document")), ("yes", _("On a document")), ("off", _("Reversed"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Charge]) -> QuerySet[Charge]:
+        if self.value() == "off":
+            return queryset.exclude(reverses=None, reversal=None)
+        if self.value() in ("no", "yes"):
+            return live_charges(queryset).filter(document_line__isnull=self.value() == "no")
+        return queryset
+
+
+@admin.register(Charge)
+class ChargeAdmin(CsvExport, ReadOnlyAdmin):
+    """Priced usage. Never edited: corrected by reversals and replacements."""
+
+    list_display = (
+        "job_link",
+        "project",
+        "resource",
+        "units",
+        "unit_price",
+        "shown_amount",
+        "job_end",
+        "generation",
+    )
+    list_filter = (
+        "resource",
+        "currency",
+        BilledFilter,
+        "estimated",
+        ProjectFilter,
+        JobFilter,
+        ReceiptFilter,
+    )
+    list_select_related = ("job", "job__cluster", "project")
+    search_fields = ("=project__code", "^job__display_id", "=job__user_name")
+    date_hierarchy = "job_end"
+    csv_columns = {
+        "charge": "pk",
+        "project": "project__code",
+        "cluster": "job__cluster__name",
+        "job_id": "job__display_id",
+        "user": "job__user_name",
+        "resource": "resource",
+        "ended": "job_end",
+        "quantity": "quantity",
+        "unit_size": "unit_size",
+        "unit_price": "unit_price",
+        "amount": "amount",
+        "currency": "currency",
+        "generation": "generation",
+        "reverses": "reverses",
+        "estimated": "estimated",
+        "receipt": "document_line__line__receipt__number",
+    }
+
+    @column(_("Job"), ordering="job")
+    def job_link(self, charge: Charge) -> str:
+        return link(admin_url(Job, "change", charge.job_id), charge.job)
+
+    @column(_("Quantity"), ordering="quantity")
+    def units(self, charge: Charge) -> str:
+        return hours(charge.quantity, charge.unit_size)
+
+    @column(_("Amount"), ordering="amount")
+    def shown_amount(self, charge: Charge) -> str:
+        return money(charge.amount, charge.currency)
