@@ -26,6 +26,9 @@ class Space(IntEnum):
     PULL = 4
     API_KEY = 5
     QUARANTINE = 6
+    WINDOW = 7
+    RATING = 8
+    READER = 9
 
 
 def _key(name: object) -> int:

@@ -51,6 +51,18 @@ IMPORT_RUNS = Counter(
 IMPORT_ROWS = Counter(
     "hpcbilling_import_rows", "Rows read by usage imports.", ["kind"], registry=REGISTRY
 )
+WINDOWS = Counter(
+    "hpcbilling_windows",
+    "Windows of Slurm's accounting that were asked for, by what became of them.",
+    ["status"],
+    registry=REGISTRY,
+)
+SOURCE_FAILURES = Counter(
+    "hpcbilling_source_failures",
+    "Answers that a source of usage failed to give.",
+    ["kind", "code"],
+    registry=REGISTRY,
+)
 RECEIPT_TRANSITIONS = Counter(
     "hpcbilling_receipt_transitions",
     "Receipts that went from one status to another.",

@@ -19,6 +19,7 @@ from prometheus_client.registry import Collector
 
 from core import metrics
 from hpcbilling.health import readiness
+from hpcbilling.pulls import metrics as pull_metrics
 from usage.selectors import last_imports
 
 KNOWN_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -36,6 +37,7 @@ IMPORT_KINDS = (
     "quarantined",
 )
 WEBHOOK_OUTCOMES = ("applied", "mismatch", "noted", "replay", "bad_signature")
+WINDOW_STATUSES = ("read", "empty", "failed", "split")
 LOGIN_OUTCOMES = ("success", "failure", "locked_out")
 RECEIPT_TRANSITIONS = (
     ("new", "draft"),
@@ -51,6 +53,8 @@ def present_from_the_start() -> None:
         metrics.IMPORT_RUNS.labels(status=status)
     for kind in IMPORT_KINDS:
         metrics.IMPORT_ROWS.labels(kind=kind)
+    for status in WINDOW_STATUSES:
+        metrics.WINDOWS.labels(status=status)
     for outcome in LOGIN_OUTCOMES:
         metrics.LOGINS.labels(outcome=outcome)
     for before, after in RECEIPT_TRANSITIONS:
@@ -93,6 +97,7 @@ class StateCollector(Collector):
         yield ready
         if all(outcome["status"] == "ok" for outcome in found.values()):
             yield self._last_imports()
+            yield from pull_metrics.collect()
 
     @staticmethod
     def _last_imports() -> GaugeMetricFamily:

@@ -89,6 +89,7 @@ _NEVER = {
         ("usage", "quarantinedecision"),
         ("usage", "pull"),
         ("usage", "window"),
+        ("usage", "missingjob"),
         ("receipts", "notice"),
         ("pricing", "charge"),
         ("pricing", "jobrating"),

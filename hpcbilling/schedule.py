@@ -30,7 +30,8 @@ class Entry:
 
 
 ENTRIES = (
-    Entry("Pull usage of all enabled clusters", "hpcbilling.pull_clusters", at=time(1, 30)),
+    Entry("Start pulls that are due", "hpcbilling.start_due_pulls", every=timedelta(minutes=5)),
+    Entry("Tell about late pulls", "hpcbilling.tell_late_pulls", every=timedelta(minutes=30)),
     Entry("Rate what is due", "hpcbilling.rate_pending", every=timedelta(minutes=5)),
     Entry("Go on with what broke off", "hpcbilling.resume", every=timedelta(minutes=5)),
     Entry("Send notices that are due", "receipts.send_due_notices", every=timedelta(minutes=30)),

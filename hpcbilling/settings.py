@@ -62,6 +62,10 @@ DROP_FOLDER_ROOT = Path(
 )
 # The operator's connections to Slurm, a TOML file; `usage/connections.py` says what stands in it.
 SLURM_CONNECTIONS = env.str("SLURM_CONNECTIONS", default="")
+# Pulls: who is told of a night that did not happen, and what is called after each good one.
+OPERATOR_EMAIL: list[str] = env.list("OPERATOR_EMAIL", default=[])
+HEARTBEAT_URL = env.str("HEARTBEAT_URL", default="")
+BACKFILL_READERS = env.int("BACKFILL_READERS", default=4)
 # Pages say that the usage is made up of recorded rows; `make demo` sets it.
 DEMO = env.bool("DEMO", default=False)
 if DEMO and PRODUCTION:

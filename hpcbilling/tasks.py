@@ -1,13 +1,14 @@
 """Tasks that span apps. Each is safe to run twice, or twice at once, and carries ids only."""
 
 import structlog
-from celery import current_app, shared_task
+from celery import shared_task
 from django.core.management import call_command
 
 from audit.models import AuditHead
 from core.actor import Actor
-from hpcbilling import pulls, workflows
-from usage.models import Cluster
+from core.queue import after_commit
+from hpcbilling import workflows
+from hpcbilling.pulls import due, running, watch
 
 log = structlog.get_logger(__name__)
 BEAT = Actor.system("beat")
@@ -21,9 +22,9 @@ def rate_pending() -> None:
 
 @shared_task(name="hpcbilling.resume")
 def resume() -> None:
-    """Bring imports and pulls to their end whose worker died."""
+    """Go on with imports and pulls whose worker died, and with windows that failed."""
     workflows.resume_imports(actor=BEAT)
-    pulls.resume_pulls(actor=BEAT)
+    due.resume_pulls()
 
 
 @shared_task(name="hpcbilling.run_import")
@@ -32,17 +33,24 @@ def run_import(run_id: int) -> None:
     workflows.finish_import(run_id=run_id, actor=Actor.system("import"))
 
 
-@shared_task(name="hpcbilling.pull_clusters")
-def pull_clusters() -> None:
-    """Start tonight's pull of each enabled cluster, one task a cluster."""
-    for cluster_id in Cluster.objects.filter(is_enabled=True).values_list("pk", flat=True):
-        current_app.send_task("hpcbilling.pull_cluster", args=(cluster_id,))
+@shared_task(name="hpcbilling.start_due_pulls")
+def start_due_pulls() -> None:
+    """Start the pulls that are due by their cluster's own clock."""
+    due.start_due(actor=BEAT)
 
 
-@shared_task(name="hpcbilling.pull_cluster")
-def pull_cluster(cluster_id: int) -> None:
-    """Import what lies in a cluster's drop folder and rate it."""
-    pulls.pull_cluster(cluster_id=cluster_id, actor=BEAT)
+@shared_task(name="hpcbilling.advance_pull")
+def advance_pull(pull_id: int) -> None:
+    """Read one window of a pull, or close it; the next one has a message of its own, so that a
+    backfill of years keeps no worker from other work."""
+    if running.advance(pull_id=pull_id, actor=Actor.system("pull")):
+        after_commit(due.ADVANCE_TASK, pull_id)
+
+
+@shared_task(name="hpcbilling.tell_late_pulls")
+def tell_late_pulls() -> None:
+    """Mail the operator about nights that did not happen."""
+    watch.tell_operator()
 
 
 @shared_task(name="hpcbilling.note_audit_end")

@@ -69,6 +69,7 @@ def import_usage(
         actor=actor,
         columns=columns,
         time_zone=time_zone,
+        confirmed=True,
     )
     return finish_import(run_id=run.pk, actor=actor, progress=progress, rated=rated)
 

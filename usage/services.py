@@ -74,8 +74,12 @@ def prepare_import(
     actor: Actor,
     columns: Sequence[str] = (),
     time_zone: str = "",
+    confirmed: bool = False,
 ) -> ImportRun:
     """Store the input and return the run that will read it, not yet started.
+
+    ``confirmed`` input needs nobody's word: its run counts as running from the start, so that it is
+    gone on with if the caller dies. A run that waits for a person's word is left to them.
 
     Input that this cluster has read already in the same way gives the earlier run back, whatever
     its state: a running one may then be resumed, a finished one has nothing left to do. Raises
@@ -89,7 +93,8 @@ def prepare_import(
         same = ImportRun.objects.filter(
             cluster=cluster, evidence=stored, columns=list(columns), time_zone=zone
         )
-        known = same.exclude(status__in=(S.FAILED, S.CANCELLED)).order_by("pk").last()
+        passed_over = (S.FAILED, S.CANCELLED, *((S.PREPARED,) if confirmed else ()))
+        known = same.exclude(status__in=passed_over).order_by("pk").last()
         if known is not None:
             return known
         _check_not_read_otherwise(stored)
@@ -99,7 +104,7 @@ def prepare_import(
             origin=origin[:255],
             columns=list(columns),
             time_zone=zone,
-            status=S.PREPARED,
+            status=S.RUNNING if confirmed else S.PREPARED,
             requested_by_id=actor.user_id,
         )
         record(

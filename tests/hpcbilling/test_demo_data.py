@@ -15,12 +15,12 @@ from django.db import connection
 from accounts.models import Project, User
 from audit.models import AuditEvent
 from audit.selectors import verify_chain
-from hpcbilling import pulls
 from hpcbilling.demo import jobs, people, story
 from hpcbilling.demo.accounts import CLUSTERS, DEMO, create_people
 from hpcbilling.demo.generator import table
 from hpcbilling.demo.money import Office
 from hpcbilling.demo.recordings import submissions
+from hpcbilling.pulls.due import pull_cluster
 from payments.selectors import mismatches
 from pricing.models import Charge, JobRating
 from receipts.models import Receipt
@@ -142,7 +142,7 @@ def test_the_demo_has_something_in_every_queue(drop_root: Path) -> None:
 
     cluster = Cluster.objects.get(name="demo")
     was_running = running_jobs().filter(cluster=cluster).count()
-    pull = pulls.pull_cluster(cluster_id=cluster.pk, actor=DEMO)
+    pull = pull_cluster(cluster_id=cluster.pk, actor=DEMO)
     files = len(list((drop_root / "demo").iterdir()))
     assert pull is not None
     assert (pull.error, pull.files) == ("", files)

@@ -11,13 +11,14 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from core.actor import Actor
-from hpcbilling import pulls
-from hpcbilling.pulls import dropped_files, pull_cluster
+from hpcbilling.pulls import due, folders, running
+from hpcbilling.pulls.due import pull_cluster
+from hpcbilling.pulls.folders import dropped_files
 from tests.hpcbilling.test_import_usage import RECORDING
 from usage import evidence
 from usage.models import Cluster, Evidence, ImportRun, Job, Pull, Source
 from usage.selectors import IS_FREE, IS_HELD
-from usage.services import create_cluster
+from usage.services import create_cluster, prepare_import
 
 pytestmark = pytest.mark.django_db
 BEAT = Actor.system("beat")
@@ -95,7 +96,7 @@ def test_a_file_that_did_not_change_is_only_looked_at(
         raise AssertionError("nothing is stored or rated")
 
     monkeypatch.setattr(evidence, "store", refuse)
-    monkeypatch.setattr(pulls, "finish_import", refuse)
+    monkeypatch.setattr(folders, "finish_import", refuse)
     assert visit(cluster).files == 1
     assert ImportRun.objects.count() == Evidence.objects.count() == 1
 
@@ -145,17 +146,39 @@ def test_a_whole_file_later_ends_the_wait(cluster: Cluster, folder: Path) -> Non
 def test_a_file_that_vanished_is_noted(
     cluster: Cluster, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pulls, "dropped_files", lambda cluster: [folder / "gone.psv"])
+    monkeypatch.setattr(folders, "dropped_files", lambda cluster: [folder / "gone.psv"])
     assert visit(cluster).error == "gone.psv: No such file or directory"
 
 
 def test_a_night_whose_worker_died_is_taken_up_again(cluster: Cluster, folder: Path) -> None:
     (folder / "a.psv").write_bytes(RECORDING.read_bytes())
-    Pull.objects.create(cluster=cluster, slot=timezone.localdate())
-    assert pulls.resume_pulls(actor=BEAT) == 1
+    pull = Pull.objects.create(cluster=cluster, slot=timezone.localdate())
+    assert due.resume_pulls() == [pull]
+    assert not running.advance(pull_id=pull.pk, actor=BEAT)
     assert Pull.objects.get().files == 1
     assert Job.objects.count() == 78
-    assert pulls.resume_pulls(actor=BEAT) == 0
+    assert due.resume_pulls() == []
+
+
+def test_an_upload_that_waits_for_its_confirmation_is_left_to_its_person(
+    cluster: Cluster, folder: Path
+) -> None:
+    content = RECORDING.read_bytes()
+    upload = prepare_import(
+        cluster=cluster, stream=io.BytesIO(content), origin="upload.psv", actor=BEAT
+    )
+    (folder / "other.psv").write_bytes(halves()[0])
+    assert visit(cluster).error == ""
+    upload.refresh_from_db()
+    assert upload.status == ImportRun.Status.PREPARED
+    # The same content, put into the folder too, needs nobody's word; the upload then has none left.
+    (folder / "same.psv").write_bytes(content)
+    tomorrow(cluster)
+    visit(cluster)
+    upload.refresh_from_db()
+    assert upload.status == ImportRun.Status.PREPARED
+    assert ImportRun.objects.get(origin="same.psv").status == ImportRun.Status.COMPLETE
+    assert Job.objects.count() == 78
 
 
 def test_a_disabled_cluster_is_left_alone(cluster: Cluster, folder: Path) -> None:
@@ -179,11 +202,11 @@ def test_a_person_pulls_at_any_time_and_is_told_what_came(cluster: Cluster, fold
     (folder / "a.psv").write_bytes(RECORDING.read_bytes())
     code, said, _ = command("demo")
     assert code == 0
-    assert "demo: 1 files, 1 of them new" in said
+    assert "demo: 1 files, 1 new imports" in said
     assert "a.psv: 78 rows = 78 jobs (78 new" in said
-    assert Pull.objects.count() == 1
+    assert list(Pull.objects.order_by("pk").values_list("kind", flat=True)) == ["nightly", "manual"]
     code, said, _ = command("--all")
-    assert "demo: 1 files, 0 of them new" in said
+    assert "demo: 1 files, 0 new imports" in said
     (folder / "b.psv").touch()
     code, _, complaint = command("--all")
     assert code == 1

@@ -215,6 +215,9 @@ ATTACKS: dict[str, Attack] = {
     "usage_window_frozen": Attack(change("usage_window", "status = 'read'", attempts=7)),
     "usage_window_refuse": Attack(delete("usage_window", "status = 'waiting'")),
     "usage_window_no_truncate": truncate("usage_window"),
+    "missing_job_once": Attack(copy_of("usage_missingjob")),
+    "usage_missingjob_refuse": Attack(delete("usage_missingjob")),
+    "usage_missingjob_no_truncate": truncate("usage_missingjob"),
     "usage_pull_refuse": Attack(
         copy_of("usage_pull", kind="manual") + ";" + delete("usage_pull", "kind = 'manual'")
     ),

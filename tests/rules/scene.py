@@ -32,6 +32,7 @@ from usage.models import (
     ImportRun,
     Job,
     JobRevision,
+    MissingJob,
     Pull,
     QuarantineDecision,
     QuarantinedRow,
@@ -142,6 +143,9 @@ def _windows(cluster: Cluster, run: ImportRun) -> None:
     for number, values in enumerate(found):
         start = MONTH.start + day * number
         Window.objects.create(cluster=cluster, pull=pull, start=start, end=start + day, **values)
+    MissingJob.objects.create(
+        job=Job.objects.earliest("pk"), window=Window.objects.get(status="empty")
+    )
 
 
 def _documents(projects: dict[str, Project], actor: Actor) -> None:

@@ -4,7 +4,7 @@ from usage.models.clusters import AccountMapping, Cluster, Source
 from usage.models.imports import Evidence, EvidenceChunk, ImportRun
 from usage.models.jobs import Job, JobRevision
 from usage.models.quarantine import QuarantineDecision, QuarantinedRow
-from usage.models.windows import Pull, Window
+from usage.models.windows import MissingJob, Pull, Window
 
 __all__ = [
     "AccountMapping",
@@ -14,6 +14,7 @@ __all__ = [
     "ImportRun",
     "Job",
     "JobRevision",
+    "MissingJob",
     "Pull",
     "QuarantineDecision",
     "QuarantinedRow",

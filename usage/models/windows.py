@@ -1,5 +1,7 @@
 """Visits to clusters: which spans of time were asked for, and what became of each."""
 
+from datetime import timedelta
+
 from django.db import models
 from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
@@ -7,6 +9,10 @@ from django.utils.translation import gettext_lazy as _
 from accounts.models import User
 from usage.models.clusters import Cluster
 from usage.models.imports import ImportRun
+from usage.models.jobs import Job
+
+WHOLE_DAY = timedelta(hours=23)
+"""The shortest local day: the one on which clocks go forward."""
 
 
 class Pull(models.Model):
@@ -115,3 +121,32 @@ class Window(models.Model):
 
     def __str__(self) -> str:
         return f"{self.cluster} {self.start:%Y-%m-%d %H:%M} – {self.end:%Y-%m-%d %H:%M}"
+
+    @property
+    def is_suspicious(self) -> bool:
+        """Whether it is strange that there was no job: in a whole day, not in an hour at night."""
+        return self.status == self.Status.EMPTY and self.end - self.start >= WHOLE_DAY
+
+
+class MissingJob(models.Model):
+    """A job that we know and that Slurm's answer for its time no longer had.
+
+    One row a job: when it was missed first, and when it was back, if it was. Archiving takes rows
+    away and restores them; the job and its charges stay as they are.
+    """
+
+    job = models.ForeignKey(Job, models.PROTECT, related_name="missing", verbose_name=_("job"))
+    window = models.ForeignKey(
+        Window, models.PROTECT, related_name="missing", verbose_name=_("window")
+    )
+    noticed_at = models.DateTimeField(_("noticed"), auto_now_add=True)
+    returned_at = models.DateTimeField(_("back since"), null=True)
+
+    class Meta:
+        verbose_name = _("job that Slurm no longer has")
+        verbose_name_plural = _("jobs that Slurm no longer has")
+        ordering = ("-noticed_at", "job")
+        constraints = (models.UniqueConstraint(fields=("job",), name="missing_job_once"),)
+
+    def __str__(self) -> str:
+        return str(self.job)

@@ -1,0 +1,101 @@
+"""What is due by each cluster's own clock, and what broke off.
+
+Called every few minutes by beat. Two beats, or a beat that was down for days, make no difference: a
+night is one row in the database.
+"""
+
+from datetime import date, datetime, timedelta
+
+from django.db import transaction
+from django.utils import timezone
+
+from core.actor import Actor
+from core.queue import after_commit
+from hpcbilling.pulls.plans import plan_nightly, plan_rescan
+from hpcbilling.pulls.running import readers_of, run_pull
+from usage.coverage import zone_of
+from usage.models import Cluster, Pull, Window
+from usage.reading import MakeSource
+from usage.windows import due_at, last_slot
+
+ADVANCE_TASK = "hpcbilling.advance_pull"
+SUNDAY = 6
+MAX_ATTEMPTS = 4
+RETRY_AFTER = timedelta(minutes=20)
+RETRIED_FOR = timedelta(days=1)
+
+
+def clusters_pulled() -> list[Cluster]:
+    """Return the clusters that nightly pulls visit."""
+    pulled = Cluster.objects.filter(is_enabled=True, sources__is_enabled=True)
+    return list(pulled.distinct().order_by("pk"))
+
+
+def slot_of(cluster: Cluster, now: datetime) -> date:
+    """Return the day whose pull is the latest that was due, on the cluster's own calendar."""
+    return last_slot(now, cluster.pull_at, zone_of(cluster))
+
+
+def start_due(*, actor: Actor) -> list[Pull]:
+    """Plan the pulls that are due and let workers read them; returns those that were not over.
+
+    A cluster that was added after tonight's hour is first visited tomorrow, or by hand.
+    """
+    now = timezone.now()
+    started = []
+    for cluster in clusters_pulled():
+        slot = slot_of(cluster, now)
+        if due_at(slot, cluster.pull_at, zone_of(cluster)) <= cluster.created_at:
+            continue
+        pulls = [plan_nightly(cluster=cluster, slot=slot, actor=actor)]
+        if slot.weekday() == SUNDAY:
+            pulls.append(plan_rescan(cluster=cluster, slot=slot, actor=actor))
+        started += [pull for pull in pulls if pull.finished_at is None]
+    for pull in started:
+        send_readers(pull)
+    return started
+
+
+def send_readers(pull: Pull) -> None:
+    """Ask workers to read a pull, as many as may at once."""
+    for _reader in range(readers_of(pull)):
+        after_commit(ADVANCE_TASK, pull.pk)
+
+
+def pull_cluster(*, cluster_id: int, actor: Actor, make: MakeSource | None = None) -> Pull | None:
+    """Do a cluster's night here and now; returns None if it is done, or the cluster disabled."""
+    cluster = Cluster.objects.get(pk=cluster_id)
+    if not cluster.is_enabled:
+        return None
+    pull = plan_nightly(cluster=cluster, slot=slot_of(cluster, timezone.now()), actor=actor)
+    if pull.finished_at is not None:
+        return None
+    return run_pull(pull_id=pull.pk, actor=actor, make=make)
+
+
+def resume_pulls() -> list[Pull]:
+    """Let workers go on with pulls that are not over, and ask again for windows that failed a while
+    ago: a Slurm that was down for an hour costs no night. Returns the pulls gone on with."""
+    _ask_again(timezone.now())
+    unfinished = list(Pull.objects.filter(finished_at=None, cluster__is_enabled=True))
+    for pull in unfinished:
+        send_readers(pull)
+    return unfinished
+
+
+def _ask_again(now: datetime) -> None:
+    """Open windows anew that failed, each time after a longer pause, up to a few times."""
+    failed = Window.objects.filter(
+        status=Window.Status.FAILED,
+        attempts__lt=MAX_ATTEMPTS,
+        pull__started_at__gt=now - RETRIED_FOR,
+    ).exclude(pull__kind=Pull.Kind.MANUAL)
+    ripe = [
+        window.pk
+        for window in failed
+        if window.asked_at and window.asked_at < now - RETRY_AFTER * window.attempts
+    ]
+    with transaction.atomic():
+        pulls = set(failed.filter(pk__in=ripe).values_list("pull_id", flat=True))
+        failed.filter(pk__in=ripe).update(status=Window.Status.WAITING)
+        Pull.objects.filter(pk__in=pulls).update(finished_at=None)

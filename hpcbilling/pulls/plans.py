@@ -1,0 +1,116 @@
+"""Making pulls: which windows a visit is to read. Plans are kept, and so outlive their worker."""
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
+
+from django.db import transaction
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from audit.services import record
+from core.actor import Actor
+from core.errors import Invalid
+from core.intervals import Interval, days, local_midnight
+from usage import windows
+from usage.coverage import gaps, window_sources, zone_of
+from usage.models import Cluster, Pull, Window
+
+K = Pull.Kind
+MAX_BACKFILL_DAYS = 40 * 366
+
+
+def plan_nightly(*, cluster: Cluster, slot: date, actor: Actor) -> Pull:
+    """Return the pull of a night, made with its windows unless it is there: what was never read,
+    and the last days again."""
+    now = timezone.now()
+    spans = windows.plan(
+        now=now,
+        zone=zone_of(cluster),
+        overlap_days=cluster.overlap_days,
+        missing=gaps(cluster, now),
+    )
+    return _once(cluster, K.NIGHTLY, slot, spans, actor)
+
+
+def plan_rescan(*, cluster: Cluster, slot: date, actor: Actor) -> Pull:
+    """Return the weekly look back of a cluster: the days before those that each night reads."""
+    zone, now = zone_of(cluster), timezone.now()
+    recent = windows.last_days(cluster.overlap_days, now, zone).start
+    first = windows.last_days(cluster.rescan_days, now, zone).start
+    if cluster.reads_from is not None:
+        first = max(first, local_midnight(cluster.reads_from, zone))
+    spans = windows.by_day(Interval(first, recent), zone) if first < recent else []
+    return _once(cluster, K.RESCAN, slot, spans, actor)
+
+
+def plan_manual(
+    *, cluster: Cluster, actor: Actor, since: date | None = None, until: date | None = None
+) -> Pull:
+    """Make a pull by hand: of the local days given (``until`` is the last of them), else of what a
+    night would read. Raises Invalid for days that are not over or in the wrong order."""
+    zone, now = zone_of(cluster), timezone.now()
+    if since is None and until is None:
+        spans = windows.plan(
+            now=now, zone=zone, overlap_days=cluster.overlap_days, missing=gaps(cluster, now)
+        )
+    else:
+        spans = windows.by_day(_chosen(cluster, since, until, now), zone)
+    return _new(cluster, K.MANUAL, spans, actor)
+
+
+def plan_backfill(*, cluster: Cluster, since: date, until: date | None, actor: Actor) -> Pull:
+    """Make a backfill of local days, to be read by several workers. Raises Invalid as above, and
+    for a cluster that has no source to be asked for a span of time."""
+    if not window_sources(cluster).exists():
+        raise Invalid(
+            "source",
+            _("No source of this cluster can be asked for past days: add slurmrestd or sacct."),
+        )
+    span = _chosen(cluster, since, until, timezone.now())
+    return _new(cluster, K.BACKFILL, windows.by_day(span, zone_of(cluster)), actor)
+
+
+def _chosen(cluster: Cluster, since: date | None, until: date | None, now: datetime) -> Interval:
+    zone = zone_of(cluster)
+    today = now.astimezone(zone).date()
+    last = until or today
+    first = since or last
+    if first > last:
+        raise Invalid("since", _("The first day is after the last one."))
+    if first > today:
+        raise Invalid("since", _("These days are not over yet."))
+    if last - first > timedelta(days=MAX_BACKFILL_DAYS):
+        raise Invalid("since", _("That is too long a time: is the year right?"))
+    chosen = days(first, min(last, today), zone)
+    return Interval(chosen.start, min(chosen.end, now.astimezone(UTC)))
+
+
+@transaction.atomic
+def _once(cluster: Cluster, kind: str, slot: date, spans: Sequence[Interval], actor: Actor) -> Pull:
+    pull, created = Pull.objects.get_or_create(cluster=cluster, kind=kind, slot=slot)
+    if created:
+        _add_windows(pull, spans, actor)
+    return pull
+
+
+@transaction.atomic
+def _new(cluster: Cluster, kind: str, spans: Sequence[Interval], actor: Actor) -> Pull:
+    slot = timezone.now().astimezone(zone_of(cluster)).date()
+    pull = Pull.objects.create(cluster=cluster, kind=kind, slot=slot, requested_by_id=actor.user_id)
+    _add_windows(pull, spans, actor)
+    return pull
+
+
+def _add_windows(pull: Pull, spans: Sequence[Interval], actor: Actor) -> None:
+    """Keep the plan; a cluster that has only folders is never asked for a span of time."""
+    chosen = spans if window_sources(pull.cluster).exists() else ()
+    Window.objects.bulk_create(
+        [Window(cluster=pull.cluster, pull=pull, start=s.start, end=s.end) for s in chosen],
+        batch_size=1000,
+    )
+    record(
+        "pull.planned",
+        actor=actor,
+        target=pull,
+        data={"cluster": pull.cluster.name, "kind": pull.kind, "windows": len(chosen)},
+    )
