@@ -13,8 +13,8 @@ from core.intervals import Interval, days, local_midnight, month_start, next_mon
 from usage import windows
 from usage.models import Cluster, ImportRun, Job, Pull, Source, Window
 
-WINDOW_KINDS = (Source.Kind.SLURMRESTD, Source.Kind.SACCT)
-"""Sources that can be asked for a span of time; a folder has what somebody put there."""
+LIVE_KINDS = (Source.Kind.SLURMRESTD, Source.Kind.SACCT)
+"""Sources that answer for any span of time; a folder only for the days that somebody put there."""
 
 _WHOLE = Q(status=Window.Status.EMPTY) | Q(
     status=Window.Status.READ,
@@ -66,8 +66,13 @@ def zone_of(cluster: Cluster) -> ZoneInfo:
 
 
 def window_sources(cluster: Cluster) -> QuerySet[Source]:
-    """Return the sources of a cluster that can be asked for a window, in their order."""
-    return cluster.sources.filter(is_enabled=True, kind__in=WINDOW_KINDS).order_by("position")
+    """Return the sources of a cluster in the order in which they are asked for a window."""
+    return cluster.sources.filter(is_enabled=True).order_by("position")
+
+
+def is_live(cluster: Cluster) -> bool:
+    """Whether a cluster has a source that answers for any span of time, up to this moment."""
+    return window_sources(cluster).filter(kind__in=LIVE_KINDS).exists()
 
 
 def covered(cluster: Cluster, frame: Interval) -> list[Interval]:

@@ -118,7 +118,10 @@ class _Reading:
 
     def _ask(self, source: SourceRow) -> _Answer:
         connection = self._make(
-            source.kind, source.place, slurm_name=self.cluster.known_to_slurm_as
+            source.kind,
+            source.place,
+            slurm_name=self.cluster.known_to_slurm_as,
+            time_zone=self.cluster.time_zone,
         )
         asked_at = timezone.now()
         with tempfile.TemporaryFile() as spool:

@@ -12,7 +12,7 @@ from core.actor import Actor
 from core.errors import Invalid
 from core.intervals import Interval, days, local_midnight
 from usage import windows
-from usage.coverage import gaps, window_sources, zone_of
+from usage.coverage import gaps, is_live, window_sources, zone_of
 from usage.models import Cluster, Pull, Window
 
 K = Pull.Kind
@@ -61,7 +61,7 @@ def plan_manual(
 def plan_backfill(*, cluster: Cluster, since: date, until: date | None, actor: Actor) -> Pull:
     """Make a backfill of local days, to be read by several workers. Raises Invalid as above, and
     for a cluster that has no source to be asked for a span of time."""
-    if not window_sources(cluster).exists():
+    if not is_live(cluster):
         raise Invalid(
             "source",
             _("No source of this cluster can be asked for past days: add slurmrestd or sacct."),
@@ -101,9 +101,19 @@ def _new(cluster: Cluster, kind: str, spans: Sequence[Interval], actor: Actor) -
     return pull
 
 
+def _askable(cluster: Cluster, spans: Sequence[Interval]) -> Sequence[Interval]:
+    """Return the spans that some source may answer: folders have whole days, and only of a cluster
+    whose days are expected; else usage comes in files of any kind, and each is read as it comes."""
+    if is_live(cluster):
+        return spans
+    if cluster.reads_from is None or not window_sources(cluster).exists():
+        return ()
+    zone = zone_of(cluster)
+    return [s for s in spans if s.end == local_midnight(s.end.astimezone(zone).date(), zone)]
+
+
 def _add_windows(pull: Pull, spans: Sequence[Interval], actor: Actor) -> None:
-    """Keep the plan; a cluster that has only folders is never asked for a span of time."""
-    chosen = spans if window_sources(pull.cluster).exists() else ()
+    chosen = _askable(pull.cluster, spans)
     Window.objects.bulk_create(
         [Window(cluster=pull.cluster, pull=pull, start=s.start, end=s.end) for s in chosen],
         batch_size=1000,

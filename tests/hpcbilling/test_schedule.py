@@ -1,8 +1,5 @@
 """The schedule: made on migrate, in the site's time; what a site changes stays."""
 
-from datetime import UTC, datetime
-from zoneinfo import ZoneInfo
-
 import pytest
 from django.conf import LazySettings
 from django_celery_beat.models import CrontabSchedule, PeriodicTask
@@ -29,25 +26,30 @@ def test_each_entry_is_a_task_that_workers_know() -> None:
     assert {entry.task for entry in schedule.ENTRIES} <= set(app.tasks)
 
 
-def test_the_nightly_pull_is_at_half_past_one_in_the_sites_zone() -> None:
-    pull = PeriodicTask.objects.get(task="hpcbilling.pull_clusters")
-    assert pull.crontab is not None
-    assert str(pull.crontab.timezone) == "Asia/Bangkok"
-    before = datetime(2026, 11, 20, 18, 29, tzinfo=UTC).astimezone(ZoneInfo("Asia/Bangkok"))
-    crontab = pull.crontab.schedule
-    assert (crontab.hour, crontab.minute) == ({1}, {30})
-    assert (before.hour, before.minute) == (1, 29)
+def test_entries_by_the_clock_are_in_the_sites_zone() -> None:
+    note = PeriodicTask.objects.get(task="hpcbilling.note_audit_end")
+    assert note.crontab is not None
+    assert str(note.crontab.timezone) == "Asia/Bangkok"
+    assert (note.crontab.schedule.hour, note.crontab.schedule.minute) == ({0}, {5})
+
+
+def test_pulls_are_looked_for_every_few_minutes_and_told_of_by_another_entry() -> None:
+    start = PeriodicTask.objects.get(task="hpcbilling.start_due_pulls")
+    tell = PeriodicTask.objects.get(task="hpcbilling.tell_late_pulls")
+    assert start.interval is not None
+    assert tell.interval is not None
+    assert (start.interval.every, tell.interval.every) == (300, 1800)
 
 
 def test_what_a_site_changed_stays() -> None:
-    pull = PeriodicTask.objects.get(task="hpcbilling.pull_clusters")
-    pull.crontab = CrontabSchedule.objects.create(minute="0", hour="3")
-    pull.name = "Nightly visit"
-    pull.enabled = False
-    pull.save()
+    note = PeriodicTask.objects.get(task="hpcbilling.note_audit_end")
+    note.crontab = CrontabSchedule.objects.create(minute="0", hour="3")
+    note.name = "For the auditors"
+    note.enabled = False
+    note.save()
     assert schedule.sync(SETUP) == []
-    again = PeriodicTask.objects.get(task="hpcbilling.pull_clusters")
-    assert (again.crontab, again.name, again.enabled) == (pull.crontab, "Nightly visit", False)
+    again = PeriodicTask.objects.get(task="hpcbilling.note_audit_end")
+    assert (again.crontab, again.name, again.enabled) == (note.crontab, note.name, False)
 
 
 def test_a_deleted_entry_comes_back_alone() -> None:

@@ -22,11 +22,13 @@ class FakeSlurm:
     largest: timedelta | None = None
     asked: list[tuple[str, Interval]] = field(default_factory=list)
     names: set[str] = field(default_factory=set)
+    zones: set[str] = field(default_factory=set)
     before: Before = lambda window: None
 
-    def make(self, kind: str, place: str, *, slurm_name: str) -> Source:
+    def make(self, kind: str, place: str, *, slurm_name: str, time_zone: str) -> Source:
         """What the site's factory of sources would give for a connection."""
         self.names.add(slurm_name)
+        self.zones.add(time_zone)
         return FakeSource(self, kind, place)
 
     def answer(self, window: Interval) -> list[Row]:

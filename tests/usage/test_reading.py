@@ -27,7 +27,6 @@ def cluster() -> Cluster:
     made = make_cluster("alpha")
     Source.objects.create(cluster=made, position=1, kind="slurmrestd", place="main")
     Source.objects.create(cluster=made, position=2, kind="sacct", place="login")
-    Source.objects.create(cluster=made, position=3, kind="folder", place="alpha")
     make_project("genomics")
     return made
 
@@ -92,7 +91,7 @@ def test_a_source_that_fails_never_looks_like_an_empty_one(
 def test_a_cluster_without_a_source_to_ask_has_no_empty_days(
     cluster: Cluster, slurm: FakeSlurm
 ) -> None:
-    cluster.sources.exclude(kind="folder").update(is_enabled=False)
+    cluster.sources.update(is_enabled=False)
     window = ask(cluster, slurm)
     assert (window.status, window.error) == ("failed", "The cluster has no source to ask.")
 
@@ -192,7 +191,7 @@ def test_slurm_is_asked_by_its_own_name_of_a_renamed_cluster(
 ) -> None:
     Cluster.objects.filter(pk=cluster.pk).update(name="erawan", slurm_name="alpha")
     ask(cluster, slurm)
-    assert slurm.names == {"alpha"}
+    assert (slurm.names, slurm.zones) == ({"alpha"}, {"UTC"})
 
 
 def test_what_slurm_no_longer_has_is_told_and_kept(cluster: Cluster, slurm: FakeSlurm) -> None:
