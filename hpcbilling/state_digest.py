@@ -16,7 +16,7 @@ from core.canonical import canonical_json, sha256_of
 from payments.models import InboundEvent, Payment
 from pricing.models import Charge, JobRating
 from receipts.models import Line, Receipt
-from usage.batches import VALUE_FIELDS
+from usage.merge import VALUE_FIELDS
 from usage.models import Cluster, ImportRun, Job, QuarantinedRow
 
 Row = tuple[Any, ...]

@@ -24,6 +24,7 @@ from insights.periods import DEFAULT, PRESETS
 from insights.selectors import JobRow
 from pricing.selectors import charges_visible_to, jobs_visible_to
 from usage.models import JobRevision
+from usage.tres import amounts_of
 
 PAGE_ROWS = 50
 VIEW_PARAMETERS = ("measure", "stack", "sort")
@@ -161,15 +162,6 @@ def _iso(moment: Any) -> str:
     return timezone.localtime(moment).isoformat() if moment else ""
 
 
-def _tres(tres: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield what a job was given, with kinds of GPU as ``gpu:a100``."""
-    for name, amount in tres.items():
-        if isinstance(amount, dict):
-            yield from _tres(amount, {"gpu_types": "gpu:"}.get(name, ""))
-        else:
-            yield f"{prefix}{name}", amount
-
-
 @login_required
 @require_safe
 def job(request: HttpRequest, pk: int) -> HttpResponse:
@@ -188,7 +180,7 @@ def job(request: HttpRequest, pk: int) -> HttpResponse:
             "row": row,
             "job": found,
             "earlier": earlier,
-            "tres": list(_tres(found.tres)),
+            "tres": amounts_of(found.tres).items(),
             "revisions": JobRevision.objects.filter(job=found).select_related("run"),
         },
     )

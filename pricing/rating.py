@@ -25,8 +25,8 @@ from usage.selectors import IS_FREE, ProjectBook
 
 BATCH_JOBS = 1000
 
-# What of a job no price depends on is not read: most of it is JSON.
-_NOT_PRICED = ("tres", "gpu_type_seconds", "flags", "node_list", "name")
+# What of a job no price depends on is not read: most of it is text.
+_NOT_PRICED = ("tres", "flags", "node_list", "name")
 
 Billed = Callable[[Collection[int]], set[int]]
 """Given job ids, tells which of them have charges in force on a document."""

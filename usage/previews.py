@@ -8,9 +8,10 @@ from itertools import islice
 from typing import BinaryIO
 from zoneinfo import ZoneInfo
 
+from django.db import transaction
 from django.utils import timezone
 
-from usage.batches import Tally, classify
+from usage.batches import Batch, Tally, classify
 from usage.belonging import NotOurs, apply, own_rows, settlement
 from usage.explanations import explain_refusal
 from usage.models import Cluster, ImportRun
@@ -113,10 +114,10 @@ def _preview(
     found, seen, until = Preview(), 0, time.monotonic() + seconds
     try:
         reader, rows = _open(run, make_reader)
-        while batch := list(islice(rows, BATCH_ROWS)):
-            found.tally.add(classify(run, batch))
-            bad = (row for row in batch if row.kind == "bad")
-            found.bad += islice(bad, SHOWN_ROWS - len(found.bad))
+        while (batch := Batch()).take(islice(rows, BATCH_ROWS)):
+            with transaction.atomic():
+                found.tally.add(classify(run, batch))
+            found.bad += batch.bad[: SHOWN_ROWS - len(found.bad)]
             seen += len(batch)
             progress(seen)
             if time.monotonic() > until:

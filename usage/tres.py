@@ -7,7 +7,6 @@ guessed, because each of these numbers ends up on somebody's bill.
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from fractions import Fraction
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -50,7 +49,11 @@ class Tres:
 
 
 class Reading(NamedTuple):
-    """A parsed TRES text, its canonical spelling (for fingerprints) and what was odd about it."""
+    """A parsed TRES text, its canonical spelling and what was odd about it.
+
+    The canonical spelling is itself TRES text, such as ``cpu=4,mem=8192M,node=1,gres/gpu=2``: the
+    same for all texts that mean the same. Jobs keep it, and fingerprints cover it.
+    """
 
     tres: Tres
     canonical: str
@@ -150,23 +153,46 @@ def _memory_kib(key: str, text: str) -> int:
 
 
 def _amount(key: str, text: str) -> str:
-    """A number of unknown unit with its suffix multiplied out, so that 1G and 1024M compare
-    equal.
+    """A number of unknown unit with its suffix multiplied out, so that 1G and 1024M are spelled
+    alike.
     """
     match = _AMOUNT.fullmatch(text)
     if match is None:
         raise InvalidTres(f"{key} is not a number: {text[:40]!r}")
     decimals = match[2] or ""
-    sign = "-" if text[0] == "-" else ""
-    return sign + str(Fraction(int(match[1] + decimals) * _POWERS[match[3]], 10 ** len(decimals)))
+    whole, rest = divmod(int(match[1] + decimals) * _POWERS[match[3]], 10 ** len(decimals))
+    fraction = "." + str(rest).zfill(len(decimals)).rstrip("0") if rest else ""
+    return f"{'-' if text[0] == '-' else ''}{whole}{fraction}"
 
 
 def _canonical(tres: Tres, amounts: list[tuple[str, str]]) -> str:
-    # Energy is a measurement that keeps changing and that REST leaves out; it is not billable.
-    extra = [f"{key}={amount}" for key, amount in amounts if key != "energy"]
-    types = [f"{kind}:{count}" for kind, count in tres.gpu_types]
-    head = f"{tres.cpus};{tres.mem_kib};{tres.gpus};{tres.nodes};{tres.billing};"
-    return head + ",".join(types) + ";" + ",".join(extra)
+    mib, odd = divmod(tres.mem_kib, 1024)
+    memory = f"{tres.mem_kib}K" if odd else f"{mib}M"
+    parts = [
+        ("cpu", tres.cpus and str(tres.cpus)),
+        ("mem", tres.mem_kib and memory),
+        ("node", tres.nodes and str(tres.nodes)),
+        ("billing", None if tres.billing is None else str(tres.billing)),
+        (_GPU, tres.gpus and str(tres.gpus)),
+        *((f"{_GPU}:{kind}", str(count)) for kind, count in tres.gpu_types),
+        # Energy is a measurement that keeps changing and that REST leaves out; it isn't billable.
+        *((key, amount) for key, amount in amounts if key != "energy"),
+    ]
+    return ",".join(f"{key}={amount}" for key, amount in parts if amount)
+
+
+def amounts_of(canonical: str) -> dict[str, str]:
+    """Return the amounts in a canonical TRES text, by resource."""
+    return dict(item.split("=", 1) for item in canonical.split(",") if item)
+
+
+def gpu_types_of(canonical: str) -> dict[str, int]:
+    """Return how many GPUs of each type a canonical TRES text names."""
+    begin = f"{_GPU}:"
+    if begin not in canonical:
+        return {}
+    amounts = amounts_of(canonical)
+    return {key[len(begin) :]: int(n) for key, n in amounts.items() if key.startswith(begin)}
 
 
 def _flags(

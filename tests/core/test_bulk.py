@@ -10,7 +10,7 @@ from accounts.models import Department
 from core.bulk import COPY_FROM, insert_many
 from pricing.models import Charge, JobRating
 from tests.factories import Row, import_rows, make_cluster, make_project
-from usage.batches import VALUE_FIELDS
+from usage.merge import VALUE_FIELDS
 from usage.models import Cluster, Job
 
 pytestmark = pytest.mark.django_db

@@ -173,7 +173,7 @@ ATTACKS: dict[str, Attack] = {
         delete("usage_importrun", "retry_of_id IS NOT NULL"),
     ),
     "usage_importrun_no_truncate": truncate("usage_importrun"),
-    "job_identity": Attack(copy_of("usage_job")),
+    "job_identity": Attack(copy_of("usage_job"), also=("usage_job_of_running_import",)),
     "job_quantities_positive": Attack(
         change("usage_job", cpu_seconds=-1), also=("usage_job_keeps_revisions",)
     ),
@@ -186,9 +186,11 @@ ATTACKS: dict[str, Attack] = {
         "UPDATE usage_job SET run_id = (SELECT min(id) FROM usage_importrun WHERE status ="
         " 'incomplete') WHERE id = (SELECT min(id) FROM usage_job)"
     ),
+    "usage_job_of_running_import": Attack(copy_of("usage_job", job_id=4712)),
     "usage_job_refuse_update": Attack(change("usage_job", job_id=4711)),
     "usage_job_refuse_delete": Attack(
-        copy_of("usage_job", job_id=4711) + ";" + delete("usage_job", "job_id = 4711")
+        copy_of("usage_job", job_id=4711) + ";" + delete("usage_job", "job_id = 4711"),
+        also=("usage_job_of_running_import",),
     ),
     "usage_job_no_truncate": truncate("usage_job"),
     "job_revision_once": Attack(copy_of("usage_jobrevision")),

@@ -96,7 +96,9 @@ def _project(code: str, pi: User) -> Project:
 
 def _usage_leftovers(run: ImportRun) -> None:
     job = Job.objects.filter(charges=None).earliest("pk")
-    JobRevision.objects.create(job=job, revision=1, values={}, run=run, line=job.line)
+    JobRevision.objects.create(
+        job=job, revision=1, values={}, run=run, line=job.line, raw_offset=0, raw_size=0
+    )
     held = ImportRun.objects.create(
         cluster=run.cluster,
         evidence=run.evidence,

@@ -100,7 +100,7 @@ class JobAdmin(CsvExport, ReadOnlyAdmin):
                     "gpu_seconds",
                     "mem_mib_seconds",
                     "node_seconds",
-                    "gpu_type_seconds",
+                    "gpu_types",
                     "tres",
                     "estimated",
                     "flags",
@@ -109,7 +109,7 @@ class JobAdmin(CsvExport, ReadOnlyAdmin):
         ),
         (_("Where it comes from"), {"fields": ("source", "revision", "is_held", "first_seen_at")}),
     )
-    readonly_fields = ("source", "is_held")
+    readonly_fields = ("source", "is_held", "gpu_types")
     search_fields = ("=user_name", "=account", "^display_id", "^name")
     date_hierarchy = "end"
     csv_columns = {
@@ -160,6 +160,10 @@ class JobAdmin(CsvExport, ReadOnlyAdmin):
     @admin.display(description=_("held back"), boolean=True)
     def is_held(self, job: Job) -> bool:
         return job.held
+
+    @column(_("GPU seconds by type"))
+    def gpu_types(self, job: Job) -> str:
+        return ", ".join(f"{kind}: {seconds}" for kind, seconds in job.gpu_type_seconds.items())
 
     @column(_("CPU-core-hours"), ordering="cpu_seconds")
     def cpu_hours(self, job: Job) -> str:

@@ -242,6 +242,8 @@ class Migration(migrations.Migration):
                 ("revision", models.PositiveIntegerField(default=1, verbose_name="revision")),
                 ("fingerprint", models.CharField(max_length=64)),
                 ("line", models.BigIntegerField(verbose_name="line number")),
+                ("raw_offset", models.BigIntegerField()),
+                ("raw_size", models.IntegerField()),
                 ("display_id", models.CharField(max_length=64, verbose_name="job id")),
                 ("user_name", models.CharField(blank=True, max_length=128, verbose_name="user")),
                 ("account", models.CharField(blank=True, max_length=128, verbose_name="account")),
@@ -260,15 +262,11 @@ class Migration(migrations.Migration):
                     "suspended_seconds",
                     models.BigIntegerField(default=0, verbose_name="suspended seconds"),
                 ),
-                ("tres", models.JSONField(default=dict, verbose_name="TRES")),
+                ("tres", models.TextField(blank=True, verbose_name="TRES")),
                 ("cpu_seconds", models.BigIntegerField(verbose_name="CPU seconds")),
                 ("gpu_seconds", models.BigIntegerField(verbose_name="GPU seconds")),
                 ("mem_mib_seconds", models.BigIntegerField(verbose_name="memory MiB-seconds")),
                 ("node_seconds", models.BigIntegerField(verbose_name="node seconds")),
-                (
-                    "gpu_type_seconds",
-                    models.JSONField(default=dict, verbose_name="GPU seconds by type"),
-                ),
                 (
                     "estimated",
                     models.BooleanField(
@@ -285,6 +283,8 @@ class Migration(migrations.Migration):
                 (
                     "cluster",
                     models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
                         on_delete=django.db.models.deletion.PROTECT,
                         related_name="jobs",
                         to="usage.cluster",
@@ -294,6 +294,7 @@ class Migration(migrations.Migration):
                 (
                     "run",
                     models.ForeignKey(
+                        db_constraint=False,
                         db_index=False,
                         on_delete=django.db.models.deletion.PROTECT,
                         related_name="jobs_written",
@@ -319,6 +320,8 @@ class Migration(migrations.Migration):
                 ("revision", models.PositiveIntegerField()),
                 ("values", models.JSONField()),
                 ("line", models.BigIntegerField()),
+                ("raw_offset", models.BigIntegerField()),
+                ("raw_size", models.IntegerField()),
                 ("replaced_at", models.DateTimeField(auto_now_add=True)),
                 (
                     "job",

@@ -2,12 +2,12 @@
 
 from django.db import migrations, models
 
-from core.rules import trigger
+from core.rules import set_trigger, trigger
 
 _SAID = (
     "revision, fingerprint, display_id, user_name, account, partition, qos, state, name, node_list,"
     ' start, "end", elapsed_seconds, suspended_seconds, tres, cpu_seconds, gpu_seconds,'
-    " mem_mib_seconds, node_seconds, gpu_type_seconds, estimated, flags, first_seen_at"
+    " mem_mib_seconds, node_seconds, estimated, flags, first_seen_at"
 )
 
 
@@ -15,12 +15,27 @@ def _row(row: str, columns: str) -> str:
     return "(" + ", ".join(f"{row}.{name.strip()}" for name in columns.split(",")) + ")"
 
 
-_RUN_IDENTITY = (
-    "public_id, cluster_id, evidence_id, columns, time_zone, origin, requested_by_id, created_at"
-)
+_RUN_IDENTITY = "id, public_id, cluster_id, evidence_id, columns, time_zone, origin, requested_by_id, created_at"
 _RELEASE = "ARRAY['status', 'released_at', 'released_by_id', 'release_reason']"
 
 RULES = [
+    # In place of foreign keys, which would look up the same two rows for each of a million jobs.
+    # Runs are never deleted, keep their key and their cluster, and that is a foreign key of theirs.
+    set_trigger(
+        "usage_job",
+        name="usage_job_of_running_import",
+        event="INSERT",
+        body="""
+            IF EXISTS (
+                SELECT 1 FROM (SELECT DISTINCT run_id, cluster_id FROM new_rows) job
+                  LEFT JOIN usage_importrun run ON run.id = job.run_id
+                 WHERE run.cluster_id IS DISTINCT FROM job.cluster_id OR run.status <> 'running'
+            ) THEN
+                RAISE EXCEPTION 'jobs are added by an import of their cluster while it runs'
+                    USING ERRCODE = 'foreign_key_violation';
+            END IF;
+        """,
+    ),
     # What is billed may follow from what a job says, so a change leaves what it said before, and is
     # held back again until the import that brought it is over.
     trigger(
@@ -33,7 +48,8 @@ RULES = [
                 SELECT count(*) FROM usage_jobrevision
                  WHERE job_id = OLD.id AND revision >= OLD.revision AND revision < NEW.revision
             ) OR NOT EXISTS (
-                SELECT 1 FROM usage_importrun WHERE id = NEW.run_id AND status = 'running'
+                SELECT 1 FROM usage_importrun
+                 WHERE id = NEW.run_id AND cluster_id = NEW.cluster_id AND status = 'running'
             ) THEN
                 RAISE EXCEPTION 'a job changes only with a revision that keeps what it said'
                     USING ERRCODE = 'restrict_violation';
@@ -49,12 +65,14 @@ RULES = [
         name="usage_job_held_by_run",
         timing="BEFORE UPDATE",
         when="OLD.revision = NEW.revision AND"
-        " (OLD.run_id, OLD.line) IS DISTINCT FROM (NEW.run_id, NEW.line)",
+        " (OLD.run_id, OLD.line, OLD.raw_offset, OLD.raw_size) IS DISTINCT FROM"
+        " (NEW.run_id, NEW.line, NEW.raw_offset, NEW.raw_size)",
         body="""
             IF NOT EXISTS (
                 SELECT 1 FROM usage_importrun WHERE id = OLD.run_id AND status = 'incomplete'
             ) OR NOT EXISTS (
-                SELECT 1 FROM usage_importrun WHERE id = NEW.run_id AND status = 'running'
+                SELECT 1 FROM usage_importrun
+                 WHERE id = NEW.run_id AND cluster_id = NEW.cluster_id AND status = 'running'
             ) THEN
                 RAISE EXCEPTION 'a job is held and let go by its import only'
                     USING ERRCODE = 'restrict_violation';

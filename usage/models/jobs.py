@@ -6,6 +6,7 @@ from django.utils.translation import gettext_lazy as _
 
 from usage.models.clusters import Cluster
 from usage.models.imports import ImportRun
+from usage.tres import gpu_types_of
 
 
 class Job(models.Model):
@@ -14,17 +15,35 @@ class Job(models.Model):
     Identity: cluster, raw job id and submit time (slurmdbd's own key). Quantities are integers in
     base units: seconds times CPUs, GPUs, MiB and nodes. ``end`` is null while it runs. ``run`` is
     the import that last wrote the row; until that is complete or released, the job is held back.
+    ``line``, ``raw_offset`` and ``raw_size`` say where in that import's unpacked input the raw row
+    stands, so that it is read without what is before it. ``tres`` is canonical TRES text.
+
+    A million rows are added at a time, so each index is one that a query needs, and the keys of
+    cluster and run are checked once a statement (trigger ``usage_job_of_running_import``).
     """
 
     cluster = models.ForeignKey(
-        Cluster, models.PROTECT, related_name="jobs", verbose_name=_("cluster")
+        Cluster,
+        models.PROTECT,
+        related_name="jobs",
+        verbose_name=_("cluster"),
+        db_index=False,
+        db_constraint=False,
     )
     job_id = models.BigIntegerField(_("raw job id"))
     submit = models.DateTimeField(_("submitted"))
     revision = models.PositiveIntegerField(_("revision"), default=1)
     fingerprint = models.CharField(max_length=64)
-    run = models.ForeignKey(ImportRun, models.PROTECT, related_name="jobs_written", db_index=False)
+    run = models.ForeignKey(
+        ImportRun,
+        models.PROTECT,
+        related_name="jobs_written",
+        db_index=False,
+        db_constraint=False,
+    )
     line = models.BigIntegerField(_("line number"))
+    raw_offset = models.BigIntegerField()
+    raw_size = models.IntegerField()
 
     display_id = models.CharField(_("job id"), max_length=64)
     user_name = models.CharField(_("user"), max_length=128, blank=True)
@@ -38,12 +57,11 @@ class Job(models.Model):
     end = models.DateTimeField(_("ended"), null=True)
     elapsed_seconds = models.BigIntegerField(_("elapsed seconds"))
     suspended_seconds = models.BigIntegerField(_("suspended seconds"), default=0)
-    tres = models.JSONField(_("TRES"), default=dict)
+    tres = models.TextField(_("TRES"), blank=True)
     cpu_seconds = models.BigIntegerField(_("CPU seconds"))
     gpu_seconds = models.BigIntegerField(_("GPU seconds"))
     mem_mib_seconds = models.BigIntegerField(_("memory MiB-seconds"))
     node_seconds = models.BigIntegerField(_("node seconds"))
-    gpu_type_seconds = models.JSONField(_("GPU seconds by type"), default=dict)
     estimated = models.BooleanField(
         _("estimated"), default=False, help_text=_("From ReqTRES, for want of AllocTRES.")
     )
@@ -73,8 +91,11 @@ class Job(models.Model):
             ),
         )
         indexes = (
+            # Windows of time: lists newest first, periods, totals.
             models.Index(fields=("end",), name="job_end"),
+            # A researcher's own jobs, newest first.
             models.Index(fields=("user_name", "end"), name="job_user_end"),
+            # The jobs that a run wrote: whether any are held back, and what is due after it.
             models.Index(fields=("run",), name="job_run"),
         )
 
@@ -89,6 +110,12 @@ class Job(models.Model):
         """
         return self.run.status not in ImportRun.IN_FORCE
 
+    @property
+    def gpu_type_seconds(self) -> dict[str, int]:
+        """GPU seconds by type, as far as Slurm told types. Suspension doesn't free GPUs."""
+        seconds = self.elapsed_seconds + self.suspended_seconds
+        return {kind: count * seconds for kind, count in gpu_types_of(self.tres).items()}
+
 
 class JobRevision(models.Model):
     """What a job's row said before it changed, with the run and line that had said so."""
@@ -100,6 +127,8 @@ class JobRevision(models.Model):
     values = models.JSONField()
     run = models.ForeignKey(ImportRun, models.PROTECT, related_name="+")
     line = models.BigIntegerField()
+    raw_offset = models.BigIntegerField()
+    raw_size = models.IntegerField()
     replaced_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

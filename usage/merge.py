@@ -1,0 +1,222 @@
+"""Merging staged rows with the jobs that are known, by PostgreSQL, a whole batch at a time.
+
+What a row does to a job that is stored already:
+
+* An absent field is not a changed one: it is taken from the job before anything is compared.
+* The fingerprint decides whether the row says something new. An estimate never replaces a figure
+  of record, and a row from while the job ran never replaces one from after its end: both come
+  from older or poorer sources, not from a change in Slurm.
+* A change keeps what the job said before as a revision, and makes the job wait for the run that
+  brought the change.
+* A row that says the same as a job that an incomplete run left confirms that job: it belongs to
+  the run that confirms it from then on.
+
+Several importers may merge at once, also rows of the same jobs. New jobs are added in the order of
+their identity, known ones are locked in the order of their key before they are written: so nobody
+waits in a circle, and who comes second compares with what the first one left.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, LiteralString, NamedTuple
+
+from django.db import connection
+from psycopg import sql
+
+from usage.models import ImportRun
+from usage.staging import TABLE
+
+
+class Merged(NamedTuple):
+    """What became of the staged rows of one round."""
+
+    new: int
+    changed: int
+    unchanged: int
+
+
+_VALUES = {
+    "display_id": "s.display_id",
+    "user_name": "s.user_name",
+    "account": "s.account",
+    "partition": "coalesce(s.partition, {partition})",
+    "qos": "coalesce(s.qos, {qos})",
+    "state": "s.state",
+    "name": "coalesce(s.name, {name})",
+    "node_list": "coalesce(s.node_list, {node_list})",
+    "start": "to_timestamp(s.start)",
+    '"end"': 'to_timestamp(s."end")',
+    "elapsed_seconds": "s.elapsed",
+    "suspended_seconds": "coalesce(s.suspended, {suspended})",
+    "tres": "s.tres",
+    "cpu_seconds": "s.cpus * s.elapsed",
+    "gpu_seconds": "s.gpus * (s.elapsed + coalesce(s.suspended, {suspended}))",
+    "mem_mib_seconds": "s.mem_kib * (s.elapsed + coalesce(s.suspended, {suspended})) / 1024",
+    "node_seconds": "s.nodes * (s.elapsed + coalesce(s.suspended, {suspended}))",
+    "estimated": "s.estimated",
+    "flags": "s.flags::jsonb",
+    "fingerprint": "{fingerprint}",
+    "run_id": "%(run)s",
+    "line": "s.line",
+    "raw_offset": "s.raw_offset",
+    "raw_size": "s.raw_size",
+}
+"""What a staged row ``s`` says of a job. The fields in braces are what stands for absent ones."""
+
+VALUE_FIELDS = tuple(name.strip('"') for name in _VALUES)[:-5]
+"""What a row says of a job, besides its identity, its fingerprint and where it stands."""
+
+_UNKNOWN = {
+    "partition": "''",
+    "qos": "''",
+    "name": "''",
+    "node_list": "''",
+    "suspended": "0",
+}
+_KNOWN = {
+    "partition": "j.partition",
+    "qos": "j.qos",
+    "name": "j.name",
+    "node_list": "j.node_list",
+    "suspended": "j.suspended_seconds",
+}
+
+# The same text as in usage.normalise, which a test compares: made here only where the source
+# leaves out a field that it covers.
+_FINGERPRINT = r"""coalesce(s.fingerprint, encode(sha256(convert_to(concat_ws(E'\x1f',
+    s.submit, coalesce(s.start, 0), coalesce(s."end", 0), s.job_id, s.user_name, s.account,
+    coalesce(s.partition, {partition}), coalesce(s.qos, {qos}), s.state, s.elapsed,
+    coalesce(s.suspended, {suspended}), s.tres, CASE WHEN s.estimated THEN 'estimated' ELSE '' END
+    ), 'UTF8')), 'hex'))"""
+
+
+def _said(instead: Mapping[str, str]) -> dict[str, str]:
+    fingerprint = _FINGERPRINT.format(**instead)
+    return {
+        name: value.format(**instead, fingerprint=fingerprint) for name, value in _VALUES.items()
+    }
+
+
+_SAME = f"{_said(_KNOWN)['fingerprint']} = j.fingerprint"
+_CHANGES = (
+    f"NOT {_SAME} AND NOT (s.estimated AND NOT j.estimated)"
+    ' AND NOT (s."end" IS NULL AND j."end" IS NOT NULL)'
+)
+_UNFINISHED = (
+    "SELECT id FROM usage_importrun WHERE cluster_id = %(cluster)s AND status = 'incomplete'"
+)
+_NEW = _said(_UNKNOWN)
+_PARTS = {
+    "stage": TABLE,
+    "job": "j.cluster_id = %(cluster)s AND j.job_id = s.job_id"
+    " AND j.submit = to_timestamp(s.submit)",
+    "changes": _CHANGES,
+    "same": _SAME,
+    "unfinished": _UNFINISHED,
+    "columns": ", ".join(_NEW),
+    "values": ", ".join(_NEW.values()),
+    "assignments": ", ".join(f"{name} = {value}" for name, value in _said(_KNOWN).items()),
+}
+
+
+def _statement(text: LiteralString) -> sql.Composed:
+    return sql.SQL(text).format(**{name: sql.SQL(part) for name, part in _PARTS.items()})
+
+
+# Each staged row finds its job by the index of identities. Written as a join, PostgreSQL might read
+# all jobs instead: it has no statistics of staged rows, nor of jobs that came a moment ago.
+_SURVEY = _statement("""
+    SELECT count(*), count(*) FILTER (WHERE j.id IS NULL), count(*) FILTER (WHERE {changes}),
+           count(*) FILTER (WHERE {same} AND j.run_id IN ({unfinished}))
+      FROM {stage} s LEFT JOIN LATERAL (SELECT * FROM usage_job j WHERE {job} LIMIT 1) j ON true
+     WHERE s.round = %(turn)s""")
+
+_ADD = _statement("""
+    INSERT INTO usage_job (cluster_id, job_id, submit, revision, first_seen_at, {columns})
+    SELECT %(cluster)s, s.job_id, to_timestamp(s.submit), 1, now(), {values}
+      FROM {stage} s
+     WHERE s.round = %(turn)s
+       AND (%(all_new)s OR (SELECT j.id FROM usage_job j WHERE {job} LIMIT 1) IS NULL)
+     ORDER BY s.job_id, s.submit
+        ON CONFLICT (cluster_id, job_id, submit) DO NOTHING""")
+
+# A run that is being released is waited for: its jobs are free then, and stay with it.
+_LOCK_RUNS = _statement("{unfinished} ORDER BY id FOR SHARE")
+
+_TOUCHED = _statement("""
+    CREATE TEMPORARY TABLE usage_touched ON COMMIT DROP AS
+    SELECT j.id, {changes} AS changes, s.*
+      FROM (SELECT s.*, (SELECT j.id FROM usage_job j WHERE {job} LIMIT 1) AS known
+              FROM {stage} s WHERE s.round = %(turn)s OFFSET 0) s
+      JOIN usage_job j ON j.id = s.known
+     WHERE {changes} OR {same} AND j.run_id IN ({unfinished})
+     ORDER BY j.id FOR NO KEY UPDATE OF j""")
+
+_KEEP = """
+    INSERT INTO usage_jobrevision
+           (job_id, revision, "values", run_id, line, raw_offset, raw_size, replaced_at)
+    SELECT j.id, j.revision, to_jsonb(j) - ARRAY['id', 'cluster_id', 'job_id', 'submit', 'run_id',
+           'line', 'raw_offset', 'raw_size', 'revision', 'first_seen_at'],
+           j.run_id, j.line, j.raw_offset, j.raw_size, now()
+      FROM usage_touched s JOIN usage_job j ON j.id = s.id
+     WHERE s.changes"""
+
+_CHANGE = _statement("""
+    UPDATE usage_job j
+       SET revision = j.revision + 1, {assignments}
+      FROM usage_touched s
+     WHERE j.id = s.id AND s.changes""")
+
+_CONFIRM = """
+    UPDATE usage_job j
+       SET run_id = %(run)s, line = s.line, raw_offset = s.raw_offset, raw_size = s.raw_size
+      FROM usage_touched s
+     WHERE j.id = s.id AND NOT s.changes"""
+
+_BY_KEY = """
+    SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off;
+    SET LOCAL enable_material = off; SET LOCAL enable_bitmapscan = off;
+    SET LOCAL enable_seqscan = off"""
+
+
+def survey(*, cluster_id: int | None, turn: int) -> Merged:
+    """Tell what merging the staged rows of one round would do, without writing anything."""
+    with connection.cursor() as cursor:
+        rows, new, changes, _confirms = _look(cursor, {"cluster": cluster_id, "turn": turn})
+    return Merged(new, changes, rows - new - changes)
+
+
+def merge(run: ImportRun, *, turn: int) -> Merged:
+    """Merge the staged rows of one round, each of another job, within the caller's transaction."""
+    arguments = {"cluster": run.cluster_id, "run": run.pk, "turn": turn}
+    with connection.cursor() as cursor:
+        rows, missing, changes, confirms = _look(cursor, arguments)
+        new = 0
+        if missing:
+            # What is added is put in order in memory.
+            cursor.execute("SET LOCAL work_mem = '32MB'")
+            cursor.execute(_ADD, {**arguments, "all_new": missing == rows})
+            new = cursor.rowcount
+        changed = 0
+        # Fewer added than were missing: another importer had some of them first, so look again.
+        if changes or confirms or new < missing:
+            changed = _write_known(cursor, arguments)
+    return Merged(new, changed, rows - new - changed)
+
+
+def _look(cursor: Any, arguments: Mapping[str, Any]) -> Sequence[int]:
+    cursor.execute(_SURVEY, arguments)
+    found: Sequence[int] = cursor.fetchone()
+    return found
+
+
+def _write_known(cursor: Any, arguments: Mapping[str, Any]) -> int:
+    """Lock the jobs that the round changes or confirms, and write them; returns the changed."""
+    cursor.execute(_BY_KEY)
+    cursor.execute(_LOCK_RUNS, arguments)
+    cursor.execute(_TOUCHED, arguments)
+    cursor.execute(_KEEP)
+    cursor.execute(_CHANGE, arguments)
+    changed: int = cursor.rowcount
+    cursor.execute(_CONFIRM, arguments)
+    cursor.execute("DROP TABLE usage_touched")
+    return changed
