@@ -343,7 +343,8 @@ ATTACKS: dict[str, Attack] = {
         "INSERT INTO usage_job SELECT (jsonb_populate_record(NULL::usage_job, to_jsonb(x) ||"
         ' \'{"id": 4711, "job_id": 4711}\')).* FROM usage_job x LIMIT 1;'
         "INSERT INTO pricing_jobrating (job_id, status, reason, project_id, job_revision,"
-        " generation, since) SELECT 4711, 'unpriced', 'no_tier', 4711, 1, 0, now()"
+        " generation, since) SELECT 4711, 'unpriced', 'no_tier', 4711, 1, 0, now()",
+        also=("usage_job_of_running_import",),
     ),
     "pricing_jobrating_project_changed": Attack(
         "UPDATE pricing_jobrating SET project_id = 4711 WHERE status = 'exempt'"
