@@ -91,14 +91,24 @@ def last_days(count: int, now: datetime, zone: ZoneInfo) -> Interval:
 
 
 def plan(
-    *, now: datetime, zone: ZoneInfo, overlap_days: int, missing: Sequence[Interval]
+    *,
+    now: datetime,
+    zone: ZoneInfo,
+    overlap_days: int,
+    missing: Sequence[Interval],
+    first: date | None = None,
 ) -> list[Interval]:
     """Return the windows of a night, oldest first: what was never read, and the last days again,
     because Slurm's records arrive and change for days after a job's end.
 
-    A day with a gap is asked for whole: the answer is not larger than any other day's.
+    A day with a gap is asked for whole: the answer is not larger than any other day's. Nothing is
+    asked for before the ``first`` day, if there is one.
     """
     recent = last_days(overlap_days, now, zone)
+    if first is not None and (begin := local_midnight(first, zone)) > recent.start:
+        if begin >= now:
+            return []
+        recent = Interval(begin, now)
     older = [
         _whole_day(piece, zone, recent.start)
         for span in gaps_before(missing, recent.start)

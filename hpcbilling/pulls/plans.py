@@ -22,14 +22,18 @@ MAX_BACKFILL_DAYS = 40 * 366
 def plan_nightly(*, cluster: Cluster, slot: date, actor: Actor) -> Pull:
     """Return the pull of a night, made with its windows unless it is there: what was never read,
     and the last days again."""
+    return _once(cluster, K.NIGHTLY, slot, _usual(cluster), actor)
+
+
+def _usual(cluster: Cluster) -> list[Interval]:
     now = timezone.now()
-    spans = windows.plan(
+    return windows.plan(
         now=now,
         zone=zone_of(cluster),
         overlap_days=cluster.overlap_days,
         missing=gaps(cluster, now),
+        first=cluster.reads_from,
     )
-    return _once(cluster, K.NIGHTLY, slot, spans, actor)
 
 
 def plan_rescan(*, cluster: Cluster, slot: date, actor: Actor) -> Pull:
@@ -48,13 +52,10 @@ def plan_manual(
 ) -> Pull:
     """Make a pull by hand: of the local days given (``until`` is the last of them), else of what a
     night would read. Raises Invalid for days that are not over or in the wrong order."""
-    zone, now = zone_of(cluster), timezone.now()
     if since is None and until is None:
-        spans = windows.plan(
-            now=now, zone=zone, overlap_days=cluster.overlap_days, missing=gaps(cluster, now)
-        )
+        spans = _usual(cluster)
     else:
-        spans = windows.by_day(_chosen(cluster, since, until, now), zone)
+        spans = windows.by_day(_chosen(cluster, since, until, timezone.now()), zone_of(cluster))
     return _new(cluster, K.MANUAL, spans, actor)
 
 

@@ -1,0 +1,396 @@
+"""Nights by each cluster's clock, gaps that heal, retries, backfill, readers, and the dead man."""
+
+import io
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pytest
+import requests
+import responses
+import time_machine
+from django.conf import LazySettings
+from django.core import mail
+from django.core.cache import cache
+from django.core.management import CommandError, call_command
+from django.db import connection
+
+from core.actor import Actor
+from core.locks import Space
+from hpcbilling.pulls import due, running, watch
+from hpcbilling.pulls.plans import plan_backfill, plan_manual
+from hpcbilling.pulls.running import Progress, progress_of
+from hpcbilling.pulls.shown import progress_line
+from pricing.models import Charge
+from tests.factories import Row, make_cluster, make_project
+from tests.usage.fake_sources import FakeSlurm
+from usage import coverage, reading
+from usage.coverage import DayState
+from usage.models import Cluster, Job, Pull, Source, Window
+
+pytestmark = pytest.mark.django_db
+BEAT = Actor.system("beat")
+FIRST = datetime(2026, 10, 1, tzinfo=UTC)
+"""The first day of the cluster, whose zone is UTC and whose night is at half past one."""
+
+
+def day(number: int, hour: float = 0) -> datetime:
+    return FIRST + timedelta(days=number - 1, hours=hour)
+
+
+@pytest.fixture
+def slurm(monkeypatch: pytest.MonkeyPatch) -> FakeSlurm:
+    """A job ends at noon of each of the first thirty days."""
+    made = FakeSlurm([Row(number, end=day(number, 12)) for number in range(1, 31)])
+    monkeypatch.setattr(reading, "make_source", made.make)
+    return made
+
+
+@pytest.fixture
+def clock() -> Iterator[time_machine.Traveller]:
+    with time_machine.travel(day(1, 1), tick=False) as traveller:
+        yield traveller
+
+
+@pytest.fixture
+def cluster(clock: time_machine.Traveller) -> Cluster:
+    cluster = make_cluster("alpha")
+    Cluster.objects.filter(pk=cluster.pk).update(
+        reads_from=date(2026, 10, 1), overlap_days=2, rescan_days=10, created_at=day(1)
+    )
+    cluster.refresh_from_db()
+    Source.objects.create(cluster=cluster, kind="slurmrestd", place="main")
+    make_project("genomics")
+    return cluster
+
+
+def night(cluster: Cluster) -> Pull | None:
+    return due.pull_cluster(cluster_id=cluster.pk, actor=BEAT)
+
+
+def nights(cluster: Cluster, clock: time_machine.Traveller, first: int, last: int) -> None:
+    for number in range(first, last + 1):
+        clock.move_to(day(number, 2))
+        night(cluster)
+
+
+def states(cluster: Cluster, now: datetime) -> str:
+    """The first days of the month, a letter each."""
+    days = coverage.calendar(cluster, date(2026, 10, 1), now)
+    letters = {
+        DayState.COMPLETE: "c", DayState.PARTIAL: "p", DayState.MISSING: "m", DayState.LATE: "l",
+        DayState.EMPTY: "e", DayState.EXPECTED: "x", DayState.FILES: "f", DayState.NONE: ".",
+    }  # fmt: skip
+    return "".join(letters[each.state] for each in days)
+
+
+def test_a_day_that_was_withheld_shows_as_a_gap_then_heals(
+    cluster: Cluster, slurm: FakeSlurm, clock: time_machine.Traveller
+) -> None:
+    nights(cluster, clock, 2, 4)
+    assert states(cluster, day(4, 3))[:5] == "cccx."
+    slurm.down = {"main"}
+    nights(cluster, clock, 5, 9)
+    assert states(cluster, day(9, 3))[:9] == "cccpmmmmx"  # the 4th until 02:00 is known
+    assert Job.objects.count() == 3
+    # Long after the overlap, the night finds the gap by itself.
+    slurm.down = set()
+    nights(cluster, clock, 10, 10)
+    assert states(cluster, day(10, 3))[:10] == "cccccccccx"
+    assert Job.objects.count() == 9
+    assert Charge.objects.values("job").distinct().count() == 9
+
+
+def test_a_night_reads_the_last_days_again_and_finds_what_came_late(
+    cluster: Cluster, slurm: FakeSlurm, clock: time_machine.Traveller
+) -> None:
+    nights(cluster, clock, 2, 5)
+    slurm.rows.append(Row(100, end=day(4, 20)))
+    slurm.asked.clear()
+    nights(cluster, clock, 6, 6)
+    assert Job.objects.filter(job_id=100).exists()
+    assert [window.start for _, window in slurm.asked] == [day(4), day(5), day(6)]
+    assert slurm.asked[-1][1].end == day(6, 2)
+
+
+def test_the_week_looks_further_back(
+    cluster: Cluster, slurm: FakeSlurm, clock: time_machine.Traveller
+) -> None:
+    nights(cluster, clock, 2, 17)
+    slurm.rows.append(Row(100, end=day(9, 20)))
+    clock.move_to(day(18, 2))  # a Sunday
+    night_pull, look_back = due.start_due(actor=BEAT)
+    assert (night_pull.kind, look_back.kind) == ("nightly", "rescan")
+    assert look_back.windows.count() == 8
+    running.run_pull(pull_id=look_back.pk, actor=BEAT)
+    assert Job.objects.filter(job_id=100).exists()
+
+
+def test_each_cluster_is_pulled_by_its_own_clock_and_once(
+    cluster: Cluster, slurm: FakeSlurm, clock: time_machine.Traveller
+) -> None:
+    Cluster.objects.filter(pk=cluster.pk).update(created_at=day(1, 2))
+    other = make_cluster("bravo")
+    Cluster.objects.filter(pk=other.pk).update(time_zone="Asia/Bangkok", created_at=day(1))
+    Source.objects.create(cluster=other, kind="sacct", place="login")
+    clock.move_to(day(1, 18.4))
+    assert due.start_due(actor=BEAT) == []
+    clock.move_to(day(1, 18.6))  # 01:36 of the second in Bangkok
+    (pull,) = due.start_due(actor=BEAT)
+    assert (pull.cluster, pull.slot) == (other, date(2026, 10, 2))
+    assert due.start_due(actor=BEAT) == [pull]
+    running.run_pull(pull_id=pull.pk, actor=BEAT)
+    assert due.start_due(actor=BEAT) == []
+    assert Pull.objects.count() == 1
+
+
+def test_a_cluster_is_not_pulled_for_a_night_before_it_was_added(
+    cluster: Cluster, slurm: FakeSlurm, clock: time_machine.Traveller
+) -> None:
+    Cluster.objects.filter(pk=cluster.pk).update(created_at=day(1, 14))
+    clock.move_to(day(1, 15))
+    assert due.start_due(actor=BEAT) == []
+    assert watch.standing() == []
+
+
+def test_windows_that_failed_are_asked_again_the_same_night_after_pauses(
+    cluster: Cluster, slurm: FakeSlurm, clock: time_machine.Traveller
+) -> None:
+    slurm.down = {"main"}
+    clock.move_to(day(2, 2))
+    pull = night(cluster)
+    assert pull is not None
+    assert "not read" in pull.error
+    assert due.resume_pulls() == []
+    clock.move_to(day(2, 2.5))
+    assert due.resume_pulls() == [pull]
+    running.run_pull(pull_id=pull.pk, actor=BEAT)
+    clock.move_to(day(2, 3))
+    assert due.resume_pulls() == []  # the pauses grow
+    slurm.down = set()
+    clock.move_to(day(2, 3.5))
+    assert due.resume_pulls() == [pull]
+    running.run_pull(pull_id=pull.pk, actor=BEAT)
+    pull.refresh_from_db()
+    assert (pull.error, progress_of(pull).failed) == ("", 0)
+    assert set(pull.windows.values_list("attempts", flat=True)) == {3}
+
+
+def test_an_empty_day_is_told_and_an_empty_hour_is_not(
+    cluster: Cluster, slurm: FakeSlurm, clock: time_machine.Traveller
+) -> None:
+    slurm.rows = [row for row in slurm.rows if row.job_id != 2]
+    nights(cluster, clock, 2, 3)
+    pull = Pull.objects.latest("pk")
+    assert pull.error.splitlines() == [
+        "2026-10-02 00:00 – 2026-10-03 00:00 UTC: answered, but without any job"
+    ]
+    assert states(cluster, day(3, 3))[:3] == "cex"
+
+
+def test_a_backfill_has_a_window_for_each_day_and_says_how_long_it_takes(
+    cluster: Cluster, slurm: FakeSlurm, clock: time_machine.Traveller
+) -> None:
+    clock.move_to(day(31, 12))
+    pull = plan_backfill(cluster=cluster, since=date(2026, 10, 1), until=None, actor=BEAT)
+    assert progress_of(pull) == Progress(0, 0, 0, 31, None)
+    for step in range(10):
+        clock.move_to(day(31, 12) + timedelta(seconds=30 * step))
+        assert running.advance(pull_id=pull.pk, actor=BEAT)
+    clock.shift(timedelta(seconds=30))
+    found = progress_of(pull)
+    assert (found.read, found.waiting, found.percent) == (10, 21, 32)
+    assert found.left == timedelta(seconds=630)
+    assert progress_line(found) == "10 of 31 windows (32 %), about 10 min 30 s left"
+    running.run_pull(pull_id=pull.pk, actor=BEAT)
+    assert Job.objects.count() == 30
+    assert states(cluster, day(31, 13)) == "c" * 30 + "x"
+
+
+def test_windows_that_were_split_belong_to_the_pull(
+    cluster: Cluster, slurm: FakeSlurm, clock: time_machine.Traveller
+) -> None:
+    slurm.largest = timedelta(hours=12)
+    clock.move_to(day(3, 12))
+    pull = plan_manual(
+        cluster=cluster, actor=BEAT, since=date(2026, 10, 1), until=date(2026, 10, 2)
+    )
+    running.run_pull(pull_id=pull.pk, actor=BEAT)
+    assert sorted(pull.windows.values_list("status", flat=True)) == ["read"] * 4 + ["split"] * 2
+    assert states(cluster, day(3, 12))[:3] == "ccx"
+
+
+@contextmanager
+def held_by_another(space: Space, name: str) -> Iterator[None]:
+    """Another connection, as of another worker, holds a lock."""
+    other = connection.copy()
+    try:
+        with other.cursor() as cursor:
+            arguments = [int(space), zlib.crc32(name.encode()) - 2**31]
+            cursor.execute("SELECT pg_advisory_lock(%s, %s)", arguments)
+        yield
+    finally:
+        other.close()
+
+
+def test_no_more_readers_than_a_pull_allows(
+    cluster: Cluster, slurm: FakeSlurm, clock: time_machine.Traveller
+) -> None:
+    clock.move_to(day(10, 12))
+    pull = plan_manual(
+        cluster=cluster, actor=BEAT, since=date(2026, 10, 1), until=date(2026, 10, 9)
+    )
+    assert running.readers_of(pull) == 1
+    with held_by_another(Space.READER, f"{pull.pk} 0"):
+        assert not running.advance(pull_id=pull.pk, actor=BEAT)
+    assert slurm.asked == []
+    assert running.advance(pull_id=pull.pk, actor=BEAT)
+    assert len(slurm.asked) == 1
+
+
+def command(name: str, *arguments: str) -> tuple[int, str, str]:
+    out, err = io.StringIO(), io.StringIO()
+    try:
+        call_command(name, *arguments, stdout=out, stderr=err)
+    except CommandError as error:
+        return error.returncode, out.getvalue(), f"{err.getvalue()}{error}"
+    return 0, out.getvalue(), err.getvalue()
+
+
+def test_the_command_says_which_source_answered_and_why(
+    cluster: Cluster, slurm: FakeSlurm, clock: time_machine.Traveller
+) -> None:
+    Source.objects.create(cluster=cluster, position=2, kind="sacct", place="login")
+    clock.move_to(day(3, 2))
+    slurm.down = {"main"}
+    code, said, _ = command("pull", "alpha", "--since", "2026-10-01", "--until", "2026-10-01")
+    assert code == 0
+    assert "alpha: 1 of 1 windows read, 0 files, 1 new imports" in said
+    assert "read from fake login; slurmrestd main failed (unreachable)" in said
+    slurm.down = {"main", "login"}
+    code, said, complaint = command("pull", "alpha")
+    assert code == 1
+    assert "2026-10-02 00:00 – 2026-10-03 00:00 UTC: failed" in said
+    assert "no route to host" in complaint
+    assert command("pull", "alpha", "--since", "2026-10-09")[0] == 2
+    assert command("pull", "alpha", "--since", "2026-10-02", "--until", "2026-10-01")[0] == 2
+
+
+def test_a_backfill_on_the_command_line(
+    cluster: Cluster, slurm: FakeSlurm, clock: time_machine.Traveller
+) -> None:
+    clock.move_to(day(6, 2))
+    code, said, _ = command("backfill", "alpha", "--since", "2026-10-01", "--here")
+    assert code == 0
+    assert "alpha: 6 windows to read" in said
+    assert "6 of 6 windows (100 %)" in said
+    assert Job.objects.count() == 5
+    code, said, _ = command("backfill", "alpha", "--since", "2026-10-01", "--no-wait")
+    assert (code, Pull.objects.latest("pk").finished_at) == (0, None)
+    Source.objects.update(kind="folder")
+    assert command("backfill", "alpha", "--since", "2026-10-01")[0] == 2
+
+
+class Monitor:
+    """A dead man's switch elsewhere."""
+
+    def __init__(self, mocked: responses.RequestsMock) -> None:
+        mocked.get("https://monitor.example/ping", status=200)
+        self._mocked = mocked
+
+    @property
+    def calls(self) -> int:
+        return len(self._mocked.calls)
+
+
+@pytest.fixture
+def monitor(settings: LazySettings) -> Iterator[Monitor]:
+    settings.HEARTBEAT_URL = "https://monitor.example/ping"
+    settings.OPERATOR_EMAIL = ["operator@example.org"]
+    cache.clear()
+    with responses.RequestsMock(assert_all_requests_are_fired=False) as mocked:
+        yield Monitor(mocked)
+
+
+def test_a_night_that_did_not_happen_is_told_once(
+    cluster: Cluster,
+    slurm: FakeSlurm,
+    clock: time_machine.Traveller,
+    monitor: Monitor,
+    django_capture_on_commit_callbacks: Any,
+) -> None:
+    with django_capture_on_commit_callbacks(execute=True):
+        nights(cluster, clock, 2, 2)
+    assert monitor.calls == 1
+    clock.move_to(day(3, 4))  # two and a half hours late: it may still come
+    assert watch.late() == []
+    assert command("check_pulls")[0] == 0
+    clock.move_to(day(3, 5))
+    assert [each.cluster for each in watch.late()] == [cluster]
+    code, said, _ = command("check_pulls")
+    assert code == 1
+    assert "alpha: LATE, due 2026-10-03 01:30 UTC, last ended well 2026-10-02 02:00 UTC" in said
+    assert (watch.tell_operator(), watch.tell_operator()) == (1, 0)
+    (message,) = mail.outbox
+    assert message.to == ["operator@example.org"]
+    assert message.subject == "[HPC Billing] No usage from alpha"
+    assert "alpha: due" in str(message.body)
+    assert "/admin/usage/pull/" in str(message.body)
+    # The next night is told of anew; one that ends well is told to the monitor instead.
+    clock.move_to(day(4, 5))
+    assert watch.tell_operator() == 1
+    with django_capture_on_commit_callbacks(execute=True):
+        night(cluster)
+    assert (watch.late(), monitor.calls) == ([], 2)
+
+
+def test_a_night_that_failed_is_as_late_as_one_that_never_was(
+    cluster: Cluster,
+    slurm: FakeSlurm,
+    clock: time_machine.Traveller,
+    monitor: Monitor,
+    django_capture_on_commit_callbacks: Any,
+) -> None:
+    slurm.down = {"main"}
+    with django_capture_on_commit_callbacks(execute=True):
+        nights(cluster, clock, 2, 2)
+    assert monitor.calls == 0
+    clock.move_to(day(2, 5))
+    assert [each.done_at for each in watch.late()] == [None]
+
+
+def test_a_mail_that_could_not_be_sent_is_tried_again(
+    cluster: Cluster,
+    slurm: FakeSlurm,
+    clock: time_machine.Traveller,
+    monitor: Monitor,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock.move_to(day(3, 5))
+
+    def refuse(*args: object) -> None:
+        raise ConnectionRefusedError("no mail server")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(mail.EmailMessage, "send", refuse)
+        with pytest.raises(ConnectionRefusedError):
+            watch.tell_operator()
+    assert watch.tell_operator() == 1
+    assert len(mail.outbox) == 1
+
+
+def test_a_monitor_that_is_away_stops_nothing(
+    cluster: Cluster,
+    slurm: FakeSlurm,
+    clock: time_machine.Traveller,
+    settings: LazySettings,
+    django_capture_on_commit_callbacks: Any,
+) -> None:
+    settings.HEARTBEAT_URL = "https://monitor.example/ping"
+    with responses.RequestsMock() as mocked, django_capture_on_commit_callbacks(execute=True):
+        mocked.get("https://monitor.example/ping", body=requests.ConnectionError("away"))
+        nights(cluster, clock, 2, 2)
+    assert Pull.objects.get().finished_at is not None
+    assert Window.objects.filter(status="read").exists()
