@@ -14,8 +14,8 @@ class SourceFailed(Exception):
 
     ``code`` is stable and kept with the window: connection, unreachable, tls, refused, redirect,
     timeout, too_large, error_answer, not_json, cut_off, no_api, unknown_cluster, role, token,
-    not_started, exit_status, stderr, not_sacct, time_format, no_file, several_files, bad_file.
-    The message is for the operator, in English, and never holds a secret.
+    not_started, exit_status, stderr, not_sacct, time_format, no_file, several_files, bad_file,
+    storage. The message is for the operator, in English, and never holds a secret.
     """
 
     def __init__(self, code: str, message: str) -> None:
@@ -42,6 +42,14 @@ class Fetched:
     columns: tuple[str, ...] = ()
     time_zone: str = "UTC"
     empty: bool = False
+
+
+def keep(into: BinaryIO, block: bytes) -> None:
+    """Write a piece of an answer. Raises SourceFailed (code ``storage``) if the disk is full."""
+    try:
+        into.write(block)
+    except OSError as error:
+        raise SourceFailed("storage", f"The answer can't be kept here: {error}.") from error
 
 
 class Source(Protocol):

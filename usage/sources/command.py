@@ -17,7 +17,7 @@ from typing import BinaryIO
 
 from core.intervals import Interval
 from usage.connections import SacctConnection
-from usage.sources.base import MAX_ANSWER_BYTES, Fetched, SourceFailed, WindowTooLarge
+from usage.sources.base import MAX_ANSWER_BYTES, Fetched, SourceFailed, WindowTooLarge, keep
 from usage.sources.processes import Finished, run
 
 COLUMNS = (
@@ -151,7 +151,7 @@ class _Answer:
         self._size += len(block)
         if self._size > self._limit:
             raise WindowTooLarge("too_large", f"sacct printed more than {self._limit} bytes.")
-        self._into.write(block)
+        keep(self._into, block)
         self._lines += block.count(b"\n")
         self._last = block[-1:]
         if self._looking:

@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 
 from core.intervals import Interval, local_midnight
 from usage.sources import json_records
-from usage.sources.base import Fetched, SourceFailed, WindowTooLarge
+from usage.sources.base import MAX_ANSWER_BYTES, Fetched, SourceFailed, WindowTooLarge, keep
 from usage.sources.columns import FileRefused, read_header
 from usage.sources.formats import is_json
 from usage.sources.unpacking import Readable, unpacked
@@ -46,17 +46,20 @@ class Folder:
 
     kind = "folder"
 
-    def __init__(self, root: Path, place: str, *, zone: ZoneInfo) -> None:
+    def __init__(
+        self, root: Path, place: str, *, zone: ZoneInfo, max_bytes: int = MAX_ANSWER_BYTES
+    ) -> None:
         if _PLACE.fullmatch(place) is None:
             raise SourceFailed("connection", f"{place[:64]!r} is no path below the drop folder.")
         self._place = place
         self._folder = root / place
         self._zone = zone
+        self._max_bytes = max_bytes
 
     def fetch(self, window: Interval, into: BinaryIO) -> Fetched:
         """See Source.fetch. What is written is the file as it lies there, packed or not."""
         found = self._covering(window)
-        with _opened(found) as file:
+        with _opened(found, self._max_bytes) as file:
             into.seek(0)
             into.truncate()
             rows = _checked_copy(file, into, found.path.name)
@@ -117,7 +120,7 @@ def _window_of(name: str, zone: ZoneInfo) -> Interval | None:
 
 
 @contextmanager
-def _opened(saved: SavedFile) -> Iterator[BinaryIO]:
+def _opened(saved: SavedFile, limit: int) -> Iterator[BinaryIO]:
     """Open a plain file, and no link or pipe that took its place. Raises SourceFailed."""
     try:
         number = os.open(saved.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -134,6 +137,8 @@ def _opened(saved: SavedFile) -> Iterator[BinaryIO]:
                 "bad_file",
                 f"{saved.path.name} was written before the days in its name were over.",
             )
+        if state.st_size > limit:
+            raise WindowTooLarge("too_large", f"{saved.path.name} is larger than {limit} bytes.")
         yield file
 
 
@@ -146,7 +151,7 @@ class _Copied:
 
     def read(self, size: int = -1, /) -> bytes:
         block = self._file.read(size)
-        self._into.write(block)
+        keep(self._into, block)
         return block
 
 

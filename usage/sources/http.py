@@ -58,6 +58,11 @@ class _Watch:
     def stop(self) -> None:
         self._timer.cancel()
 
+    def refuse_late(self) -> None:
+        """Raise TimedOut if time was up."""
+        if self.expired:
+            raise TimedOut("timeout", f"The answer was not there in {self._seconds:g} seconds.")
+
     def _expire(self) -> None:
         self.expired = True
         if self._sock is not None:
@@ -68,17 +73,21 @@ class _Watch:
 class Answer:
     """An answer whose body is read from it; it is whole once ``read`` returned nothing.
 
-    Raises Transient if the connection was cut before the length that was announced.
+    Raises Transient if the connection was cut before the length that was announced, TimedOut if
+    it was because time was up.
     """
 
-    def __init__(self, response: HTTPResponse) -> None:
+    def __init__(self, response: HTTPResponse, watch: _Watch) -> None:
         self.status = response.status
         self.length = response.length
+        self._watch = watch
         self._response = response
         self._left = response.length
 
     def read(self, size: int = -1, /) -> bytes:
         block = self._response.read1(_BLOCK if size < 0 else min(size, _BLOCK))
+        if not block:
+            self._watch.refuse_late()
         if self._left is not None:
             self._left -= len(block)
             if not block and size and self._left:
@@ -115,16 +124,17 @@ def get(
         _connect(connection, address)
         watch.start(connection.sock)
         connection.request("GET", address.path + target, headers=dict(headers))
-        yield Answer(connection.getresponse())
-        _refuse_late(watch, seconds)
+        yield Answer(connection.getresponse(), watch)
+        watch.refuse_late()
     except TimeoutError:
-        raise _late(seconds) from None
+        watch.expired = True
+        watch.refuse_late()
     except (HTTPException, OSError) as error:
-        _refuse_late(watch, seconds)
+        watch.refuse_late()
         told = str(error) or type(error).__name__
         raise Transient("cut_off", f"The connection broke: {told}.") from None
     except SourceFailed:
-        _refuse_late(watch, seconds)
+        watch.refuse_late()
         raise
     finally:
         watch.stop()
@@ -147,12 +157,3 @@ def _connect(connection: HTTPConnection, address: Address) -> None:
     except OSError as error:
         where = address.socket or f"{address.host}:{address.port}"
         raise Transient("unreachable", f"{where} can't be reached: {error}.") from None
-
-
-def _refuse_late(watch: _Watch, seconds: float) -> None:
-    if watch.expired:
-        raise _late(seconds) from None
-
-
-def _late(seconds: float) -> TimedOut:
-    return TimedOut("timeout", f"The answer was not there within {seconds:g} seconds.")

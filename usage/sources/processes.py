@@ -98,7 +98,7 @@ def _watch(
     # A process left behind, such as a shared ssh connection, may keep stderr open for ever.
     while err in _open(selector):
         _refuse_late(until, seconds)
-        ended = process.poll() is not None
+        ended = _exited(process)
         if not selector.select(_TICK_SECONDS):
             if ended:
                 break
@@ -129,15 +129,26 @@ def _late(seconds: float) -> WindowTooLarge:
     return WindowTooLarge("timeout", f"It had not ended after {seconds:g} seconds.")
 
 
+def _exited(process: "subprocess.Popen[bytes]") -> bool:
+    """Whether the command has ended. It keeps its number, so that its group can be ended too."""
+    options = os.WEXITED | os.WNOHANG | os.WNOWAIT
+    return process.returncode is not None or os.waitid(os.P_PID, process.pid, options) is not None
+
+
 def _end(process: "subprocess.Popen[bytes]") -> None:
-    """End the command and all that it started, and close the pipes."""
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        if process.poll() is not None:
-            break
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, number)
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(_GRACE_SECONDS)
+    """End the command and all that it started, unless it has ended well, and close the pipes."""
+    if process.returncode is None:
+        _signal_group(process, signal.SIGTERM)
+        until = time.monotonic() + _GRACE_SECONDS
+        while not _exited(process) and time.monotonic() < until:
+            time.sleep(_TICK_SECONDS / 4)
+        _signal_group(process, signal.SIGKILL)
+        process.wait()
     for pipe in (process.stdout, process.stderr):
         if pipe is not None:
             pipe.close()
+
+
+def _signal_group(process: "subprocess.Popen[bytes]", number: signal.Signals) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, number)

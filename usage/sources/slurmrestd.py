@@ -23,7 +23,7 @@ from urllib.parse import quote, urlencode
 from core.intervals import Interval
 from usage.connections import SlurmrestdConnection
 from usage.sources import json_records
-from usage.sources.base import MAX_ANSWER_BYTES, Fetched, SourceFailed, WindowTooLarge
+from usage.sources.base import MAX_ANSWER_BYTES, Fetched, SourceFailed, WindowTooLarge, keep
 from usage.sources.columns import FileRefused
 from usage.sources.http import Answer, TimedOut, Transient, get, tls_context
 from usage.sources.json_records import NOTHING_FOUND, describe_error, error_number
@@ -155,6 +155,7 @@ class Slurmrestd:
                 if answer.status != HTTPStatus.OK:
                     raw = b"".join(_limited(answer, MAX_SMALL_BYTES))
                     self._refuse_status(answer.status, _json_object(raw), raw)
+                    raise SourceFailed("error_answer", f"It answered with status {answer.status}.")
                 envelope = json_records.scan(_Copied(answer, into, self._max_bytes))
         except TimedOut as late:
             raise WindowTooLarge(late.code, late.message) from None
@@ -233,7 +234,7 @@ class _Copied:
         self._size += len(block)
         if self._size > self._limit:
             raise _over(self._limit)
-        self._into.write(block)
+        keep(self._into, block)
         return block
 
 

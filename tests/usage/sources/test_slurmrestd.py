@@ -1,0 +1,409 @@
+"""slurmrestd: which version, which question, who asks, and what each answer means."""
+
+import base64
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.intervals import Interval
+from tests.usage.sacct_rows import NOW
+from tests.usage.sources import fake_slurmrestd as fake
+from tests.usage.sources.certificates import make_certificates
+from tests.usage.sources.recordings import SHAPES, answer, job, jobs_of, recorded
+from usage.connections import Address, SlurmrestdConnection, parse_connections
+from usage.sources.base import Fetched, SourceFailed, WindowTooLarge
+from usage.sources.formats import open_reader
+from usage.sources.slurmrestd import ATTEMPTS, Slurmrestd
+from usage.sources.tokens import current_token
+from usage.sources.versions import API_VERSIONS
+
+WINDOW = Interval(datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 11, 1, 1, tzinfo=UTC))
+ONE_JOB = answer(job(cluster="demo25"))
+ALL_FLAGS = {"skip_steps", "show_duplicates", "disable_truncate_usage_time"}
+
+
+class Client:
+    """A fake slurmrestd and what asks it."""
+
+    def __init__(self, state: fake.State, connection: SlurmrestdConnection) -> None:
+        self.state = state
+        self.connection = connection
+        self.pauses: list[float] = []
+        self.content = b""
+
+    def source(self, **options: Any) -> Slurmrestd:
+        return Slurmrestd(self.connection, cluster="demo25", pause=self.pauses.append, **options)
+
+    def fetch(self, source: Slurmrestd | None = None) -> Fetched:
+        with tempfile.TemporaryFile() as into:
+            fetched = (source or self.source()).fetch(WINDOW, into)
+            into.seek(0)
+            self.content = into.read()
+        return fetched
+
+    def failure(self) -> SourceFailed:
+        with pytest.raises(SourceFailed) as caught:
+            self.fetch()
+        return caught.value
+
+    def asked_for_jobs(self) -> list[dict[str, str]]:
+        return [query for path, query, _headers in self.state.asked if path.endswith("/jobs")]
+
+
+@pytest.fixture
+def client(monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
+    monkeypatch.setenv("TOKEN", "good")
+    state = fake.State(jobs=ONE_JOB)
+    with fake.running(state) as url:
+        table = {"kind": "slurmrestd", "url": url, "user": "billing", "token_env": "TOKEN"}
+        connection = parse_connections({"main": table})["main"]
+        assert isinstance(connection, SlurmrestdConnection)
+        yield Client(state, replace(connection, timeout_seconds=10))
+
+
+def test_it_asks_for_the_window_of_the_cluster_with_all_flags(client: Client) -> None:
+    assert client.fetch() == Fetched("slurmrestd v0.0.41 (main)")
+    (query,) = client.asked_for_jobs()
+    assert query == {
+        "cluster": "demo25",
+        "start_time": "uts1793491200",
+        "end_time": "uts1793494800",
+    } | dict.fromkeys(ALL_FLAGS, "true")
+    assert client.content == ONE_JOB
+
+
+def test_the_oldest_version_knows_one_flag_and_refuses_others(client: Client) -> None:
+    client.state.versions = ("v0.0.37", "v0.0.38")
+    client.state.users = {"billing": "Operator"}
+    assert client.fetch().label == "slurmrestd v0.0.38 (main)"
+    (query,) = client.asked_for_jobs()
+    assert query.keys() & ALL_FLAGS == {"skip_steps"}
+
+
+@pytest.mark.parametrize("version", API_VERSIONS)
+def test_every_version_is_spoken(client: Client, version: str) -> None:
+    client.state.versions = (version, "v0.0.36", "v0.0.45")
+    shape = SHAPES.get(version, SHAPES["v0.0.43"])
+    client.state.clusters = ("demo25", "demo")
+    client.state.jobs = recorded(shape)
+    assert client.fetch().label == f"slurmrestd {version} (main)"
+    assert len(jobs_of(list(open_reader([client.content], now=NOW)))) >= 74
+
+
+def test_of_several_versions_the_newest_is_spoken(client: Client) -> None:
+    client.state.versions = ("v0.0.40", "v0.0.43", "v0.0.41", "v0.0.99")
+    assert client.fetch().label == "slurmrestd v0.0.43 (main)"
+
+
+def test_a_version_may_be_pinned(client: Client) -> None:
+    client.state.versions = ("v0.0.40", "v0.0.43")
+    client.connection = replace(client.connection, api="v0.0.40")
+    assert client.fetch().label == "slurmrestd v0.0.40 (main)"
+    client.connection = replace(client.connection, api="v0.0.42")
+    assert client.failure().code == "no_api"
+
+
+def test_no_version_that_is_understood(client: Client) -> None:
+    client.state.versions = ("v0.0.36", "v0.0.99")
+    assert client.failure().code == "no_api"
+    assert len(client.state.asked) == len(API_VERSIONS)
+
+
+def test_the_version_is_looked_for_again_after_an_upgrade(client: Client) -> None:
+    source = client.source()
+    assert client.fetch(source).label == "slurmrestd v0.0.41 (main)"
+    asked = len(client.state.asked)
+    client.fetch(source)
+    assert len(client.state.asked) == asked + 1
+    client.state.versions = ("v0.0.43",)
+    assert client.fetch(source).label == "slurmrestd v0.0.43 (main)"
+
+
+def test_a_path_before_the_api(client: Client) -> None:
+    address = replace(client.connection.address, path="/site")
+    client.connection = replace(client.connection, address=address)
+    client.fetch()
+    assert client.state.targets()[-1] == "/site/slurmdb/v0.0.41/jobs"
+
+
+@pytest.mark.parametrize("level", ["None", ["None"], "Not Set", [], None, 3])
+def test_an_ordinary_user_would_be_shown_a_part(client: Client, level: Any) -> None:
+    client.state.users = {"billing": level}
+    found = client.failure()
+    assert found.code == "role"
+    assert "adminlevel=Operator" in found.message
+    assert client.asked_for_jobs() == []
+
+
+@pytest.mark.parametrize("version", ["v0.0.38", "v0.0.43"])
+def test_a_user_whom_slurm_does_not_know(client: Client, version: str) -> None:
+    client.state.versions, client.state.users = (version,), {}
+    assert client.failure().code == "role"
+
+
+@pytest.mark.parametrize("level", ["Operator", "Administrator", ["Administrator"]])
+def test_operators_are_shown_everything(client: Client, level: Any) -> None:
+    client.state.users = {"billing": level}
+    assert client.fetch().empty is False
+
+
+def test_root_needs_no_entry(client: Client) -> None:
+    client.state.users, client.state.tokens = {}, {"root": "good"}
+    client.connection = replace(client.connection, user="root")
+    assert client.fetch().empty is False
+
+
+def test_an_unknown_cluster_is_named(client: Client) -> None:
+    client.state.clusters = ("alpha", "beta")
+    found = client.failure()
+    assert (found.code, found.message.count("alpha, beta")) == ("unknown_cluster", 1)
+
+
+@pytest.mark.parametrize(
+    ("fault", "code", "tries"),
+    [
+        (fake.status(401, b"Authentication failure"), "refused", 1),
+        (fake.status(403), "refused", 1),
+        (fake.status(404), "no_api", 2),
+        (fake.status(422, b'{"errors": [{"error_number": 9202}]}'), "error_answer", 1),
+        (fake.status(500), "error_answer", ATTEMPTS),
+        (fake.status(502, b"<html>Bad Gateway</html>", "text/html"), "error_answer", ATTEMPTS),
+        (fake.status(204), "error_answer", 1),
+        (fake.redirect, "redirect", 1),
+        (fake.errors(1007, "Protocol authentication error"), "refused", 1),
+        (fake.errors(7000, "Failed to open connection, authentication error", 502), "refused", 1),
+        (fake.errors(7000, "Unable to connect to database"), "error_answer", ATTEMPTS),
+        (fake.errors(7000, "Unable to connect to database", 500), "error_answer", ATTEMPTS),
+        (fake.errors(9000, "Query empty or not RFC7320 compliant", 500), "error_answer", 1),
+        (fake.errors(0, "something"), "error_answer", 1),
+        (fake.cut, "cut_off", ATTEMPTS),
+        (fake.cut_without_length, "cut_off", ATTEMPTS),
+        (fake.status(200, b"<html>Please log in</html>", "text/html"), "not_json", 1),
+        (fake.status(200, b""), "cut_off", ATTEMPTS),
+        (fake.status(200, b'{"jobs": {"a": 1}}'), "not_json", 1),
+        (fake.status(200, b'{"meta": {}}'), "not_json", 1),
+        (fake.status(200, b'{"jobs": [{"a": 1, "a": 2}]}'), "not_json", 1),
+        (fake.status(200, b'{"jobs": [' + b"[" * 100_000), "not_json", 1),
+    ],
+)
+def test_failures(
+    client: Client, fault: Callable[[fake.Handler], None], code: str, tries: int
+) -> None:
+    client.state.fault = fault
+    found = client.failure()
+    assert found.code == code
+    assert not isinstance(found, WindowTooLarge)
+    assert len(client.asked_for_jobs()) == tries
+
+
+@pytest.mark.parametrize(
+    ("fault", "code"),
+    [
+        (fake.errors(7007, "Too wide of a date range in query"), "too_large"),
+        (fake.errors(7007, "Too wide of a date range in query", 500), "too_large"),
+        (fake.errors(7006, "Query result exceeds size limit", 500), "too_large"),
+        (fake.status(504, b"<html>Gateway Timeout</html>", "text/html"), "timeout"),
+        (fake.hang, "timeout"),
+        (fake.drip_body, "timeout"),
+        (fake.drip_headers, "timeout"),
+    ],
+)
+def test_windows_that_are_too_large(
+    client: Client, fault: Callable[[fake.Handler], None], code: str
+) -> None:
+    client.connection = replace(client.connection, timeout_seconds=1)
+    client.state.fault = fault
+    begun = datetime.now(UTC)
+    found = client.failure()
+    assert isinstance(found, WindowTooLarge)
+    assert found.code == code
+    assert len(client.asked_for_jobs()) == 1
+    assert datetime.now(UTC) - begun < timedelta(seconds=4)
+
+
+def test_an_endless_answer_is_given_up(client: Client) -> None:
+    client.state.fault = fake.endless
+    with tempfile.TemporaryFile() as into:
+        with pytest.raises(WindowTooLarge) as caught:
+            client.source(max_bytes=1 << 20).fetch(WINDOW, into)
+        assert caught.value.code == "too_large"
+        assert into.seek(0, 2) <= 1 << 20
+
+
+def test_nothing_found_is_an_empty_answer(client: Client) -> None:
+    client.state.jobs = recorded("22.05/rest-db-jobs-empty.json.zst")
+    assert client.fetch().empty
+    client.state.fault = fake.status(500, client.state.jobs)
+    assert client.failure().code == "error_answer"
+
+
+def test_an_answer_in_chunks(client: Client) -> None:
+    client.state.fault = fake.chunked
+    client.state.jobs = recorded(SHAPES["v0.0.43"])
+    client.fetch()
+    assert client.content == client.state.jobs
+
+
+def test_what_passes_is_tried_again_later_and_later(client: Client) -> None:
+    client.state.fault = fake.times(ATTEMPTS - 1, fake.cut)
+    assert client.fetch().empty is False
+    assert client.content == ONE_JOB
+    first, second, third = client.pauses
+    assert 0.5 <= first <= 1.5
+    assert 1 <= second <= 3
+    assert 2 <= third <= 6
+
+
+def test_a_server_that_is_not_there(client: Client) -> None:
+    with fake.running(fake.State()) as url:
+        port = int(url.rsplit(":", 1)[1])
+    client.connection = replace(client.connection, address=Address(port=port))
+    assert client.failure().code == "unreachable"
+    assert len(client.pauses) == ATTEMPTS - 1
+
+
+def test_nothing_of_the_environment_sends_us_elsewhere(
+    client: Client, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "all_proxy"):
+        monkeypatch.setenv(name, "http://localhost:1")
+    (tmp_path / ".netrc").write_text("machine localhost login eve password stolen\n")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    client.fetch()
+    assert all("Authorization" not in headers for _path, _query, headers in client.state.asked)
+
+
+def test_user_and_token_are_sent_in_slurms_headers(client: Client) -> None:
+    client.fetch()
+    for _path, _query, headers in client.state.asked:
+        assert headers["X-SLURM-USER-NAME"] == "billing"
+        assert headers["X-SLURM-USER-TOKEN"] == "good"
+
+
+def test_a_socket_needs_neither_user_nor_token() -> None:
+    state = fake.State(jobs=ONE_JOB, tokens={})
+    with (
+        tempfile.TemporaryDirectory(prefix="src") as folder,
+        fake.running(state, socket=Path(folder) / "s") as url,
+    ):
+        connection = parse_connections({"here": {"kind": "slurmrestd", "url": url}})["here"]
+        assert isinstance(connection, SlurmrestdConnection)
+        Client(state, connection).fetch()
+    for _path, _query, headers in state.asked:
+        assert "X-SLURM-USER-TOKEN" not in headers
+
+
+# --- Tokens ---------------------------------------------------------------------------------------
+
+
+def test_a_token_file_is_read_again_when_it_changes(client: Client, tmp_path: Path) -> None:
+    token = tmp_path / "jwt"
+    token.write_text("good\n")
+    client.connection = replace(client.connection, token_env="", token_file=str(token))
+    source = client.source()
+    client.fetch(source)
+    client.state.tokens = {"billing": "renewed"}
+    with pytest.raises(SourceFailed, match="refused"):
+        client.fetch(source)
+    token.write_text("SLURM_JWT=renewed")
+    assert client.fetch(source).empty is False
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\n", b"two words", b"l1\nl2", b"\xff\xfe", b"a\r\nX: y"]
+)
+def test_files_without_a_token(client: Client, tmp_path: Path, content: bytes) -> None:
+    token = tmp_path / "jwt"
+    token.write_bytes(content)
+    client.connection = replace(client.connection, token_env="", token_file=str(token))
+    assert client.failure().code == "token"
+    assert client.state.asked == []
+
+
+def test_a_missing_token(client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TOKEN")
+    assert client.failure().code == "token"
+    missing = replace(client.connection, token_env="", token_file=str(tmp_path / "none"))
+    client.connection = missing
+    assert client.failure().code == "token"
+
+
+def jwt(claims: Any) -> str:
+    parts = [json.dumps(part).encode() for part in ({"alg": "HS256"}, claims)]
+    return ".".join(base64.urlsafe_b64encode(part).decode().rstrip("=") for part in parts) + ".sig"
+
+
+def test_an_expired_token_is_told_before_slurm_hides_it(client: Client) -> None:
+    os.environ["TOKEN"] = jwt({"exp": int(NOW.timestamp()) - 10**9, "sun": "billing"})
+    found = client.failure()
+    assert (found.code, "expired at 1995-" in found.message) == ("token", True)
+    assert os.environ["TOKEN"] not in found.message
+
+
+@pytest.mark.parametrize(
+    "claims", [{"exp": 4_000_000_000}, {}, [], {"exp": "soon"}, {"exp": 1e300}]
+)
+def test_tokens_that_say_nothing_of_their_end_are_sent(client: Client, claims: Any) -> None:
+    os.environ["TOKEN"] = jwt(claims)
+    assert current_token(client.connection) == os.environ["TOKEN"]
+
+
+# --- TLS ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def secure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Client, Path]]:
+    certificates = make_certificates(tmp_path)
+    monkeypatch.setenv("TOKEN", "good")
+    state = fake.State(jobs=ONE_JOB)
+    with fake.running(state, tls=certificates.server_context()) as url:
+        table = {"kind": "slurmrestd", "url": url, "user": "billing", "token_env": "TOKEN"}
+        connection = parse_connections({"main": table | certificates.client_settings()})["main"]
+        assert isinstance(connection, SlurmrestdConnection)
+        yield Client(state, connection), tmp_path
+
+
+def test_own_authority_and_client_certificate(secure: tuple[Client, Path]) -> None:
+    client, _folder = secure
+    assert client.fetch().empty is False
+
+
+def test_a_server_signed_by_nobody_we_know_gets_no_token(secure: tuple[Client, Path]) -> None:
+    client, _folder = secure
+    client.connection = replace(client.connection, ca_file="")
+    assert client.failure().code == "tls"
+    assert client.state.asked == []
+
+
+def test_a_server_of_another_name_gets_no_token(secure: tuple[Client, Path]) -> None:
+    client, _folder = secure
+    address = replace(client.connection.address, host="127.0.0.1")
+    client.connection = replace(client.connection, address=address)
+    assert client.failure().code == "tls"
+    assert client.state.asked == []
+
+
+def test_without_the_certificate_that_the_server_asks_for(secure: tuple[Client, Path]) -> None:
+    client, _folder = secure
+    client.connection = replace(client.connection, client_certificate="", client_key="")
+    # TLS 1.3 tells the client only when it reads.
+    assert client.failure().code in ("tls", "cut_off")
+    assert client.state.asked == []
+
+
+def test_certificates_that_can_not_be_used(secure: tuple[Client, Path]) -> None:
+    client, folder = secure
+    wrong = folder / "wrong.pem"
+    wrong.write_text("no certificate")
+    for spoilt in (
+        replace(client.connection, ca_file=str(wrong)),
+        replace(client.connection, client_certificate=str(wrong)),
+    ):
+        assert Client(client.state, spoilt).failure().code == "tls"
