@@ -87,8 +87,9 @@ def _uploads() -> Card:
 
 def _quarantine() -> Card:
     count = console.quarantined_waiting()
-    url = _list("usage_quarantinedrow_changelist", "run__status__exact=incomplete")
-    return Card(_("Quarantined rows"), count, _("Could not be read") if count else "", url)
+    url = _list("usage_quarantinedrow_changelist", "state=open")
+    more = _("Could not be read, and nobody looked at them") if count else ""
+    return Card(_("Quarantined rows"), count, more, url)
 
 
 def _unpriced() -> Card:

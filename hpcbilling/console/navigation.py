@@ -45,7 +45,7 @@ GROUPS: tuple[tuple[Text, tuple[Entry, ...]], ...] = (
                 "rule",
                 "usage_quarantinedrow_changelist",
                 "usage.view_quarantinedrow",
-                "run__status__exact=incomplete",
+                "state=open",
             ),
             Entry(
                 _("Unpriced jobs"),

@@ -16,12 +16,13 @@ from audit.exports import record_export
 from core.actor import Actor
 from core.admin import Done, ReadOnlyAdmin, ReasonForm, Step, admin_url, button
 from core.queue import after_commit
-from usage import services
+from usage import quarantine, services
 from usage.evidence import blocks
 from usage.explanations import explain_reason
 from usage.forms import UploadForm
 from usage.models import ImportRun, Job
 from usage.previews import preview_run
+from usage.quarantine_states import is_settled
 from usage.selectors import IS_HELD
 
 S = ImportRun.Status
@@ -34,9 +35,10 @@ class ImportPages(CsvExport, ReadOnlyAdmin):
     """The steps of an import. What they do is done by ``usage.services`` and the worker."""
 
     actions_list = ("upload", "export_csv")
-    actions_detail = ("release", "original")
-    steps_by_status = {S.INCOMPLETE: {"release", "original"}} | {
-        status: {"original"} for status in S if status != S.INCOMPLETE
+    actions_detail = ("release", "again", "original")
+    steps_by_status = {status: {"original"} for status in S} | {
+        S.INCOMPLETE: {"release", "again", "original"},
+        S.RELEASED: {"again", "original"},
     }
     change_form_outer_before_template = "admin/usage/importrun/state.html"
 
@@ -67,10 +69,13 @@ class ImportPages(CsvExport, ReadOnlyAdmin):
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
         """Add what the person may do to the page of a run."""
+        run = self.get_object(request, object_id)
         more = {
             "may_import": self.has_import_permission(request),
             "may_release": self.has_release_permission(request),
             "queued": "queued" in request.GET,
+            "settled": run is not None and is_settled(run),
+            "held_jobs": Job.objects.filter(run=run).count() if run else 0,
         }
         response: HttpResponse = super().change_view(
             request, object_id, form_url, {**(extra_context or {}), **more}
@@ -185,6 +190,7 @@ class ImportPages(CsvExport, ReadOnlyAdmin):
             submit=_("Release"),
             run=released,
             form=ReasonForm,
+            initial={"reason": _settled_reason(run)},
             back=_page(run),
             target=run,
             facts=_facts(run),
@@ -192,6 +198,31 @@ class ImportPages(CsvExport, ReadOnlyAdmin):
                 "The rows in quarantine stay out and the file may lack its end. Release it if a "
                 "better file won't come: its good jobs are then priced. Your name and reason are "
                 "kept."
+            ),
+        )
+        return self.step(request, step)
+
+    @button(_("Try again"), path="again", icon="refresh", permission="import")
+    def again(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Read an import that left rows in quarantine once more."""
+        run: ImportRun = self.pick(request, object_id)
+
+        def repeated(actor: Actor, _values: dict[str, Any]) -> Done:
+            made = quarantine.read_again(run_id=run.pk, actor=actor)
+            return Done(_t("The input is being read again."), _page(made))
+
+        step = Step(
+            title=_("Read an import again"),
+            submit=_("Read it again"),
+            run=repeated,
+            back=_page(run),
+            target=run,
+            facts=_facts(run),
+            intro=_(
+                "The stored original is read once more, with today's program and settings. Rows"
+                " that can be read now become jobs, and nothing is counted twice. If the data was"
+                " corrected in Slurm or in the file, upload the new file instead: rows whose jobs"
+                " it brings count as resolved by themselves."
             ),
         )
         return self.step(request, step)
@@ -217,6 +248,14 @@ class ImportPages(CsvExport, ReadOnlyAdmin):
 
 def _page(run: ImportRun) -> str:
     return admin_url(run, "change", run.pk)
+
+
+def _settled_reason(run: ImportRun) -> str:
+    if not is_settled(run):
+        return ""
+    return _t("All %(rows)s quarantined rows are resolved or dismissed.") % {
+        "rows": run.quarantined
+    }
 
 
 def _facts(run: ImportRun) -> tuple[tuple[Any, Any], ...]:

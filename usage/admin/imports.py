@@ -4,22 +4,18 @@ from typing import Any
 
 from django.contrib import admin
 from django.http import HttpRequest
-from django.utils.html import format_html
-from django.utils.text import Truncator
 from django.utils.translation import gettext as _t
 from django.utils.translation import gettext_lazy as _
 
-from audit.console import CsvExport
 from core.admin import (
     LinkedFilter,
-    ReadOnlyAdmin,
     admin_url,
     column,
     link,
 )
 from usage.admin.import_pages import ImportPages
-from usage.explanations import explain_reason
 from usage.models import ImportRun, Job, QuarantinedRow
+from usage.quarantine_states import unsettled
 
 
 class RunFilter(LinkedFilter):
@@ -99,6 +95,7 @@ class ImportRunAdmin(ImportPages):
         (_("Release"), {"fields": ("released_at", "released_by", "release_reason")}),
     )
     readonly_fields = (
+        "retried",
         "shown_columns",
         "shown_state",
         "digest",
@@ -112,7 +109,10 @@ class ImportRunAdmin(ImportPages):
         head, rows, release = self.fieldsets
         if obj is None or obj.status in (S.PREPARED, S.CANCELLED):
             return (head,)
-        return (head, rows, release) if obj.status == S.RELEASED else (head, rows)
+        first: Any = head
+        if obj.retry_of_id:
+            first = (None, {"fields": ("retried", *head[1]["fields"])})
+        return (first, rows, release) if obj.status == S.RELEASED else (first, rows)
 
     csv_columns = {
         "run": "pk",
@@ -145,6 +145,10 @@ class ImportRunAdmin(ImportPages):
     def shown_state(self, run: ImportRun) -> str:
         return run.get_status_display()
 
+    @column(_("reads again"))
+    def retried(self, run: ImportRun) -> str:
+        return link(admin_url(run, "change", run.retry_of_id), run.retry_of)
+
     @column(_("Columns"))
     def shown_columns(self, run: ImportRun) -> str:
         return ", ".join(run.columns) or _t("As in the header row")
@@ -155,8 +159,15 @@ class ImportRunAdmin(ImportPages):
 
     @column(_("Quarantined"))
     def quarantined_rows(self, run: ImportRun) -> str:
+        if not run.quarantined:
+            return "0"
         url = f"{admin_url(QuarantinedRow, 'changelist')}?run={run.pk}"
-        return link(url, run.quarantined) if run.quarantined else "0"
+        waiting = unsettled(run).count()
+        text = _t("%(rows)s, of which %(open)s are open") % {
+            "rows": run.quarantined,
+            "open": waiting,
+        }
+        return link(url, text)
 
     @column(_("Whole"))
     def cut_off(self, run: ImportRun) -> str:
@@ -165,40 +176,3 @@ class ImportRunAdmin(ImportPages):
     @column(_("Jobs last written by it"))
     def jobs_written(self, run: ImportRun) -> str:
         return link(f"{admin_url(Job, 'changelist')}?run={run.pk}", _("Look"))
-
-
-@admin.register(QuarantinedRow)
-class QuarantinedRowAdmin(CsvExport, ReadOnlyAdmin):
-    """Rows that could not be interpreted, as they came."""
-
-    list_display = ("line", "run_link", "why", "detail", "beginning")
-    fields = ("run_link", "line", "why", "detail", "row")
-    readonly_fields = fields
-    list_filter = ("reason", "run__status", "run__cluster", RunFilter)
-    list_select_related = ("run",)
-    search_fields = ("raw", "detail")
-    csv_columns = {
-        "run": "run",
-        "cluster": "run__cluster__name",
-        "origin": "run__origin",
-        "line": "line",
-        "reason": "reason",
-        "detail": "detail",
-        "raw": "raw",
-    }
-
-    @column(_("Import run"), ordering="run")
-    def run_link(self, row: QuarantinedRow) -> str:
-        return link(admin_url(ImportRun, "change", row.run_id), row.run)
-
-    @column(_("Reason"), ordering="reason")
-    def why(self, row: QuarantinedRow) -> str:
-        return explain_reason(row.reason)
-
-    @column(_("Row as it came"))
-    def row(self, row: QuarantinedRow) -> str:
-        return format_html('<pre class="console-raw">{}</pre>', row.raw)
-
-    @column(_("Row as it came"))
-    def beginning(self, row: QuarantinedRow) -> str:
-        return format_html('<code class="console-code">{}</code>', Truncator(row.raw).chars(90))
