@@ -10,6 +10,10 @@ from collections.abc import Mapping
 from tests.slurm.stack import MAIN, OTHER, Stack
 
 LONG = 600
+# However slow the machine is just now, these last until they were acted on.
+UNTIL_TOLD = 'until [ -e "{told}/$SLURM_JOB_ID" ]; do sleep 0.2; done'
+ONCE_MORE = f'[ "${{SLURM_RESTART_COUNT:-0}}" -ge 1 ] || sleep {LONG}; sleep 1'
+TWICE_MORE = ONCE_MORE.replace("-ge 1", "-ge 2")
 # Each is submitted at once: user, options, script. What is done to them comes after.
 PLAIN: Mapping[str, tuple[str, str, str]] = {
     "plain_games": ("games", "-n2 --mem=500", "sleep 2"),
@@ -39,20 +43,20 @@ PLAIN: Mapping[str, tuple[str, str, str]] = {
     "name_like_a_step": ("games", "-n1 -J 123.batch", "true"),
 }
 ACTED_ON: Mapping[str, tuple[str, str, str]] = {
-    "preempted": ("backup", "-q scavenge -w a2 -N1 -n30 --mem=100", "sleep 9"),
+    "preempted": ("backup", "-q scavenge -w a2 -N1 -n30 --mem=100", ONCE_MORE),
     "node_failed": ("list", "-w a4 -n1 --mem=100 --no-requeue", f"sleep {LONG}"),
-    "node_failed_requeued": ("list", "-w a4 -n1 --mem=101 --requeue", "sleep 5"),
-    "requeued": ("backup", "-w a1 -n1 --mem=100", "sleep 5"),
-    "requeued_twice": ("backup", "-w a1 -n1 --mem=100", "sleep 9"),
-    "suspended": ("news", "-w a1 -n1 --mem=100", "sleep 6"),
+    "node_failed_requeued": ("list", "-w a4 -n1 --mem=101 --requeue", ONCE_MORE),
+    "requeued": ("backup", "-w a1 -n1 --mem=100", ONCE_MORE),
+    "requeued_twice": ("backup", "-w a1 -n1 --mem=100", TWICE_MORE),
+    "suspended": ("news", "-w a1 -n1 --mem=100", UNTIL_TOLD),
     "suspended_now": ("news", "-w a1 -n1 --mem=100", f"sleep {LONG}"),
-    "resized": ("games", "-p h100 -w a3,a4 -N2 -n2 --mem=200", "sleep 12"),
+    "resized": ("games", "-p h100 -w a3,a4 -N2 -n2 --mem=200", UNTIL_TOLD),
     "timed_out": ("backup", "-w a1 -n2 --mem=300 -t1", f"sleep {LONG}"),
     "cancelled_running": ("news", "-w a1 -n1 --mem=100", f"sleep {LONG}"),
     "cancelled_by_root": ("news", "-w a1 -n1 --mem=100", f"sleep {LONG}"),
     "cancelled_before_start": ("news", "-H -n1", "true"),
     "array_cancelled_before_start": ("news", "-H -a 1-3 -n1", "true"),
-    "renamed_while_running": ("games", "-w a1 -n1 --mem=100", "sleep 8"),
+    "renamed_while_running": ("games", "-w a1 -n1 --mem=100", UNTIL_TOLD),
     "account_changed": ("news", "-H -n1 --mem=100", "sleep 1"),
     "running": ("games", "-w a1 -n2 --mem=100", f"sleep {LONG}"),
     "held_forever": ("games", "-H -n1", "true"),
@@ -68,6 +72,8 @@ class History:
     def __init__(self, stack: Stack) -> None:
         self.stack = stack
         self.jobs: dict[str, int] = {}
+        self.told = stack.directory / "told"
+        self.told.mkdir(mode=0o755)
 
     def make(self) -> None:
         """Everything, in about a minute. What is in LEFT still runs or waits afterwards."""
@@ -89,6 +95,7 @@ class History:
         words = [word for word in options.split(" ") if word]
         if "-o" not in words:
             words += ["-o", "/dev/null"]
+        script = script.replace("{told}", str(self.told))
         limit = [] if any(word.startswith("-t") for word in words) else ["-t15"]
         printed = self.stack.run(
             "sbatch", "--parsable", *limit, *words, f"--wrap={script}", user=user, cluster=cluster
@@ -128,6 +135,7 @@ class History:
         time.sleep(1)
         self._scontrol("update", f"JobId={self.jobs['resized']}", "NumNodes=1")
         self._scontrol("update", "NodeName=a4", "State=DOWN", "Reason=pulled")
+        self.tell("resized")
 
     def act(self) -> None:
         scontrol, ids = self._scontrol, self.jobs
@@ -148,7 +156,12 @@ class History:
         for tag in ("cancelled_before_start", "array_cancelled_before_start", "cancelled_running"):
             self.stack.run("scancel", str(ids[tag]), user="news")
         self.stack.run("scancel", str(ids["cancelled_by_root"]))
+        waiting = self.submit("cancelled_waiting", "news", "-w a1 -n32 --mem=100", "true")
+        self.stack.run("scancel", str(waiting), user="news")
+        time.sleep(1)
         scontrol("resume", str(ids["suspended"]))
+        self.tell("suspended")
+        self.tell("renamed_while_running")
         self.hurry("preempted")
         self.hurry("node_failed_requeued")
         self.wait_for("requeued_twice", "RUNNING")
@@ -171,6 +184,10 @@ class History:
         """What a crash leaves behind: slurmdbd was never told that the job ended."""
         job = self.jobs["lost_end"]
         self.stack.sql(f"UPDATE {MAIN}_job_table SET time_end = 0, state = 1 WHERE id_job = {job}")
+
+    def tell(self, tag: str) -> None:
+        """Let a job that waits for it come to its end."""
+        (self.told / str(self.jobs[tag])).touch()
 
     def _scontrol(self, *words: str) -> None:
         self.stack.run("scontrol", *words)
