@@ -1,0 +1,230 @@
+"""Price lists as code: export, plan and apply, which proposes and never publishes."""
+
+import io
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.django import TestCase
+
+from accounts.models import Tier
+from core.site import site_zone
+from hpcbilling.management.commands.pricing import Command
+from pricing import plans
+from pricing.models import PriceList
+from pricing.price_file import BadFile, Entry, read, write
+from tests import console
+from tests.factories import (
+    Row,
+    approve,
+    import_rows,
+    make_cluster,
+    make_project,
+    make_user,
+    publish_prices,
+)
+
+pytestmark = pytest.mark.django_db
+YEAR = datetime(2027, 1, 1, tzinfo=UTC)
+NEW = """
+  - tier: mu
+    effective_at: 2027-02-01
+    currency: THB
+    note: Dearer
+    rates: {cpu: "0.90", mem: "0.05"}
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """The lists of the site as a file."""
+    make_user("clerk", groups=("finance",))
+    path = tmp_path / "prices.yaml"
+    run("export", str(path))
+    return path
+
+
+def run(*arguments: str) -> tuple[int, str]:
+    """The exit code and what was printed."""
+    out = io.StringIO()
+    try:
+        call_command("pricing", *arguments, stdout=out)
+    except SystemExit as stop:
+        return int(str(stop.code)), out.getvalue()
+    return 0, out.getvalue()
+
+
+def add(file: Path, text: str) -> None:
+    file.write_text(file.read_text() + text)
+
+
+def test_what_was_exported_is_no_difference(file: Path) -> None:
+    assert run("plan", str(file)) == (0, "No difference.\n")
+    assert run("export")[1] == file.read_text()
+    assert "tier: gov" not in run("export", "--tier", "mu")[1]
+
+
+def test_a_plan_shows_each_price_and_what_it_comes_to(file: Path) -> None:
+    make_project("genomics")
+    end = datetime.now(UTC).replace(microsecond=0) - timedelta(days=3)
+    import_rows(make_cluster(), Row(1, end=end))
+    add(file, NEW)
+    code, text = run("plan", str(file))
+    assert code == 2
+    assert "mu from 2027-02-01 00:00+07:00 (line " in text
+    assert "cpu        0.75 ->        0.9 THB / CPU-core-hour +20.0 %" in text
+    assert "gpu          12 ->          - THB / GPU-hour      no price any more" in text
+    assert "mem        0.05 ->       0.05 THB / GB-hour       same" in text
+    assert "charges of the last 30 days: 3.40 -> 4.00 THB (+17.6 %)" in text
+    assert not PriceList.objects.exclude(status="published").exists(), "a plan wrote"
+
+
+def test_apply_proposes_once_and_never_publishes(file: Path) -> None:
+    add(file, NEW)
+    code, text = run("apply", str(file), "--by", "clerk")
+    assert (code, "Proposed: mu 2027-02-01 r1" in text) == (0, True)
+    made = PriceList.objects.exclude(status="published").get()
+    assert made.submitted_by is not None
+    assert (made.status, made.note, made.submitted_by.username) == ("submitted", "Dearer", "clerk")
+    assert console.actions()[-2:] == ["price_list.drafted", "price_list.submitted"]
+    code, text = run("plan", str(file))
+    assert (code, "waits for approval: mu 2027-02-01 r1 by clerk" in text) == (2, True)
+    assert "Nothing to propose." in run("apply", str(file), "--by", "clerk")[1]
+    assert PriceList.objects.exclude(status="published").count() == 1
+    approve(made)
+    assert run("plan", str(file)) == (0, "No difference.\n")
+    assert "Nothing to propose." in run("apply", str(file), "--by", "clerk")[1]
+
+
+def test_another_price_for_the_same_moment_is_a_revision(file: Path) -> None:
+    add(file, NEW)
+    publish_prices("mu", datetime(2027, 1, 31, 17, tzinfo=UTC), cpu="1")
+    code, text = run("plan", str(file))
+    assert (code, "a revision of mu 2027-02-01 r1" in text) == (2, True)
+    run("apply", str(file), "--by", "clerk")
+    made = PriceList.objects.get(status="submitted")
+    assert made.revision == 2
+    approve(made)
+    assert run("plan", str(file))[0] == 0
+    assert "cpu: '0.9'" in run("export")[1]
+
+
+def test_what_was_published_elsewhere_is_told_and_left_alone(file: Path) -> None:
+    publish_prices("mu", YEAR, cpu="1")
+    code, text = run("plan", str(file))
+    assert (code, "published here but not in the file: mu 2027-01-01 r1" in text) == (2, True)
+    assert "Nothing to propose." in run("apply", str(file), "--by", "clerk")[1]
+
+
+def test_a_tier_that_the_file_does_not_name_is_left_alone(file: Path) -> None:
+    run("export", str(file), "--tier", "mu")
+    code, text = run("plan", str(file))
+    assert (code, "left alone: gov, private" in text) == (0, True)
+
+
+@pytest.mark.parametrize("act", [("plan",), ("apply", "--by", "clerk")])
+def test_a_bad_file_is_told_by_line_and_does_nothing(file: Path, act: tuple[str, ...]) -> None:
+    lines = file.read_text().count("\n")
+    add(file, NEW.replace("mu", "nobody"))
+    with pytest.raises(CommandError, match=rf":{lines + 2}: there is no tier 'nobody'") as caught:
+        run(act[0], str(file), *act[1:])
+    assert caught.value.returncode == 1
+    add(file, NEW.replace("0.90", "-1"))
+    with pytest.raises(CommandError, match=r"unit price"):
+        run(act[0], str(file), *act[1:])
+    with pytest.raises(CommandError, match="No such file"):
+        run(act[0], str(file) + "x", *act[1:])
+    assert not PriceList.objects.exclude(status="published").exists()
+
+
+def test_all_or_nothing_is_proposed(file: Path) -> None:
+    """The second list would hold for jobs that are charged already."""
+    make_project("genomics", tier="private")
+    import_rows(make_cluster(), Row(1))
+    lines = file.read_text().count("\n")
+    add(file, NEW + NEW.replace("mu", "private").replace("2027-02", "2026-09"))
+    before = console.actions()
+    with pytest.raises(CommandError, match=rf":{lines + 8}: .*charged already"):
+        run("apply", str(file), "--by", "clerk")
+    assert not PriceList.objects.exclude(status="published").exists()
+    assert console.actions() == before
+
+
+@pytest.mark.parametrize("name", ["nobody", "auditor-person"])
+def test_only_finance_staff_proposes(file: Path, name: str) -> None:
+    console.visitor("auditor")
+    add(file, NEW)
+    with pytest.raises(CommandError):
+        run("apply", str(file), "--by", name)
+    assert not PriceList.objects.exclude(status="published").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [(["plan", "FILE"], 2), (["plan"], 1), (["plan", "nothing-there"], 1), ([], 1),
+     (["apply", "FILE", "--by", "nobody"], 1), (["plan", "SAME"], None)],
+)  # fmt: skip
+def test_a_difference_alone_exits_with_two(
+    file: Path, arguments: list[str], code: int | None, capsys: Any
+) -> None:
+    same = file.with_name("same.yaml")
+    same.write_text(file.read_text())
+    add(file, NEW)
+    names = {"FILE": str(file), "SAME": str(same)}
+    argv = ["manage.py", "pricing", *(names.get(item, item) for item in arguments)]
+    if code is None:
+        Command().run_from_argv(argv)
+        return
+    with pytest.raises(SystemExit) as stop:
+        Command().run_from_argv(argv)
+    assert stop.value.code == code
+    capsys.readouterr()
+
+
+class Generated(TestCase):
+    """Lists of all kinds: what is there is exported, planned without a difference, and restored."""
+
+    @settings(max_examples=25)
+    @given(
+        st.lists(
+            st.tuples(
+                st.sampled_from(["mu", "gov", "private"]),
+                st.integers(0, 5000).map(lambda hours: YEAR + timedelta(hours=hours)),
+                st.dictionaries(
+                    st.sampled_from(["cpu", "gpu", "mem"]),
+                    st.decimals(0, 1000, places=6).map(str),
+                    min_size=1,
+                ),
+            ),
+            max_size=6,
+        )
+    )
+    def test_export_then_plan_is_no_difference(
+        self, made: list[tuple[str, datetime, dict[str, str]]]
+    ) -> None:
+        for tier, moment, rates in made:
+            publish_prices(tier, moment, **rates)
+        text = write(plans.current_entries(), zone=site_zone())
+        entries = read(text.encode(), zone=site_zone())
+        assert plans.make_plan(entries).steps == ()
+        if made:
+            tier, moment, _rates = made[-1]
+            entries = [
+                Entry(e.tier, e.effective_at, e.currency, {"cpu": Decimal(7777)}, line=1)
+                if (e.tier, e.effective_at) == (tier, moment)
+                else e
+                for e in entries
+            ]
+            (step,) = plans.make_plan(entries).steps
+            assert (step.tier, step.effective_at) == (tier, moment)
+
+
+def test_an_unknown_tier_is_no_plan() -> None:
+    with pytest.raises(BadFile, match="no tier"):
+        plans.make_plan([Entry("x", YEAR, "THB", {"cpu": Decimal(1)}, line=1)])
+    assert Tier.objects.count() == 3
