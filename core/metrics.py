@@ -63,6 +63,12 @@ SOURCE_FAILURES = Counter(
     ["kind", "code"],
     registry=REGISTRY,
 )
+RECONCILIATIONS = Counter(
+    "hpcbilling_reconciliations",
+    "Comparisons with Slurm's own totals, by how they came out.",
+    ["outcome"],
+    registry=REGISTRY,
+)
 RECEIPT_TRANSITIONS = Counter(
     "hpcbilling_receipt_transitions",
     "Receipts that went from one status to another.",

@@ -20,6 +20,8 @@ from prometheus_client.registry import Collector
 from core import metrics
 from hpcbilling.health import readiness
 from hpcbilling.pulls import metrics as pull_metrics
+from hpcbilling.reconciliation import metrics as reconciliation_metrics
+from usage.models import Reconciliation
 from usage.selectors import last_imports
 
 KNOWN_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -55,6 +57,8 @@ def present_from_the_start() -> None:
         metrics.IMPORT_ROWS.labels(kind=kind)
     for status in WINDOW_STATUSES:
         metrics.WINDOWS.labels(status=status)
+    for outcome in Reconciliation.Outcome.values:
+        metrics.RECONCILIATIONS.labels(outcome=outcome)
     for outcome in LOGIN_OUTCOMES:
         metrics.LOGINS.labels(outcome=outcome)
     for before, after in RECEIPT_TRANSITIONS:
@@ -98,6 +102,7 @@ class StateCollector(Collector):
         if all(outcome["status"] == "ok" for outcome in found.values()):
             yield self._last_imports()
             yield from pull_metrics.collect()
+            yield from reconciliation_metrics.collect()
 
     @staticmethod
     def _last_imports() -> GaugeMetricFamily:

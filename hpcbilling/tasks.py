@@ -1,14 +1,23 @@
 """Tasks that span apps. Each is safe to run twice, or twice at once, and carries ids only."""
 
+from contextlib import suppress
+from datetime import datetime
+
 import structlog
-from celery import shared_task
+from celery import current_app, shared_task
 from django.core.management import call_command
 
+from accounts.models import User
 from audit.models import AuditHead
 from core.actor import Actor
+from core.errors import Conflict
+from core.intervals import Interval
 from core.queue import after_commit
 from hpcbilling import workflows
 from hpcbilling.pulls import due, running, watch
+from hpcbilling.reconciliation.services import reconcile, reconcile_open_months
+from usage.models import Cluster
+from usage.reconciliations import comparable_clusters
 
 log = structlog.get_logger(__name__)
 BEAT = Actor.system("beat")
@@ -51,6 +60,28 @@ def advance_pull(pull_id: int) -> None:
 def tell_late_pulls() -> None:
     """Mail the operator about nights that did not happen."""
     watch.tell_operator()
+
+
+@shared_task(name="hpcbilling.reconcile_clusters")
+def reconcile_clusters() -> None:
+    """Compare each cluster that can tell with Slurm's own totals, one task a cluster."""
+    for cluster_id in comparable_clusters().values_list("pk", flat=True):
+        current_app.send_task("hpcbilling.reconcile_cluster", args=(cluster_id,))
+
+
+@shared_task(name="hpcbilling.reconcile_cluster")
+def reconcile_cluster(cluster_id: int) -> None:
+    """Compare a cluster's open month with Slurm, and last month while it may still change."""
+    reconcile_open_months(cluster=Cluster.objects.get(pk=cluster_id), actor=BEAT)
+
+
+@shared_task(name="hpcbilling.reconcile_period")
+def reconcile_period(cluster_id: int, start: str, end: str, user_id: int | None = None) -> None:
+    """Compare a cluster's period with Slurm, at someone's wish."""
+    period = Interval(datetime.fromisoformat(start), datetime.fromisoformat(end))
+    actor = BEAT if user_id is None else Actor.of(User.objects.get(pk=user_id))
+    with suppress(Conflict):  # what stands against it shows on the page before it is asked for
+        reconcile(cluster=Cluster.objects.get(pk=cluster_id), period=period, actor=actor)
 
 
 @shared_task(name="hpcbilling.note_audit_end")

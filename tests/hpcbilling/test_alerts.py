@@ -19,6 +19,8 @@ WANTED = {
     "HpcbillingNoImport",
     "HpcbillingNoWebhooks",
     "HpcbillingLoginFailures",
+    "HpcbillingUnlikeSlurm",
+    "HpcbillingNoComparison",
 }
 
 
@@ -53,7 +55,7 @@ def test_every_series_exists(client: Client) -> None:
     named = {
         name for rule in rules() for name in re.findall(r"\bhpcbilling_\w+(?=[{)\[])", rule["expr"])
     }
-    assert len(named) == 5
+    assert len(named) == 7
     assert named <= exposed
 
 

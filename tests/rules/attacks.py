@@ -202,6 +202,12 @@ ATTACKS: dict[str, Attack] = {
     "source_position_once": Attack(copy_of("usage_source", place="elsewhere")),
     "source_kind": Attack(change("usage_source", kind="ftp")),
     "cluster_days_read_again": Attack(change("usage_cluster", overlap_days=0)),
+    "reconciliation_span": Attack(
+        copy_of("usage_reconciliation", until="2020-01-01T00:00:00Z"),
+    ),
+    "reconciliation_outcome": Attack(copy_of("usage_reconciliation", jobs_differing=1)),
+    "usage_reconciliation_refuse": Attack(change("usage_reconciliation", source="elsewhere")),
+    "usage_reconciliation_no_truncate": truncate("usage_reconciliation"),
     "window_once_a_pull": Attack(copy_of("usage_window", "status = 'waiting'")),
     "window_ends_after_start": Attack(
         change("usage_window", "status = 'waiting'", end="2020-01-01T00:00:00Z")

@@ -36,6 +36,7 @@ from usage.models import (
     Pull,
     QuarantineDecision,
     QuarantinedRow,
+    Reconciliation,
     Source,
     Window,
 )
@@ -141,6 +142,9 @@ def _windows(cluster: Cluster, run: ImportRun) -> None:
         {"status": "read", "run": run, **asked},
         {"status": "empty", **asked},
         {"status": "waiting"},
+    )
+    Reconciliation.objects.create(
+        cluster=cluster, start=MONTH.start, end=MONTH.end, until=MONTH.end, outcome="agreed"
     )
     for number, values in enumerate(found):
         start = MONTH.start + day * number

@@ -4,6 +4,7 @@ from usage.models.clusters import AccountMapping, Cluster, Source
 from usage.models.imports import Evidence, EvidenceChunk, ImportRun
 from usage.models.jobs import Job, JobRevision
 from usage.models.quarantine import QuarantineDecision, QuarantinedRow
+from usage.models.reconciliations import Reconciliation
 from usage.models.windows import MissingJob, Pull, Window
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "Pull",
     "QuarantineDecision",
     "QuarantinedRow",
+    "Reconciliation",
     "Source",
     "Window",
 ]

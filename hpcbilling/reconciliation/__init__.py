@@ -1,0 +1,1 @@
+"""Comparing what Slurm says was used with what we have, by bucket and job."""
