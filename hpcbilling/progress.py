@@ -16,6 +16,7 @@ from rich.progress import (
 
 from usage.evidence import Readable
 
+_NO_TABLES = (b"{", b"\x1f", b"\x28")  # JSON, gzip, zstd
 Advance = Callable[[int], None]
 """Tells how much of a step is done, counted from its beginning."""
 
@@ -70,14 +71,22 @@ class Counted:
         self._advance = advance
         self.bytes_read = 0
         self.lines = 0
+        self._is_table = True
 
     def read(self, size: int = -1) -> bytes:
         """Read on, and tell how far the reading has come."""
         block = self._stream.read(size)
+        if not self.bytes_read:
+            self._is_table = block[:1] not in _NO_TABLES
         self.bytes_read += len(block)
         self.lines += block.count(b"\n")
         self._advance(self.bytes_read)
         return block
+
+    @property
+    def rows(self) -> int | None:
+        """About how many rows were in it; None if its lines don't tell, packed or in JSON."""
+        return self.lines if self._is_table else None
 
     def __iter__(self) -> Iterator[bytes]:
         return iter(lambda: self.read(1 << 18), b"")

@@ -14,13 +14,16 @@ from usage.services import check_time_zone
 
 
 class UploadForm(ConsoleForm):
-    """What ``sacct --parsable2`` printed, for one cluster."""
+    """A file of accounting in any of its forms, for one cluster."""
 
     cluster = forms.ModelChoiceField(Cluster.objects.all(), label=_("Cluster"))
     file = forms.FileField(
         label=_("File"),
         widget=UnfoldAdminFileFieldWidget,
-        help_text=_("What sacct --parsable2 printed, with its header row, in UTF-8."),
+        help_text=_(
+            "What sacct printed with --parsable2 or --json, or what slurmrestd answered; "
+            "also packed as .gz or .zst."
+        ),
     )
     columns = forms.CharField(
         label=_("Columns"),

@@ -1,4 +1,4 @@
-"""``manage.py import_usage CLUSTER --path FILE``: read sacct output and rate what it brought."""
+"""``manage.py import_usage CLUSTER --path FILE``: read accounting and rate what it brought."""
 
 import json
 import sys
@@ -53,7 +53,10 @@ class _Help(DjangoHelpFormatter, RawDescriptionHelpFormatter):
 class Command(BaseCommand):
     """Exit codes: 0 complete, 1 refused or failed, 2 used wrongly, 3 imported but held back."""
 
-    help = "Import what `sacct --parsable2` printed for a cluster, and rate the jobs in it."
+    help = (
+        "Import what `sacct --parsable2` or `sacct --json` printed for a cluster, or a saved answer"
+        " of slurmrestd; plain, gzip or zstd; and rate the jobs in it."
+    )
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> Any:
         return super().create_parser(
@@ -125,7 +128,7 @@ class Command(BaseCommand):
             raise CommandError(str(error), returncode=USAGE) from error
 
     def _import(self, stream: Counted, bars: Steps, actor: Actor, **options: Any) -> None:
-        written = bars.step("Writing jobs", lambda: stream.lines)
+        written = bars.step("Writing jobs", lambda: stream.rows)
         imported = workflows.import_usage(
             cluster=self._cluster(actor, **options),
             stream=stream,
