@@ -31,6 +31,8 @@ ROLES: dict[str, tuple[str, ...]] = {
         "usage.add_accountmapping",
         "usage.change_accountmapping",
         "usage.delete_accountmapping",
+        "usage.add_exemption",
+        "usage.change_exemption",
         "usage.import_usage",
         "usage.release_importrun",
         "usage.reconcile_usage",

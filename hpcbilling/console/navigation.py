@@ -105,6 +105,12 @@ GROUPS: tuple[tuple[Text, tuple[Entry, ...]], ...] = (
                 "usage_accountmapping_changelist",
                 "usage.view_accountmapping",
             ),
+            Entry(
+                _("Exemptions"),
+                "money_off_csred",
+                "usage_exemption_changelist",
+                "usage.view_exemption",
+            ),
         ),
     ),
     (

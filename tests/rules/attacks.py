@@ -122,6 +122,12 @@ ATTACKS: dict[str, Attack] = {
     # usage
     "account_mapping_once": Attack(copy_of("usage_accountmapping")),
     "usage_cluster_name_key": Attack(copy_of("usage_cluster")),
+    "exemption_ends_after_start": Attack(change("usage_exemption", ends_at="2019-01-01T00:00:00Z")),
+    "exemption_has_reason": Attack(copy_of("usage_exemption", reason=" ")),
+    "exemption_of_all_ends": Attack(copy_of("usage_exemption", partition="")),
+    "usage_exemption_frozen": Attack(change("usage_exemption", partition="other")),
+    "usage_exemption_refuse": Attack(delete("usage_exemption")),
+    "usage_exemption_no_truncate": truncate("usage_exemption"),
     "evidence_sizes": Attack(copy_of("usage_evidence", sha256="1" * 64, size_bytes=-1)),
     "usage_evidence_sha256_key": Attack(copy_of("usage_evidence")),
     "usage_evidence_refuse": Attack(change("usage_evidence", size_bytes=1)),

@@ -29,6 +29,7 @@ from receipts.services import create_receipt, draft_receipt, void_receipt
 from usage.models import (
     AccountMapping,
     Cluster,
+    Exemption,
     ImportRun,
     Job,
     JobRevision,
@@ -64,6 +65,7 @@ def build() -> None:
         ).run
     _usage_leftovers(run)
     _windows(cluster, run)
+    _exemption(cluster, alice)
     _price_lists(actor)
     _documents(projects, actor)
 
@@ -132,6 +134,12 @@ def _usage_leftovers(run: ImportRun) -> None:
         retry_of=held,
     )
     Cluster.objects.create(name="second")
+
+
+def _exemption(cluster: Cluster, author: User) -> None:
+    Exemption.objects.create(
+        cluster=cluster, partition="test", starts_at=START, reason="test nodes", author=author
+    )
 
 
 def _windows(cluster: Cluster, run: ImportRun) -> None:

@@ -1,6 +1,7 @@
 """Clusters, the evidence that came from them, and the jobs read from it."""
 
 from usage.models.clusters import AccountMapping, Cluster, Source
+from usage.models.exemptions import Exemption
 from usage.models.imports import Evidence, EvidenceChunk, ImportRun
 from usage.models.jobs import Job, JobRevision
 from usage.models.quarantine import QuarantineDecision, QuarantinedRow
@@ -12,6 +13,7 @@ __all__ = [
     "Cluster",
     "Evidence",
     "EvidenceChunk",
+    "Exemption",
     "ImportRun",
     "Job",
     "JobRevision",
