@@ -46,7 +46,7 @@ RULES = [
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("usage", "0005_missing_jobs"),
+        ("usage", "0006_reconciliations"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
