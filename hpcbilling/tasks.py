@@ -18,6 +18,7 @@ from hpcbilling.pulls import due, running, watch
 from hpcbilling.reconciliation.services import reconcile, reconcile_open_months
 from usage.models import Cluster
 from usage.reconciliations import comparable_clusters
+from usage.pulls import ADVANCE_TASK
 
 log = structlog.get_logger(__name__)
 BEAT = Actor.system("beat")
@@ -53,7 +54,7 @@ def advance_pull(pull_id: int) -> None:
     """Read one window of a pull, or close it; the next one has a message of its own, so that a
     backfill of years keeps no worker from other work."""
     if running.advance(pull_id=pull_id, actor=Actor.system("pull")):
-        after_commit(due.ADVANCE_TASK, pull_id)
+        after_commit(ADVANCE_TASK, pull_id)
 
 
 @shared_task(name="hpcbilling.tell_late_pulls")

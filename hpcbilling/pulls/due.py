@@ -10,15 +10,13 @@ from django.db import transaction
 from django.utils import timezone
 
 from core.actor import Actor
-from core.queue import after_commit
-from hpcbilling.pulls.plans import plan_nightly, plan_rescan
-from hpcbilling.pulls.running import readers_of, run_pull
+from hpcbilling.pulls.running import run_pull
 from usage.coverage import zone_of
 from usage.models import Cluster, Pull, Window
+from usage.pulls import plan_nightly, plan_rescan, send_readers
 from usage.reading import MakeSource
 from usage.windows import due_at, last_slot
 
-ADVANCE_TASK = "hpcbilling.advance_pull"
 SUNDAY = 6
 MAX_ATTEMPTS = 4
 RETRY_AFTER = timedelta(minutes=20)
@@ -54,12 +52,6 @@ def start_due(*, actor: Actor) -> list[Pull]:
     for pull in started:
         send_readers(pull)
     return started
-
-
-def send_readers(pull: Pull) -> None:
-    """Ask workers to read a pull, as many as may at once."""
-    for _reader in range(readers_of(pull)):
-        after_commit(ADVANCE_TASK, pull.pk)
 
 
 def pull_cluster(*, cluster_id: int, actor: Actor, make: MakeSource | None = None) -> Pull | None:

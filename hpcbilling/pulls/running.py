@@ -6,12 +6,8 @@ one. Who is killed leaves windows that wait; whoever comes next goes on with the
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from datetime import timedelta
 
-from django.conf import settings
 from django.db import transaction
-from django.db.models import Count, Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -22,60 +18,14 @@ from hpcbilling import workflows
 from hpcbilling.pulls import watch
 from hpcbilling.pulls.folders import Visit, read_folders
 from usage.models import ImportRun, Pull, Window
+from usage.pulls import Progress, progress_of, readers_of
 from usage.reading import MakeSource, read_window
 
 W = Window.Status
-SAMPLE = 20
-"""How many windows, the latest, tell how fast a pull goes."""
 SHOWN_FAILURES = 5
 NO_FILES = (Pull.Kind.BACKFILL, Pull.Kind.RESCAN)
 
-Told = Callable[["Progress"], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a pull is: windows by what became of them, and how long the rest may take."""
-
-    read: int
-    empty: int
-    failed: int
-    waiting: int
-    left: timedelta | None
-
-    @property
-    def done(self) -> int:
-        """How many windows need no more reading tonight."""
-        return self.read + self.empty + self.failed
-
-    @property
-    def total(self) -> int:
-        """How many windows there are; splitting one makes more."""
-        return self.done + self.waiting
-
-    @property
-    def percent(self) -> int:
-        """Done in percent, 100 only when nothing waits."""
-        return self.done * 100 // self.total if self.total else 100
-
-
-def progress_of(pull: Pull) -> Progress:
-    """Return how far a pull is; the time left follows from the windows that were read last."""
-    rows = Window.objects.filter(pull=pull)
-    counts = rows.aggregate(**{status: Count("pk", filter=Q(status=status)) for status in W.values})
-    left = None
-    if waiting := counts[W.WAITING]:
-        left = _time_left(rows, waiting)
-    return Progress(counts[W.READ], counts[W.EMPTY], counts[W.FAILED], waiting, left)
-
-
-def _time_left(rows: QuerySet[Window], waiting: int) -> timedelta | None:
-    asked = rows.exclude(status__in=(W.WAITING, W.SPLIT)).order_by("-asked_at")
-    times = [at for at in asked.values_list("asked_at", flat=True)[:SAMPLE] if at]
-    if not times:
-        return None
-    each = (timezone.now() - times[-1]) / len(times)
-    return timedelta(seconds=round((each * waiting).total_seconds()))
+Told = Callable[[Progress], None]
 
 
 def read_next(*, pull_id: int, actor: Actor, make: MakeSource | None = None) -> bool:
@@ -117,11 +67,6 @@ def advance(*, pull_id: int, actor: Actor, make: MakeSource | None = None) -> bo
             return True
     close_pull(pull_id=pull_id, actor=actor)
     return False
-
-
-def readers_of(pull: Pull) -> int:
-    """Return how many may read a pull's windows at once."""
-    return int(settings.BACKFILL_READERS) if pull.kind == Pull.Kind.BACKFILL else 1
 
 
 @contextmanager

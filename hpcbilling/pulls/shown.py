@@ -3,8 +3,8 @@
 from argparse import ArgumentTypeError
 from datetime import date, timedelta
 
-from hpcbilling.pulls.running import Progress
 from usage.models import Window
+from usage.pulls import Progress
 
 
 def day_argument(text: str) -> date:

@@ -20,8 +20,6 @@ from django.db import connection
 from core.actor import Actor
 from core.locks import Space
 from hpcbilling.pulls import due, running, watch
-from hpcbilling.pulls.plans import plan_backfill, plan_manual
-from hpcbilling.pulls.running import Progress, progress_of
 from hpcbilling.pulls.shown import progress_line
 from pricing.models import Charge
 from tests.factories import Row, make_cluster, make_project
@@ -29,6 +27,7 @@ from tests.usage.fake_sources import FakeSlurm
 from usage import coverage, reading
 from usage.coverage import DayState
 from usage.models import Cluster, Job, Pull, Source, Window
+from usage.pulls import Progress, plan_backfill, plan_manual, progress_of, readers_of
 
 pytestmark = pytest.mark.django_db
 BEAT = Actor.system("beat")
@@ -242,7 +241,7 @@ def test_no_more_readers_than_a_pull_allows(
     pull = plan_manual(
         cluster=cluster, actor=BEAT, since=date(2026, 10, 1), until=date(2026, 10, 9)
     )
-    assert running.readers_of(pull) == 1
+    assert readers_of(pull) == 1
     with held_by_another(Space.READER, f"{pull.pk} 0"):
         assert not running.advance(pull_id=pull.pk, actor=BEAT)
     assert slurm.asked == []

@@ -1,6 +1,7 @@
 """Two beats and two workers at once: a night's pull happens once, however often it is asked for."""
 
 from contextlib import ExitStack
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -20,12 +21,12 @@ from tests.scenarios.conftest import (
     running,
     wait_until,
 )
-from usage.models import ImportRun, Job, Pull, Source
+from usage.models import Cluster, ImportRun, Job, Pull, Source
 
 CELERY = ["celery", "-A", "hpcbilling"]
 WORKER = [*CELERY, "worker", "--concurrency", "1", "--loglevel", "INFO"]
 BEAT = [*CELERY, "beat", "--pidfile=", "--loglevel", "INFO", "--max-interval", "1"]
-SENT = "Sending due task Pull usage of all enabled clusters"
+SENT = "Sending due task Start pulls that are due"
 
 
 def sent(log: Path) -> int:
@@ -42,9 +43,10 @@ def test_two_beats_make_one_pull(committed_db: Database, own_redis: str, tmp_pat
     (folder / "a.psv").write_bytes(as_file(rows[:1000]).read())
     (folder / "b.psv").write_bytes(as_file(rows[1000:]).read())
     second = IntervalSchedule.objects.create(every=1, period=IntervalSchedule.SECONDS)
-    pull = PeriodicTask.objects.get(task="hpcbilling.pull_clusters")
+    pull = PeriodicTask.objects.get(task="hpcbilling.start_due_pulls")
     PeriodicTask.objects.exclude(pk=pull.pk).update(enabled=False)
-    pull.crontab, pull.interval, pull.expire_seconds = None, second, None
+    pull.interval, pull.expire_seconds = second, None
+    Cluster.objects.update(created_at=timezone.now() - timedelta(days=2))
     pull.save()
     slots = {timezone.localdate()}
     with ExitStack() as stack:
@@ -60,7 +62,7 @@ def test_two_beats_make_one_pull(committed_db: Database, own_redis: str, tmp_pat
         )
     slots.add(timezone.localdate())
     # Usually one; the night may have changed while the test ran.
-    assert Pull.objects.count() <= len(slots)
+    assert Pull.objects.filter(kind="nightly").count() <= len(slots)
     first = Pull.objects.earliest("pk")
     assert (first.files, first.error) == (2, "")
     assert ImportRun.objects.filter(status="complete").count() == ImportRun.objects.count() == 2

@@ -10,11 +10,10 @@ from core.actor import Actor
 from core.errors import Invalid
 from hpcbilling.command_line import FAILED, USAGE, actor_named
 from hpcbilling.management.commands.pull import clusters_named
-from hpcbilling.pulls.due import send_readers
-from hpcbilling.pulls.plans import plan_backfill
-from hpcbilling.pulls.running import Progress, progress_of, run_pull
+from hpcbilling.pulls.running import run_pull
 from hpcbilling.pulls.shown import day_argument, progress_line
 from usage.models import Pull
+from usage.pulls import Progress, plan_backfill, progress_of, send_readers
 
 LOOK_EVERY_SECONDS = 2.0
 

@@ -9,10 +9,10 @@ from core.actor import Actor
 from core.errors import Invalid
 from hpcbilling.command_line import FAILED, USAGE, actor_named, rows_line
 from hpcbilling.pulls.due import clusters_pulled
-from hpcbilling.pulls.plans import plan_manual
-from hpcbilling.pulls.running import progress_of, run_pull
+from hpcbilling.pulls.running import run_pull
 from hpcbilling.pulls.shown import day_argument, window_line
 from usage.models import Cluster, ImportRun, Pull, Window
+from usage.pulls import plan_manual, progress_of
 
 
 class Command(BaseCommand):

@@ -1,9 +1,13 @@
-"""Making pulls: which windows a visit is to read. Plans are kept, and so outlive their worker."""
+"""Pulls: which windows a visit is to read, and how far it is. Plans are kept, and so outlive their
+worker; the reading itself is the business of ``hpcbilling.pulls``, because it rates too."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
+from django.conf import settings
 from django.db import transaction
+from django.db.models import Count, Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -11,12 +15,17 @@ from audit.services import record
 from core.actor import Actor
 from core.errors import Invalid
 from core.intervals import Interval, days, local_midnight
+from core.queue import after_commit
 from usage import windows
 from usage.coverage import gaps, is_live, window_sources, zone_of
 from usage.models import Cluster, Pull, Window
 
 K = Pull.Kind
+W = Window.Status
 MAX_BACKFILL_DAYS = 40 * 366
+ADVANCE_TASK = "hpcbilling.advance_pull"
+SAMPLE = 20
+"""How many windows, the latest, tell how fast a pull goes."""
 
 
 def plan_nightly(*, cluster: Cluster, slot: date, actor: Actor) -> Pull:
@@ -125,3 +134,59 @@ def _add_windows(pull: Pull, spans: Sequence[Interval], actor: Actor) -> None:
         target=pull,
         data={"cluster": pull.cluster.name, "kind": pull.kind, "windows": len(chosen)},
     )
+
+
+def readers_of(pull: Pull) -> int:
+    """Return how many may read a pull's windows at once."""
+    return int(settings.BACKFILL_READERS) if pull.kind == Pull.Kind.BACKFILL else 1
+
+
+def send_readers(pull: Pull) -> None:
+    """Ask workers to read a pull, as many as may at once."""
+    for _reader in range(readers_of(pull)):
+        after_commit(ADVANCE_TASK, pull.pk)
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a pull is: windows by what became of them, and how long the rest may take."""
+
+    read: int
+    empty: int
+    failed: int
+    waiting: int
+    left: timedelta | None
+
+    @property
+    def done(self) -> int:
+        """How many windows need no more reading tonight."""
+        return self.read + self.empty + self.failed
+
+    @property
+    def total(self) -> int:
+        """How many windows there are; splitting one makes more."""
+        return self.done + self.waiting
+
+    @property
+    def percent(self) -> int:
+        """Done in percent, 100 only when nothing waits."""
+        return self.done * 100 // self.total if self.total else 100
+
+
+def progress_of(pull: Pull) -> Progress:
+    """Return how far a pull is; the time left follows from the windows that were read last."""
+    rows = Window.objects.filter(pull=pull)
+    counts = rows.aggregate(**{status: Count("pk", filter=Q(status=status)) for status in W.values})
+    left = None
+    if waiting := counts[W.WAITING]:
+        left = _time_left(rows, waiting)
+    return Progress(counts[W.READ], counts[W.EMPTY], counts[W.FAILED], waiting, left)
+
+
+def _time_left(rows: QuerySet[Window], waiting: int) -> timedelta | None:
+    asked = rows.exclude(status__in=(W.WAITING, W.SPLIT)).order_by("-asked_at")
+    times = [at for at in asked.values_list("asked_at", flat=True)[:SAMPLE] if at]
+    if not times:
+        return None
+    each = (timezone.now() - times[-1]) / len(times)
+    return timedelta(seconds=round((each * waiting).total_seconds()))
