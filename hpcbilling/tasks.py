@@ -17,8 +17,8 @@ from hpcbilling import workflows
 from hpcbilling.pulls import due, running, watch
 from hpcbilling.reconciliation.services import reconcile, reconcile_open_months
 from usage.models import Cluster
-from usage.reconciliations import comparable_clusters
 from usage.pulls import ADVANCE_TASK
+from usage.reconciliations import comparable_clusters
 
 log = structlog.get_logger(__name__)
 BEAT = Actor.system("beat")
