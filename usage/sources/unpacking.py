@@ -175,6 +175,12 @@ class _Pieces:
         return block
 
 
+def is_packed(first: bytes) -> bool:
+    """Whether ``unpacked`` unpacks a stream with this beginning."""
+    skippable = first[1:4] == _ZSTD_SKIPPABLE and first[0] >> 4 == 5
+    return first.startswith((_GZIP, _ZSTD)) or skippable
+
+
 def unpacked(stream: Readable | Iterable[bytes]) -> BinaryIO:
     """Return what a stream holds: itself, or what is packed in it by gzip or zstd.
 
