@@ -54,6 +54,7 @@ LISTS = {
     "receipts.Receipt": MONEY,
     "usage.AccountMapping": EVERYBODY,
     "usage.Cluster": EVERYBODY,
+    "usage.Exemption": EVERYBODY,
     "usage.ImportRun": EVERYBODY,
     "usage.Job": EVERYBODY,
     "usage.Pull": EVERYBODY,
