@@ -15,9 +15,10 @@ ENV PATH=/opt/venv/bin:$PATH \
     PORT=8000 \
     STATIC_ROOT=/srv/static \
     DROP_FOLDER_ROOT=/srv/drop \
+    TMPDIR=/srv/spool \
     PROMETHEUS_MULTIPROC_DIR=/srv/metrics
 RUN useradd --system --uid 10001 --home-dir /srv --shell /usr/sbin/nologin hpcbilling \
-    && mkdir -p /srv/static /srv/drop /srv/metrics \
+    && mkdir -p /srv/static /srv/drop /srv/metrics /srv/spool \
     && chown -R hpcbilling: /srv
 COPY --from=build /opt/venv /opt/venv
 WORKDIR /app

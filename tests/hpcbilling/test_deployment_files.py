@@ -26,6 +26,9 @@ READERS = (
     "hpcbilling/gunicorn_conf.py",
     "hpcbilling/health.py",
     "hpcbilling/settings.py",
+    # Variables that the operator's connections name, and those that a command needs.
+    "usage/sources/processes.py",
+    "usage/sources/tokens.py",
 )
 LAUNCHER = "hpcbilling/embedded/"
 COMPOSE_ONLY = {
