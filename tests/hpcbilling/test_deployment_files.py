@@ -211,7 +211,7 @@ def test_the_image_installs_the_hashed_lock_and_sets_known_variables() -> None:
     )
     assert block
     own = {name for name in re.findall(r"([A-Z_]+)=", block[0]) if not name.startswith("PYTHON")}
-    assert own - {"PATH", "DJANGO_SETTINGS_MODULE"} <= variables_read()
+    assert own - {"PATH", "TMPDIR", "DJANGO_SETTINGS_MODULE"} <= variables_read()
 
 
 def test_secrets_and_data_stay_out_of_the_image() -> None:
