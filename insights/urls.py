@@ -10,4 +10,5 @@ urlpatterns = [
     path("usage/", views.usage, name="usage"),
     path("usage/usage.csv", views.usage_csv, name="usage.csv"),
     path("usage/jobs/<int:pk>/", views.job, name="job"),
+    path("usage/jobs/<int:pk>/why/", views.why, name="why"),
 ]

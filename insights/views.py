@@ -22,6 +22,8 @@ from insights import figures, selectors
 from insights.filters import DEFAULT_SORT, PERIOD_LABELS, UsageFilter, UsageForm, read_filter
 from insights.periods import DEFAULT, PRESETS
 from insights.selectors import JobRow
+from pricing import wording
+from pricing.explain import explain_job
 from pricing.selectors import charges_visible_to, jobs_visible_to
 from usage.models import JobRevision
 from usage.tres import amounts_of
@@ -184,3 +186,12 @@ def job(request: HttpRequest, pk: int) -> HttpResponse:
             "revisions": JobRevision.objects.filter(job=found).select_related("run"),
         },
     )
+
+
+@login_required
+@require_safe
+def why(request: HttpRequest, pk: int) -> HttpResponse:
+    """Why a job costs what it costs, or nothing."""
+    found = get_object_or_404(jobs_visible_to(request.user), pk=pk)
+    explanation = explain_job(found.pk, charges=charges_visible_to(request.user))
+    return render(request, "insights/why.html", {"job": found, "parts": wording.told(explanation)})

@@ -11,3 +11,10 @@ UNITS: Mapping[str, str | Promise] = {
     "mem": _("GB-hour"),
 }
 """The unit that a unit price is for, by resource."""
+
+BASE_UNITS: Mapping[str, str | Promise] = {
+    "cpu": _("CPU seconds"),
+    "gpu": _("GPU seconds"),
+    "mem": _("MiB seconds"),
+}
+"""The unit that a quantity is counted in, by resource."""

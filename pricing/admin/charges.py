@@ -3,12 +3,16 @@
 from typing import Any
 
 from django.contrib import admin
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext_lazy as _
 
 from audit.console import CsvExport
-from core.admin import LinkedFilter, ReadOnlyAdmin, admin_url, column, hours, link, money
+from core.admin import LinkedFilter, ReadOnlyAdmin, admin_url, button, column, hours, link, money
+from pricing import wording
+from pricing.explain import explain_job
 from pricing.models import Charge
 from pricing.selectors import live_charges
 from usage.models import Job
@@ -84,6 +88,7 @@ class ChargeAdmin(CsvExport, ReadOnlyAdmin):
     list_select_related = ("job", "job__cluster", "project")
     search_fields = ("=project__code", "^job__display_id", "=job__user_name")
     date_hierarchy = "job_end"
+    actions_detail = ("explain",)
     csv_columns = {
         "charge": "pk",
         "project": "project__code",
@@ -102,6 +107,40 @@ class ChargeAdmin(CsvExport, ReadOnlyAdmin):
         "estimated": "estimated",
         "receipt": "document_line__line__receipt__number",
     }
+
+    def get_urls(self) -> list[URLPattern]:
+        """Add the page that explains a job, charged or not."""
+        page = self.admin_site.admin_view(self.why)
+        return [path("job/<int:job_id>/why/", page, name="pricing_charge_why"), *super().get_urls()]
+
+    def why(self, request: HttpRequest, job_id: int) -> HttpResponse:
+        """Why a job costs what it costs, or nothing."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        try:
+            explanation = explain_job(job_id)
+        except Job.DoesNotExist as error:
+            raise Http404 from error
+        title = _("Why job %(job)s costs what it costs") % {"job": explanation.job}
+        return self.page(
+            request,
+            "admin/pricing/charge/why.html",
+            title=title,
+            parts=wording.told(explanation),
+            back=admin_url(Job, "change", job_id)
+            if request.user.has_perm("usage.view_job")
+            else admin_url(Charge, "changelist"),
+        )
+
+    def has_explain_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Whoever sees charges may know why."""
+        return bool(self.has_view_permission(request))
+
+    @button(_("Why this price?"), path="why", icon="help", permission="explain")
+    def explain(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Go to the explanation of the charge's job, at the charge."""
+        charge: Charge = self.pick(request, object_id)
+        return HttpResponseRedirect(reverse("admin:pricing_charge_why", args=[charge.job_id]))
 
     @column(_("Job"), ordering="job")
     def job_link(self, charge: Charge) -> str:

@@ -10,13 +10,18 @@ from drf_spectacular.utils import (
     extend_schema_view,
 )
 from rest_framework import serializers
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
 from rest_framework.viewsets import ReadOnlyModelViewSet
 
 from accounts.scopes import Scope
 from core.rest.filters import StrictFilterSet, key, period
 from core.rest.views import Endpoint
+from pricing.api.explanations import ExplanationSerializer, as_data
+from pricing.explain import explain_job
 from pricing.models import JobRating
-from pricing.selectors import jobs_readable_by
+from pricing.selectors import charges_readable_by, jobs_readable_by
 from usage import stages
 from usage.models import Job
 from usage.stages import Stage
@@ -157,3 +162,14 @@ class JobViewSet(Endpoint, ReadOnlyModelViewSet[Job]):
 
     def get_queryset(self) -> QuerySet[Job]:
         return jobs_readable_by(self.request.user).annotate(stage=stages.stage())
+
+    @extend_schema(
+        operation_id="usage_explain",
+        summary="Why a job costs what it costs, or nothing",
+        responses=ExplanationSerializer,
+    )
+    @action(detail=True, filterset_class=None, pagination_class=None)
+    def explanation(self, request: Request, pk: str) -> Response:
+        """Answer with every step from the accounting row to the amount."""
+        seen = charges_readable_by(request.user)
+        return Response(as_data(explain_job(self.get_object().pk, charges=seen)))

@@ -10,12 +10,17 @@ from drf_spectacular.utils import (
     extend_schema_view,
 )
 from rest_framework import serializers
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
 from rest_framework.viewsets import ReadOnlyModelViewSet
 
 from accounts.scopes import Scope
 from core.rest.amounts import SixDecimalsField
 from core.rest.filters import StrictFilterSet, key, period
 from core.rest.views import Endpoint
+from pricing.api.explanations import ExplanationSerializer, as_data
+from pricing.explain import explain_charge
 from pricing.models import Charge, ResourceCode
 from pricing.selectors import charges_readable_by
 from receipts.models import LineCharge
@@ -154,3 +159,14 @@ class ChargeViewSet(Endpoint, ReadOnlyModelViewSet[Charge]):
         return charges.select_related(
             "project", "job__cluster", "rate", "reversal", "document_line__line__receipt"
         )
+
+    @extend_schema(
+        operation_id="charges_explain",
+        summary="Why a charge's job costs what it costs",
+        responses=ExplanationSerializer,
+    )
+    @action(detail=True, filterset_class=None, pagination_class=None)
+    def explanation(self, request: Request, pk: str) -> Response:
+        """Answer with every step from the accounting row to the amount, for the charge's job."""
+        seen = charges_readable_by(request.user)
+        return Response(as_data(explain_charge(self.get_object().pk, charges=seen)[1]))
