@@ -1,13 +1,14 @@
 """One batch of parsed rows: sorted into jobs, steps and bad ones, staged, merged and counted."""
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 
 from usage import staging
 from usage.merge import Merged, merge, survey
 from usage.models import ImportRun
 from usage.normalise import JobRow
+from usage.reasons import Reason
 from usage.sources.sacct import Parsed
 
 
@@ -32,21 +33,23 @@ class Tally:
             setattr(self, name, getattr(self, name) + count)
 
 
-Said = tuple[int, str, tuple[str, ...]]
-"""What a job's last row in the batch was: its turn, its fingerprint, and what it left out."""
+_NOTHING = Merged(0, 0, 0)
 
 
 @dataclass(slots=True)
 class Batch:
-    """Rows ready to be staged. Of a job row only its line for COPY is kept in memory."""
+    """Rows ready to be staged. Of a job row only its line for COPY is kept in memory.
+
+    A job stands in an input once. A further row that says something else of it is bad: in text,
+    a name with a line feed may hold a forged row (rows of other batches: see ``usage.clashes``).
+    """
 
     lines: list[str] = field(default_factory=list)
     bad: list[Parsed] = field(default_factory=list)
     steps: int = 0
     repeated: int = 0
     """Rows that say of a job what a row before them in the batch had said."""
-    turns: int = 0
-    _said: dict[tuple[int, datetime], Said] = field(default_factory=dict)
+    _said: dict[tuple[int, datetime], str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.lines) + len(self.bad) + self.steps + self.repeated
@@ -64,46 +67,47 @@ class Batch:
         return bool(len(self))
 
     def _take_job(self, row: Parsed, job: JobRow) -> None:
-        key, turn = (job.job_id, job.submit), 0
-        before = self._said.get(key)
-        if before is not None:
-            turn, fingerprint, absent = before
-            if (fingerprint, absent) == (job.fingerprint, job.absent):
-                self.repeated += 1
-                return
-            turn += 1
-        self._said[key] = turn, job.fingerprint, job.absent
-        self.turns = max(self.turns, turn + 1)
-        self.lines.append(staging.line_of(row, job, turn))
+        before = self._said.setdefault((job.job_id, job.submit), job.fingerprint)
+        if len(self._said) > len(self.lines):
+            self.lines.append(staging.line_of(row, job, 0))
+        elif before == job.fingerprint:
+            self.repeated += 1
+        else:
+            self.bad.append(clash(row))
 
-    def tally(self, merged: Iterable[Merged]) -> Tally:
-        """Return the counts of the batch, given what became of each round of its jobs."""
-        found = list(merged)
+    def tally(self, merged: Merged) -> Tally:
+        """Return the counts of the batch, given what became of its jobs."""
         return Tally(
-            jobs_new=sum(each.new for each in found),
-            jobs_changed=sum(each.changed for each in found),
-            jobs_unchanged=sum(each.unchanged for each in found) + self.repeated,
+            jobs_new=merged.new,
+            jobs_changed=merged.changed,
+            jobs_unchanged=merged.unchanged + self.repeated,
             steps=self.steps,
             quarantined=len(self.bad),
         )
 
 
+def clash(row: Parsed) -> Parsed:
+    """Return the row of a job as a bad one: the input says something else of the same job."""
+    return replace(
+        row,
+        kind="bad",
+        job=None,
+        reason=Reason.IDENTITY_CLASH.value,
+        detail="the job is there twice",
+    )
+
+
 def write_batch(run: ImportRun, batch: Batch) -> Tally:
     """Write the jobs of a batch within the caller's transaction and tell how each row was used."""
     if not batch.lines:
-        return batch.tally(())
+        return batch.tally(_NOTHING)
     with staging.staged(batch.lines):
-        return batch.tally([merge(run, turn=turn) for turn in range(batch.turns)])
+        return batch.tally(merge(run, turn=0))
 
 
 def classify(run: ImportRun, batch: Batch) -> Tally:
-    """Tell how the rows of a batch would be used, within a transaction that writes nothing else.
-
-    The second and further rows of a job in the batch are compared with the job as it is stored.
-    """
+    """Tell how the rows of a batch would be used, within a transaction that writes nothing else."""
     if not batch.lines:
-        return batch.tally(())
+        return batch.tally(_NOTHING)
     with staging.staged(batch.lines):
-        found = [survey(cluster_id=run.cluster_id, turn=turn) for turn in range(batch.turns)]
-    later = (Merged(0, each.new + each.changed, each.unchanged) for each in found[1:])
-    return batch.tally([found[0], *later])
+        return batch.tally(survey(cluster_id=run.cluster_id, turn=0))

@@ -22,7 +22,8 @@ from core.transitions import Table, transition
 from usage import evidence as evidence_store
 from usage.batches import Batch, Tally, write_batch
 from usage.belonging import NotOurs, own_rows, settle
-from usage.models import Cluster, Evidence, ImportRun, Job
+from usage.clashes import clashing
+from usage.models import Cluster, Evidence, ImportRun, Job, QuarantinedRow
 from usage.quarantine import quarantined, release_if_dismissed
 from usage.sources.formats import FileRefused, Parsed, Reader, open_reader
 
@@ -221,9 +222,28 @@ def _read_to_end(run: ImportRun, *, actor: Actor, progress: Progress) -> None:
         status = S.INCOMPLETE if run.truncated else S.FAILED
         _finish(run, status, actor=actor, refusal=refusal)
         return
+    _look_for_clashes(run, reader)
     run.truncated = reader.truncated
     whole = not (run.quarantined or run.truncated)
     _finish(run, S.COMPLETE if whole else S.INCOMPLETE, actor=actor)
+
+
+def _look_for_clashes(run: ImportRun, reader: Reader) -> None:
+    """Quarantine rows that contradict others of the same input, where that can be: in text with
+    columns that a user writes."""
+    if not (run.jobs_changed and reader.free_text):
+        return
+    seen = set(QuarantinedRow.objects.filter(run=run).values_list("line", flat=True))
+    rows = [row for row in clashing(run, reader_for(run)) if row.line not in seen]
+    if not rows:
+        return
+    changes = {"jobs_changed": -len(rows), "quarantined": len(rows)}
+    with transaction.atomic():
+        insert_many(quarantined(run, reader, rows))
+        ImportRun.objects.filter(pk=run.pk).update(
+            **{name: F(name) + count for name, count in changes.items()}
+        )
+    _add(run, changes)
 
 
 def _take_batch(run: ImportRun, reader: Reader, rows: Iterator[Parsed]) -> bool:

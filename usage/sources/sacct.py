@@ -100,6 +100,12 @@ class SacctReader:
         self._assembler = Assembler(self._layout, delimiter, self._lines, max_line_bytes, first)
 
     @property
+    def free_text(self) -> tuple[str, ...]:
+        """The columns that users write; a line feed there may begin a whole forged row."""
+        names = zip(self.columns, self._layout.free, strict=True)
+        return tuple(name for name, free in names if free)
+
+    @property
     def truncated(self) -> bool:
         return self._assembler.truncated
 

@@ -1,0 +1,115 @@
+"""Jobs that an input has twice with different values: a forged row, or files put together."""
+
+from io import BytesIO
+
+import pytest
+
+from hpcbilling.workflows import finish_import, resume_imports
+from pricing.models import Charge
+from tests.factories import (
+    SYSTEM,
+    Row,
+    import_bytes,
+    import_rows,
+    make_cluster,
+    make_project,
+    sacct,
+)
+from usage import services
+from usage.models import ImportRun, Job, QuarantinedRow
+from usage.previews import preview_stream
+from usage.quarantine_states import open_rows
+
+pytestmark = pytest.mark.django_db
+
+FORGED = Row(
+    2, user="alice", seconds=7200, extra={"Submit": str(int(Row(2).end.timestamp()) - 3660)}
+)
+
+
+def adds_up(run: ImportRun) -> bool:
+    return run.rows_read == run.jobs + run.steps + run.quarantined
+
+
+@pytest.fixture(params=[1, 2, 20_000])
+def batch_rows(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
+    monkeypatch.setattr(services, "BATCH_ROWS", request.param)
+    return int(request.param)
+
+
+def test_a_name_that_holds_a_row_of_a_job_in_the_input_bills_nobody(batch_rows: int) -> None:
+    make_project("genomics")
+    cluster = make_cluster()
+    run = import_rows(cluster, Row(2), Row(3), Row(4, name="x\n" + FORGED.text()), Row(5)).run
+    assert (run.status, run.quarantined, run.rows_read) == ("incomplete", 1, 5)
+    assert adds_up(run)
+    row = QuarantinedRow.objects.get()
+    assert (row.reason, row.line, row.raw) == ("identity_clash", 5, FORGED.text())
+    assert not Charge.objects.exists()
+
+
+def test_a_forged_row_does_not_change_a_job_that_was_known(batch_rows: int) -> None:
+    make_project("genomics")
+    cluster = make_cluster()
+    import_rows(cluster, Row(2))
+    charges = Charge.objects.count()
+    run = import_rows(cluster, Row(2), Row(4, name="x\n" + FORGED.text())).run
+    assert (run.status, run.quarantined, run.jobs_changed) == ("incomplete", 1, 0)
+    assert adds_up(run)
+    assert Charge.objects.count() == charges
+    assert open_rows().get().reason == "identity_clash"
+
+
+def test_the_same_row_twice_is_no_contradiction(batch_rows: int) -> None:
+    make_project("genomics")
+    run = import_rows(make_cluster(), Row(2), Row(3), Row(2)).run
+    assert (run.status, run.jobs_new, run.jobs_unchanged) == ("complete", 2, 1)
+
+
+def test_a_change_that_stands_once_is_a_change(batch_rows: int) -> None:
+    make_project("genomics")
+    cluster = make_cluster()
+    import_rows(cluster, Row(1), Row(2))
+    run = import_rows(cluster, Row(1), Row(2, tres="cpu=8,mem=8192M,node=1")).run
+    assert (run.status, run.jobs_changed) == ("complete", 1)
+
+
+def test_an_importer_that_died_looks_for_them_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(services, "BATCH_ROWS", 1)
+    cluster = make_cluster()
+    import_rows(cluster, Row(2))
+
+    def die(*_args: object, **_named: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(services, "_finish", die)
+        with pytest.raises(KeyboardInterrupt):
+            import_rows(cluster, Row(2), Row(4, name="x\n" + FORGED.text()))
+    run = ImportRun.objects.latest("pk")
+    assert (run.status, run.quarantined) == ("running", 1)
+    assert resume_imports(actor=SYSTEM) == 1
+    run = finish_import(run_id=run.pk, actor=SYSTEM).run
+    assert (run.status, run.quarantined) == ("incomplete", 1)
+    assert adds_up(run)
+
+
+def test_a_preview_tells_of_them_too() -> None:
+    content = sacct(Row(2), Row(4, name="x\n" + FORGED.text()))
+    found = preview_stream(cluster=make_cluster(), stream=BytesIO(content))
+    assert (found.tally.quarantined, found.whole) == (1, False)
+    assert found.bad[0].reason == "identity_clash"
+
+
+def test_columns_without_free_text_are_not_read_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    cluster = make_cluster()
+    import_rows(cluster, Row(1))
+    lines = sacct(Row(1, tres="cpu=8,mem=8192M,node=1")).decode().splitlines()
+    bare = "\n".join(line.rsplit("|", 1)[0] for line in lines) + "\n"
+
+    def never(*_args: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(services, "clashing", never)
+    assert import_bytes(cluster, bare.encode()).run.jobs_changed == 1
+    assert Job.objects.get().cpu_seconds == 8 * 3600
