@@ -11,6 +11,7 @@ What sacct does, as observed:
 JobName is left out: a user can write a line feed and a whole forged row into it.
 """
 
+import math
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 from typing import BinaryIO
@@ -30,6 +31,7 @@ _HEADER = "|".join(COLUMNS)
 _SUBMIT = COLUMNS.index("Submit")
 _TOO_LARGE = ("too wide of a date range", "exceeds size limit", "too large")
 _MAX_FIRST_LINES = 1 << 16
+SMALL_SECONDS = 60.0
 _MAX_CLUSTERS_BYTES = 1 << 20
 
 
@@ -50,7 +52,12 @@ class SacctCommand:
         into.seek(0)
         into.truncate()
         answer = _Answer(into, self._max_bytes)
-        finished = self._run(self._arguments(window), answer)
+        try:
+            finished = self._run(self._arguments(window), answer)
+        except WindowTooLarge as refusal:
+            if refusal.code == "timeout":
+                self._refuse_dead()
+            raise
         _refuse_failure(finished)
         answer.refuse_partial()
         if not answer.rows:
@@ -84,25 +91,38 @@ class SacctCommand:
     def _variables(self) -> Sequence[tuple[str, str]]:
         return [*EPOCH.items(), *self._connection.environment]
 
-    def _run(self, arguments: Sequence[str], take: "_Answer | _Names") -> Finished:
+    def _run(
+        self, arguments: Sequence[str], take: "_Answer | _Names", seconds: float = math.inf
+    ) -> Finished:
         return run(
             arguments,
             take=take.take,
             environment=dict(self._variables),
-            seconds=self._connection.timeout_seconds,
+            seconds=min(seconds, self._connection.timeout_seconds),
         )
+
+    def _known_clusters(self) -> list[str]:
+        """What sacctmgr names. Raises SourceFailed if there is none, or it doesn't answer."""
+        command = self._connection.sacctmgr or _beside(self._connection.command)
+        words = [*self._words(command), "--noheader", "--parsable2"]
+        names = _Names()
+        try:
+            finished = self._run(
+                [*words, "show", "cluster", "format=cluster"], names, SMALL_SECONDS
+            )
+        except WindowTooLarge as late:
+            raise SourceFailed(late.code, f"sacctmgr hangs: {late.message}") from None
+        _refuse_failure(finished)
+        return names.content.decode("utf-8", "replace").split("\n")
+
+    def _refuse_dead(self) -> None:
+        """Raise SourceFailed if sacctmgr hangs as well: smaller windows would not help."""
+        if self._connection.sacctmgr or PurePosixPath(self._connection.command[-1]).name == "sacct":
+            self._known_clusters()
 
     def _refuse_unknown_cluster(self) -> None:
         """Nothing ran, or there is no such cluster: sacct says the same to both."""
-        command = self._connection.sacctmgr or _beside(self._connection.command)
-        names = _Names()
-        finished = self._run(
-            [*self._words(command), "--noheader", "--parsable2", "show", "cluster",
-             "format=cluster"],
-            names,
-        )  # fmt: skip
-        _refuse_failure(finished)
-        known = names.content.decode("utf-8", "replace").split("\n")
+        known = self._known_clusters()
         if self._cluster not in known:
             raise SourceFailed(
                 "unknown_cluster",

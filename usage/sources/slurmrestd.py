@@ -137,7 +137,8 @@ class Slurmrestd:
     def _small(self, target: str) -> Mapping[str, Any]:
         """Ask for something small; returns the JSON object. An entry not found is an empty one."""
         try:
-            with self._get(target, SMALL_SECONDS) as answer:
+            seconds = min(SMALL_SECONDS, self._connection.timeout_seconds)
+            with self._get(target, seconds) as answer:
                 raw = b"".join(_limited(answer, MAX_SMALL_BYTES))
                 status = answer.status
         except TimedOut as late:
@@ -158,6 +159,7 @@ class Slurmrestd:
                     raise SourceFailed("error_answer", f"It answered with status {answer.status}.")
                 envelope = json_records.scan(_Copied(answer, into, self._max_bytes))
         except TimedOut as late:
+            self._refuse_dead()
             raise WindowTooLarge(late.code, late.message) from None
         except FileRefused as refusal:
             if refusal.code == "json_cut":
@@ -166,6 +168,13 @@ class Slurmrestd:
         _refuse_errors(envelope.failures)
         into.flush()
         return envelope.records
+
+    def _refuse_dead(self) -> None:
+        """Raise SourceFailed if it answers nothing at all: smaller windows would not help."""
+        try:
+            self._small(f"/slurmdb/{self._api}/clusters")
+        except Transient as failure:
+            raise SourceFailed(failure.code, f"It hangs: {failure.message}") from None
 
     def _target(self, window: Interval) -> str:
         query = {

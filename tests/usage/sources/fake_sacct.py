@@ -21,6 +21,7 @@ with (here / "asked.jsonl").open("a") as log:
     print(json.dumps([name, sys.argv[1:], kept]), file=log)
 if name == "sacctmgr":
     print("\\n".join(told["clusters"]))
+    time.sleep(told["sacctmgr_sleep"])
     sys.exit(told["sacctmgr_status"])
 options = dict(word.split("=", 1) for word in sys.argv[1:] if "=" in word)
 rows = [line.split("|") for line in (here / "rows.psv").read_text().splitlines()]
@@ -52,6 +53,7 @@ sys.exit(told["status"])
 TOLD: dict[str, Any] = {
     "clusters": ["demo25"], "empty": False, "before": "", "cut": 0, "endless": False,
     "child": False, "stderr": "", "sleep": 0, "status": 0, "sacctmgr_status": 0,
+    "sacctmgr_sleep": 0,
 }  # fmt: skip
 
 

@@ -30,6 +30,7 @@ class State:
     users: dict[str, Any] = field(default_factory=lambda: {"billing": ["Operator"]})
     tokens: dict[str, str] = field(default_factory=lambda: {"billing": "good"})
     jobs: bytes = b""
+    hangs: bool = False
     fault: "Callable[[Handler], None] | None" = None
     asked: list[tuple[str, dict[str, str], dict[str, str]]] = field(default_factory=list)
     closing: threading.Event = field(default_factory=threading.Event)
@@ -58,6 +59,8 @@ class Handler(BaseHTTPRequestHandler):
             self.give(401, UNAUTHORIZED, "text/plain")
         elif len(way) < 3 or way[0] != "slurmdb" or way[1] not in self.state.versions:
             self.give(404, NO_SUCH_PATH, "text/plain")
+        elif self.state.hangs:
+            hang(self)
         elif way[2] == "clusters":
             self.tell({"clusters": [{"name": name} for name in self.state.clusters]})
         elif way[2] == "user":

@@ -181,6 +181,12 @@ def test_when_time_is_up_all_that_was_started_ends(fake: FakeSacct) -> None:
         assert not Path(f"/proc/{child}").exists()
 
 
+def test_where_nothing_answers_smaller_windows_do_not_help(fake: FakeSacct) -> None:
+    fake.tell(sleep=60, sacctmgr_sleep=60)
+    found = failure(fake, timeout_seconds=1)
+    assert (found.code, isinstance(found, WindowTooLarge)) == ("timeout", False)
+
+
 def test_a_connection_left_open_behind_ssh_is_not_waited_for(fake: FakeSacct) -> None:
     """A shared ssh connection stays, with our stderr in its hands."""
     fake.folder.joinpath("wrap").write_text(

@@ -228,6 +228,17 @@ def test_windows_that_are_too_large(
     assert datetime.now(UTC) - begun < timedelta(seconds=4)
 
 
+def test_where_nothing_answers_smaller_windows_do_not_help(client: Client) -> None:
+    client.connection = replace(client.connection, timeout_seconds=1)
+    source = client.source()
+    client.fetch(source)
+    client.state.hangs = True
+    with pytest.raises(SourceFailed) as caught:
+        client.fetch(source)
+    assert (caught.value.code, isinstance(caught.value, WindowTooLarge)) == ("timeout", False)
+    assert client.pauses == []
+
+
 def test_an_endless_answer_is_given_up(client: Client) -> None:
     client.state.fault = fake.endless
     with tempfile.TemporaryFile() as into:
