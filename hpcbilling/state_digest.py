@@ -17,7 +17,7 @@ from payments.models import InboundEvent, Payment
 from pricing.models import Charge, JobRating
 from receipts.models import Line, Receipt
 from usage.merge import VALUE_FIELDS
-from usage.models import Cluster, ImportRun, Job, QuarantinedRow
+from usage.models import Cluster, ImportRun, Job, JobRevision, QuarantinedRow
 
 Row = tuple[Any, ...]
 CHUNK = 2000
@@ -63,8 +63,18 @@ def _by_cluster(
 
 
 def _jobs() -> Iterator[Row]:
-    fields = ("job_id", "submit", "revision", "fingerprint", "run__status", "line", *VALUE_FIELDS)
+    # Not where the row stood nor how often the job changed: overlapping windows come in any order.
+    fields = ("job_id", "submit", "fingerprint", "run__status", *VALUE_FIELDS)
     return _by_cluster("", lambda c: Job.objects.filter(cluster=c).values_list(*fields))
+
+
+def _revisions() -> Iterator[Row]:
+    fields = ("job__job_id", "job__submit", "revision", "values")
+    return _by_cluster(
+        "job__",
+        lambda c: JobRevision.objects.filter(job__cluster=c).values_list(*fields),
+        "revision",
+    )
 
 
 def _ratings() -> Iterator[Row]:
@@ -144,6 +154,7 @@ def _events() -> list[Row]:
 
 _KINDS: dict[str, Callable[[], Iterable[Row]]] = {
     "jobs": _jobs,
+    "revisions": _revisions,
     "ratings": _ratings,
     "charges": _charges,
     "imports": _imports,

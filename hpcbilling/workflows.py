@@ -1,7 +1,10 @@
 """Flows that span apps: usage becomes charges."""
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+
+from django.db import DatabaseError
 
 from core.actor import Actor
 from core.errors import DomainError
@@ -11,6 +14,8 @@ from receipts.selectors import billed_job_ids
 from usage.evidence import Readable
 from usage.models import Cluster, ImportRun
 from usage.services import Progress, prepare_import, release_import, run_import
+
+log = logging.getLogger(__name__)
 
 Advance = Callable[[int], None]
 
@@ -95,7 +100,10 @@ def release_and_rate(*, run_id: int, actor: Actor, reason: str) -> Outcome:
 
 
 def resume_imports(*, actor: Actor) -> int:
-    """Go on with imports whose worker died. Returns how many were brought to their end."""
+    """Go on with imports whose worker died. Returns how many were brought to their end.
+
+    One that can't go on is logged and tried again the next time; the others go on.
+    """
     runs = ImportRun.objects.filter(status=ImportRun.Status.RUNNING).order_by("pk")
     ended = 0
     for run_id in list(runs.values_list("pk", flat=True)):
@@ -103,5 +111,8 @@ def resume_imports(*, actor: Actor) -> int:
             finish_import(run_id=run_id, actor=actor)
         except DomainError:
             continue  # its worker is alive
+        except DatabaseError:
+            log.exception("import %s can't go on", run_id)
+            continue
         ended += 1
     return ended

@@ -69,7 +69,7 @@ class Batch:
     def _take_job(self, row: Parsed, job: JobRow) -> None:
         before = self._said.setdefault((job.job_id, job.submit), job.fingerprint)
         if len(self._said) > len(self.lines):
-            self.lines.append(staging.line_of(row, job, 0))
+            self.lines.append(staging.line_of(row, job))
         elif before == job.fingerprint:
             self.repeated += 1
         else:
@@ -102,7 +102,7 @@ def write_batch(run: ImportRun, batch: Batch) -> Tally:
     if not batch.lines:
         return batch.tally(_NOTHING)
     with staging.staged(batch.lines):
-        return batch.tally(merge(run, turn=0))
+        return batch.tally(merge(run))
 
 
 def classify(run: ImportRun, batch: Batch) -> Tally:
@@ -110,4 +110,4 @@ def classify(run: ImportRun, batch: Batch) -> Tally:
     if not batch.lines:
         return batch.tally(_NOTHING)
     with staging.staged(batch.lines):
-        return batch.tally(survey(cluster_id=run.cluster_id, turn=0))
+        return batch.tally(survey(run.cluster_id))

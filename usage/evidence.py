@@ -3,13 +3,15 @@
 import hashlib
 import io
 import tempfile
-import zlib
 from collections.abc import Iterator
 from typing import Any, BinaryIO, Protocol
 
 from django.db import transaction
 
 from usage.models import Evidence, EvidenceChunk
+from usage.sources import unpacking
+from usage.sources.formats import content_digest
+from usage.sources.unpacking import zstd
 
 CHUNK_BYTES = 1 << 20
 """Raw bytes in one stored chunk, before compression."""
@@ -36,9 +38,10 @@ def sha256_of_stream(stream: Readable) -> str:
 
 
 def store(stream: Readable) -> Evidence:
-    """Store a stream and return its evidence; input that is there already is not stored again.
+    """Store a stream and return its evidence. Input that is there already, or whose accounting is,
+    in whatever wrapping, is not stored again.
 
-    The stream is spooled to disk first, because its digest decides whether it is new.
+    The stream is spooled to disk first, because its digests decide whether it is new.
     """
     digest, size = hashlib.sha256(), 0
     with tempfile.TemporaryFile() as spool:
@@ -50,24 +53,45 @@ def store(stream: Readable) -> Evidence:
         if known is not None:
             return known
         spool.seek(0)
-        return _store_spooled(spool, sha256=digest.hexdigest(), size=size)
+        content = content_digest(spool)
+        known = Evidence.objects.filter(content_sha256=content).first()
+        if known is not None:
+            return known
+        spool.seek(0)
+        return _store_spooled(spool, sha256=digest.hexdigest(), content=content, size=size)
 
 
 @transaction.atomic
-def _store_spooled(spool: BinaryIO, *, sha256: str, size: int) -> Evidence:
-    blocks = (zlib.compress(block) for block in iter(lambda: spool.read(CHUNK_BYTES), b""))
-    with tempfile.TemporaryFile() as packed:
-        lengths = [packed.write(block) for block in blocks]
-        packed.seek(0)
+def _store_spooled(spool: BinaryIO, *, sha256: str, content: str, size: int) -> Evidence:
+    is_packed = unpacking.is_packed(spool.read(unpacking.MAGIC_BYTES))
+    spool.seek(0)
+    packed = (zstd.compress(block) for block in iter(lambda: spool.read(CHUNK_BYTES), b""))
+    with tempfile.TemporaryFile() as chunks:
+        lengths = [chunks.write(block) for block in packed]
+        chunks.seek(0)
         evidence, created = Evidence.objects.get_or_create(
-            sha256=sha256, defaults={"size_bytes": size, "stored_bytes": sum(lengths)}
+            content_sha256=content,
+            defaults={
+                "sha256": sha256,
+                "is_packed": is_packed,
+                "chunk_bytes": CHUNK_BYTES,
+                "size_bytes": size,
+                "stored_bytes": sum(lengths),
+            },
         )
         if created:
             for index, length in enumerate(lengths):
                 EvidenceChunk.objects.create(
-                    evidence=evidence, index=index, data=packed.read(length)
+                    evidence=evidence, index=index, data=chunks.read(length)
                 )
     return evidence
+
+
+def _unpack(chunk: bytes | memoryview) -> bytes:
+    try:
+        return zstd.decompress(chunk)
+    except zstd.ZstdError as error:
+        raise EvidenceDamaged(f"a chunk of evidence can't be unpacked: {error}") from error
 
 
 class _Raw(io.RawIOBase):
@@ -94,12 +118,32 @@ class _Raw(io.RawIOBase):
         chunks = EvidenceChunk.objects.filter(evidence_id=self._evidence_id, index=self._index)
         row = chunks.values_list("data", flat=True).first()
         self._index += 1
-        return b"" if row is None else zlib.decompress(bytes(row))
+        return b"" if row is None else _unpack(row)
 
 
 def open_evidence(evidence: Evidence) -> BinaryIO:
     """Return the original bytes of a piece of evidence as a buffered binary stream."""
     return io.BufferedReader(_Raw(evidence), buffer_size=1 << 16)
+
+
+def read_range(evidence: Evidence, offset: int, size: int) -> bytes:
+    """Return some bytes of the unpacked input, without reading what is before them.
+
+    Of input that came packed, what is before them has to be unpacked, in constant memory.
+    """
+    if evidence.is_packed:
+        stream = unpacking.unpacked(open_evidence(evidence))
+        while offset:
+            skipped = len(stream.read(min(offset, CHUNK_BYTES)))
+            if not skipped:
+                return b""
+            offset -= skipped
+        return stream.read(size)
+    first, last = offset // evidence.chunk_bytes, (offset + size - 1) // evidence.chunk_bytes
+    chunks = EvidenceChunk.objects.filter(evidence=evidence, index__range=(first, last))
+    rows = chunks.order_by("index").values_list("data", flat=True)
+    begin = offset - first * evidence.chunk_bytes
+    return b"".join(_unpack(row) for row in rows)[begin : begin + size]
 
 
 def blocks(evidence: Evidence) -> Iterator[bytes]:

@@ -5,6 +5,9 @@ from django.utils.translation import gettext_lazy as _
 
 REFUSALS: dict[str, Promise] = {
     "empty": _("The file is empty. Check that sacct did not fail when it was made."),
+    "read_otherwise": _(
+        "The jobs of this file were imported already, for another cluster or in another time zone."
+    ),
     "no_rows": _("The file has a header but no rows. Check that sacct did not fail."),
     "no_header": _("The first line has no column names. Name the columns, or make a new file."),
     "wrong_delimiter": _("The columns are not separated by “|”. Make the file with --parsable2."),

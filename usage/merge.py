@@ -27,7 +27,7 @@ from usage.staging import TABLE
 
 
 class Merged(NamedTuple):
-    """What became of the staged rows of one round."""
+    """What became of the staged rows."""
 
     new: int
     changed: int
@@ -127,15 +127,13 @@ def _statement(text: LiteralString) -> sql.Composed:
 _SURVEY = _statement("""
     SELECT count(*), count(*) FILTER (WHERE j.id IS NULL), count(*) FILTER (WHERE {changes}),
            count(*) FILTER (WHERE {same} AND j.run_id IN ({unfinished}))
-      FROM {stage} s LEFT JOIN LATERAL (SELECT * FROM usage_job j WHERE {job} LIMIT 1) j ON true
-     WHERE s.round = %(turn)s""")
+      FROM {stage} s LEFT JOIN LATERAL (SELECT * FROM usage_job j WHERE {job} LIMIT 1) j ON true""")
 
 _ADD = _statement("""
     INSERT INTO usage_job (cluster_id, job_id, submit, revision, first_seen_at, {columns})
     SELECT %(cluster)s, s.job_id, to_timestamp(s.submit), 1, now(), {values}
       FROM {stage} s
-     WHERE s.round = %(turn)s
-       AND (%(all_new)s OR (SELECT j.id FROM usage_job j WHERE {job} LIMIT 1) IS NULL)
+     WHERE (%(all_new)s OR (SELECT j.id FROM usage_job j WHERE {job} LIMIT 1) IS NULL)
      ORDER BY s.job_id, s.submit
         ON CONFLICT (cluster_id, job_id, submit) DO NOTHING""")
 
@@ -146,7 +144,7 @@ _TOUCHED = _statement("""
     CREATE TEMPORARY TABLE usage_touched ON COMMIT DROP AS
     SELECT j.id, {changes} AS changes, s.*
       FROM (SELECT s.*, (SELECT j.id FROM usage_job j WHERE {job} LIMIT 1) AS known
-              FROM {stage} s WHERE s.round = %(turn)s OFFSET 0) s
+              FROM {stage} s OFFSET 0) s
       JOIN usage_job j ON j.id = s.known
      WHERE {changes} OR {same} AND j.run_id IN ({unfinished})
      ORDER BY j.id FOR NO KEY UPDATE OF j""")
@@ -178,16 +176,16 @@ _BY_KEY = """
     SET LOCAL enable_seqscan = off"""
 
 
-def survey(*, cluster_id: int | None, turn: int) -> Merged:
-    """Tell what merging the staged rows of one round would do, without writing anything."""
+def survey(cluster_id: int | None) -> Merged:
+    """Tell what merging the staged rows would do, without writing anything."""
     with connection.cursor() as cursor:
-        rows, new, changes, _confirms = _look(cursor, {"cluster": cluster_id, "turn": turn})
+        rows, new, changes, _confirms = _look(cursor, {"cluster": cluster_id})
     return Merged(new, changes, rows - new - changes)
 
 
-def merge(run: ImportRun, *, turn: int) -> Merged:
-    """Merge the staged rows of one round, each of another job, within the caller's transaction."""
-    arguments = {"cluster": run.cluster_id, "run": run.pk, "turn": turn}
+def merge(run: ImportRun) -> Merged:
+    """Merge the staged rows, each of another job, within the caller's transaction."""
+    arguments = {"cluster": run.cluster_id, "run": run.pk}
     with connection.cursor() as cursor:
         rows, missing, changes, confirms = _look(cursor, arguments)
         new = 0
@@ -210,7 +208,7 @@ def _look(cursor: Any, arguments: Mapping[str, Any]) -> Sequence[int]:
 
 
 def _write_known(cursor: Any, arguments: Mapping[str, Any]) -> int:
-    """Lock the jobs that the round changes or confirms, and write them; returns the changed."""
+    """Lock the jobs that are changed or confirmed, and write them; returns the changed."""
     cursor.execute(_BY_KEY)
     cursor.execute(_LOCK_RUNS, arguments)
     cursor.execute(_TOUCHED, arguments)

@@ -1,13 +1,11 @@
 """Walking a job back to the accounting row that it was read from."""
 
-import zlib
 from dataclasses import dataclass
 from datetime import datetime
 
-from usage.evidence import CHUNK_BYTES, EvidenceDamaged, blocks, open_evidence
-from usage.models import Evidence, EvidenceChunk, ImportRun, Job, JobRevision
+from usage.evidence import EvidenceDamaged, blocks, read_range
+from usage.models import Evidence, ImportRun, Job, JobRevision
 from usage.sources.columns import FileRefused
-from usage.sources.unpacking import is_packed, unpacked
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +51,8 @@ def row_at(evidence: Evidence, *, offset: int, size: int) -> str:
     """Return what stands at a place of an input; empty if the input ends before it, or can't be
     read. Of an input that came unpacked, only the pieces with the row are read."""
     try:
-        found = _bytes_at(evidence, offset, size)
-    except (EvidenceDamaged, FileRefused, zlib.error):
+        found = read_range(evidence, offset, size)
+    except (EvidenceDamaged, FileRefused):
         return ""
     return found.decode("utf-8", "backslashreplace").rstrip("\r\n") if len(found) == size else ""
 
@@ -65,33 +63,6 @@ def is_whole(evidence: Evidence) -> bool:
     try:
         for _block in blocks(evidence):
             pass
-    except (EvidenceDamaged, zlib.error):
+    except EvidenceDamaged:
         return False
     return True
-
-
-def _bytes_at(evidence: Evidence, offset: int, size: int) -> bytes:
-    first = _chunk(evidence, 0)
-    if is_packed(first):
-        return _skipped(evidence, offset, size)
-    if not first:
-        return b""
-    # Pieces are of one length, but the last.
-    index, skip = divmod(offset, len(first))
-    found = first[skip:] if index == 0 else _chunk(evidence, index)[skip:]
-    while found and len(found) < size and (more := _chunk(evidence, index := index + 1)):
-        found += more
-    return found[:size]
-
-
-def _chunk(evidence: Evidence, index: int) -> bytes:
-    chunks = EvidenceChunk.objects.filter(evidence=evidence, index=index)
-    packed = chunks.values_list("data", flat=True).first()
-    return b"" if packed is None else zlib.decompress(bytes(packed))
-
-
-def _skipped(evidence: Evidence, offset: int, size: int) -> bytes:
-    stream = unpacked(open_evidence(evidence))
-    while offset and (block := stream.read(min(offset, CHUNK_BYTES))):
-        offset -= len(block)
-    return stream.read(size)

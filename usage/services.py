@@ -6,7 +6,7 @@ from itertools import islice
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -134,6 +134,13 @@ def _check_not_read_otherwise(stored: Evidence, run_id: int | None = None) -> No
         )
 
 
+def _read_otherwise() -> FileRefused:
+    return FileRefused(
+        "read_otherwise",
+        "Another import gave the jobs of this file. Read differently they would be billed twice.",
+    )
+
+
 def confirm_import(*, run_id: int, actor: Actor) -> None:
     """Let the worker run a prepared import. Raises Conflict if it is not waiting for that, or if
     the jobs of its input were read in another way meanwhile."""
@@ -217,10 +224,13 @@ def _read_to_end(run: ImportRun, *, actor: Actor, progress: Progress) -> None:
         while _take_batch(run, reader, rows):
             progress(run)
     except FileRefused as refusal:
-        # What was read before the input became unreadable stays, held back like a cut-off file's.
-        run.truncated = run.rows_read > 0
-        status = S.INCOMPLETE if run.truncated else S.FAILED
-        _finish(run, status, actor=actor, refusal=refusal)
+        _give_up(run, refusal, actor=actor)
+        return
+    except IntegrityError as error:
+        # Another reading of the same input, begun at the same moment, gave its jobs first.
+        if "import_run_evidence_gives_jobs_once" not in str(error):
+            raise
+        _give_up(run, _read_otherwise(), actor=actor)
         return
     _look_for_clashes(run, reader)
     run.truncated = reader.truncated
@@ -244,6 +254,13 @@ def _look_for_clashes(run: ImportRun, reader: Reader) -> None:
             **{name: F(name) + count for name, count in changes.items()}
         )
     _add(run, changes)
+
+
+def _give_up(run: ImportRun, refusal: FileRefused, *, actor: Actor) -> None:
+    """What was read before the input became unreadable stays, held back like a cut-off file's."""
+    run.truncated = run.rows_read > 0
+    status = S.INCOMPLETE if run.truncated else S.FAILED
+    _finish(run, status, actor=actor, refusal=refusal)
 
 
 def _take_batch(run: ImportRun, reader: Reader, rows: Iterator[Parsed]) -> bool:

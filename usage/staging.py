@@ -17,7 +17,6 @@ from usage.tres import Tres
 TABLE = "usage_stage"
 
 COLUMNS = {
-    "round": "integer NOT NULL",
     "line": "bigint NOT NULL",
     "raw_offset": "bigint NOT NULL",
     "raw_size": "integer NOT NULL",
@@ -71,12 +70,8 @@ def staged(lines: Sequence[str]) -> Iterator[None]:
         cursor.execute(f"DROP TABLE {TABLE}")
 
 
-def line_of(row: Parsed, job: JobRow, turn: int) -> str:
-    """Return a parsed job as a line for COPY.
-
-    ``turn`` tells how often the same job stood in the batch before: rows of one job are merged one
-    after the other.
-    """
+def line_of(row: Parsed, job: JobRow) -> str:
+    """Return a parsed job as a line for COPY."""
     start, end, absent = job.start, job.end, job.absent
     begun = "\\N" if start is None else int(start.timestamp())
     ended = "\\N" if end is None else int(end.timestamp())
@@ -90,7 +85,7 @@ def line_of(row: Parsed, job: JobRow, turn: int) -> str:
         name = "\\N" if "name" in absent else name
         fingerprint = fingerprint if IN_FINGERPRINT.isdisjoint(absent) else "\\N"
     return (
-        f"{turn}\t{row.line}\t{row.offset}\t{row.size}\t{job.job_id}"
+        f"{row.line}\t{row.offset}\t{row.size}\t{job.job_id}"
         f"\t{int(job.submit.timestamp())}\t{begun}\t{ended}"
         f"\t{job.elapsed_seconds}\t{suspended}\t{_resources(job.tres, job.tres_canonical)}"
         f"\t{'t' if job.estimated else 'f'}\t{names}\t{nodes}\t{name}"

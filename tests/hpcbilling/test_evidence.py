@@ -3,7 +3,6 @@
 import gzip
 import io
 import json
-import zlib
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
@@ -27,6 +26,7 @@ from tests.factories import (
 from usage import evidence as evidence_store
 from usage.models import Evidence, EvidenceChunk, Job
 from usage.raw import raw_row
+from usage.sources.unpacking import zstd
 
 
 def call(*args: str) -> tuple[str, int]:
@@ -103,8 +103,8 @@ def test_damage_is_noticed_and_evidence_of_a_receipt_can_not_go(
         # Only who owns the tables can put the rule aside; then the digest tells.
         owner.execute("ALTER TABLE usage_evidencechunk DISABLE TRIGGER USER")
         (data,) = owner.execute("SELECT data FROM usage_evidencechunk").fetchone() or (b"",)
-        wrong = zlib.decompress(data).replace(b"genomics", b"genomicz")
-        owner.execute("UPDATE usage_evidencechunk SET data = %s", [zlib.compress(wrong)])
+        wrong = zstd.decompress(data).replace(b"genomics", b"genomicz")
+        owner.execute("UPDATE usage_evidencechunk SET data = %s", [zstd.compress(wrong)])
         said, code = call("alpha:1")
         assert code == 1
         assert "DOES NOT MATCH" in said

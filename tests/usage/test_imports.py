@@ -1,11 +1,15 @@
 """Importing: evidence kept, every row accounted for, held until whole, resumed when cut off."""
 
+import gzip
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from hashlib import sha256
+from pathlib import Path
 
 import pytest
 from django.db import IntegrityError, connection, transaction
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from core.actor import Actor
@@ -28,7 +32,8 @@ from usage.evidence import EvidenceDamaged, blocks, open_evidence, store
 from usage.models import Evidence, EvidenceChunk, ImportRun, Job, QuarantinedRow
 from usage.raw import raw_row
 from usage.selectors import IS_HELD, runs_waiting
-from usage.services import cancel_import, confirm_import, prepare_import, run_import
+from usage.services import cancel_import, confirm_import, prepare_import, reader_for, run_import
+from usage.sources.unpacking import zstd
 
 pytestmark = pytest.mark.django_db
 
@@ -58,8 +63,43 @@ def test_large_input_is_kept_in_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     assert open_evidence(evidence).read() == content
 
 
+def test_the_same_content_is_kept_once_however_it_is_wrapped() -> None:
+    content = sacct(*rows(3))
+    packed = store(io.BytesIO(gzip.compress(content)))
+    assert store(io.BytesIO(content)) == store(io.BytesIO(zstd.compress(content))) == packed
+    assert packed.sha256 != packed.content_sha256 == sha256(content).hexdigest()
+    assert gzip.decompress(b"".join(blocks(packed))) == content
+
+
+RECORDED = Path(__file__).parents[1] / "fixtures/slurm/25.05"
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, zstd.compress])
+@pytest.mark.parametrize("name", ["sacct-X-D-epoch.psv", "jobs-v0.0.43.json.zst"])
+def test_a_job_leads_to_its_bytes_without_what_is_before(
+    name: str, pack: Callable[[bytes], bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("usage.evidence.CHUNK_BYTES", 1000)
+    content = (RECORDED / name).read_bytes()
+    content = zstd.decompress(content) if name.endswith(".zst") else content
+    run = import_bytes(make_cluster(), pack(content)).run
+    said = {row.line: row.raw for row in reader_for(run)}
+    jobs = Job.objects.select_related("run__evidence")
+    assert jobs.count() > 50
+    for job in jobs.order_by("pk")[:: 1 if pack is bytes else 20]:
+        assert raw_row(job) == said[job.line]
+    if pack is bytes:
+        job = jobs.latest("line")
+        with CaptureQueriesContext(connection) as queries:
+            raw_row(job)
+        assert len(queries) == 1
+
+
 def test_damaged_evidence_is_noticed() -> None:
-    evidence = Evidence.objects.create(sha256="0" * 64, size_bytes=1, stored_bytes=1)
+    zeros = "0" * 64
+    evidence = Evidence.objects.create(
+        sha256=zeros, content_sha256=zeros, size_bytes=1, stored_bytes=1
+    )
     with pytest.raises(EvidenceDamaged):
         list(blocks(evidence))
     assert not EvidenceChunk.objects.exists()

@@ -112,6 +112,14 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("sha256", models.CharField(max_length=64, unique=True, verbose_name="SHA-256")),
+                (
+                    "content_sha256",
+                    models.CharField(
+                        max_length=64, unique=True, verbose_name="SHA-256 of the content"
+                    ),
+                ),
+                ("is_packed", models.BooleanField(default=False, verbose_name="packed")),
+                ("chunk_bytes", models.PositiveIntegerField(default=1048576)),
                 ("size_bytes", models.BigIntegerField(verbose_name="size in bytes")),
                 ("stored_bytes", models.BigIntegerField(verbose_name="stored bytes")),
                 ("received_at", models.DateTimeField(auto_now_add=True, verbose_name="received")),

@@ -12,14 +12,19 @@ from usage.models.clusters import Cluster
 
 
 class Evidence(models.Model):
-    """Input as it came, kept compressed in chunks and known by the SHA-256 of its bytes.
+    """Input as it came, kept compressed in chunks; never changed.
 
-    Stored once however often it arrives; never changed.
+    ``sha256`` is of the bytes as they came, perhaps packed by gzip or zstd (``is_packed``).
+    ``content_sha256`` is of the accounting in them, whatever was around it: the same content is
+    stored once, in the form in which it came first. Each chunk but the last holds ``chunk_bytes``.
     """
 
     append_only = True
 
     sha256 = models.CharField(_("SHA-256"), max_length=64, unique=True)
+    content_sha256 = models.CharField(_("SHA-256 of the content"), max_length=64, unique=True)
+    is_packed = models.BooleanField(_("packed"), default=False)
+    chunk_bytes = models.PositiveIntegerField(default=1 << 20)
     size_bytes = models.BigIntegerField(_("size in bytes"))
     stored_bytes = models.BigIntegerField(_("stored bytes"))
     received_at = models.DateTimeField(_("received"), auto_now_add=True)
@@ -38,7 +43,7 @@ class Evidence(models.Model):
 
 
 class EvidenceChunk(models.Model):
-    """A piece of evidence: zlib-compressed bytes, in order of ``index``."""
+    """A piece of evidence: bytes compressed by zstd, in order of ``index``."""
 
     append_only = True
 

@@ -13,6 +13,8 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd
 
+__all__ = ["MAGIC_BYTES", "Readable", "is_packed", "unpacked", "zstd"]
+
 CHUNK = 1 << 16
 MAX_UNPACKED_BYTES = 64 << 30
 BOMB_FROM_BYTES = 256 << 20
@@ -24,7 +26,7 @@ _GZIP = b"\x1f\x8b"
 _ZSTD = b"\x28\xb5\x2f\xfd"
 _ZSTD_SKIPPABLE = b"\x2a\x4d\x18"  # after a first byte from 0x50 to 0x5f
 _OTHERS = {b"BZh": "bzip2", b"\xfd7zXZ\0": "xz", b"PK\x03\x04": "zip", b"7z\xbc\xaf": "7-Zip"}
-_MAGIC_BYTES = 6
+MAGIC_BYTES = 6
 
 
 class Readable(Protocol):
@@ -189,7 +191,7 @@ def unpacked(stream: Readable | Iterable[bytes]) -> BinaryIO:
     """
     source = cast("Readable", stream) if hasattr(stream, "read") else _Pieces(stream)
     first = b""
-    while len(first) < _MAGIC_BYTES and (more := source.read(_MAGIC_BYTES - len(first))):
+    while len(first) < MAGIC_BYTES and (more := source.read(MAGIC_BYTES - len(first))):
         first += more
     for magic, name in _OTHERS.items():
         if first.startswith(magic):
@@ -197,7 +199,7 @@ def unpacked(stream: Readable | Iterable[bytes]) -> BinaryIO:
     raw: io.RawIOBase = _Chained(first, source)
     if first.startswith(_GZIP):
         raw = _Unpacker(_Blocks(raw), _GzipMember)
-    elif first.startswith(_ZSTD) or (first[1:4] == _ZSTD_SKIPPABLE and first[0] >> 4 == 5):
+    elif is_packed(first):
         raw = _Unpacker(_Blocks(raw), _zstd_member)
     return io.BufferedReader(raw, buffer_size=CHUNK)
 
