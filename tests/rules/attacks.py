@@ -128,8 +128,11 @@ ATTACKS: dict[str, Attack] = {
     "usage_exemption_frozen": Attack(change("usage_exemption", partition="other")),
     "usage_exemption_refuse": Attack(delete("usage_exemption")),
     "usage_exemption_no_truncate": truncate("usage_exemption"),
-    "evidence_sizes": Attack(copy_of("usage_evidence", sha256="1" * 64, size_bytes=-1)),
-    "usage_evidence_sha256_key": Attack(copy_of("usage_evidence")),
+    "evidence_sizes": Attack(
+        copy_of("usage_evidence", sha256="1" * 64, content_sha256="1" * 64, size_bytes=-1)
+    ),
+    "usage_evidence_sha256_key": Attack(copy_of("usage_evidence", content_sha256="1" * 64)),
+    "usage_evidence_content_sha256_key": Attack(copy_of("usage_evidence", sha256="1" * 64)),
     "usage_evidence_refuse": Attack(change("usage_evidence", size_bytes=1)),
     "usage_evidence_no_truncate": truncate("usage_evidence"),
     "evidence_chunk_once": Attack(copy_of("usage_evidencechunk")),
