@@ -42,3 +42,8 @@ class TierBook:
             if row.starts_at <= moment and (row.ends_at is None or moment < row.ends_at):
                 return row
         return None
+
+    def moments(self, project_id: int) -> set[datetime]:
+        """Return when the answer for a project may change."""
+        rows = self._rows.get(project_id, ())
+        return {at for row in rows for at in (row.starts_at, row.ends_at) if at is not None}

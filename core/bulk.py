@@ -1,14 +1,19 @@
 """Adding many rows at once by PostgreSQL's COPY: several times faster than INSERT from the ORM."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain, islice
 from typing import Any, TypeVar
 
 from django.db import connection, models
-from django.db.models import QuerySet
+from django.db.models import F, Func, QuerySet, Value
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
 M = TypeVar("M", bound=models.Model)
+T = TypeVar("T")
+
+LINES_AT_ONCE = 500
+"""Lines that are sent in one piece."""
 
 COPY_FROM = 100
 """Below this many rows INSERT is as fast, and its errors say more."""
@@ -39,6 +44,56 @@ def insert_many(objects: Sequence[M]) -> None:
     ):
         for item in objects:
             copy.write_row([value(item) for value in read])
+
+
+def in_batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """Yield lists of up to ``size`` items."""
+    rest = iter(items)
+    while batch := list(islice(rest, size)):
+        yield batch
+
+
+class AnyOf(Func):
+    """``filter(AnyOf("pk", keys))`` is what ``filter(pk__in=keys)`` is, with one parameter for all
+    of the keys: for thousands of them, putting each into the statement takes longer than to find
+    the rows."""
+
+    template = "%(expressions)s::bigint[])"
+    arg_joiner = " = ANY("
+    output_field = models.BooleanField()
+
+    def __init__(self, field: str, keys: Iterable[int]) -> None:
+        # As text, because an adapter would look at each key.
+        super().__init__(F(field), Value(f"{{{','.join(map(str, keys))}}}", models.TextField()))
+
+
+def copy_lines(table: str, columns: Sequence[str], lines: Iterable[str]) -> bool:
+    """Add rows given as lines of COPY's text format; returns whether there was any.
+
+    For rows by the million. The server takes in lines while the next ones are made; whoever makes
+    them can't ask the database meanwhile (RuntimeError). Text that did not come from here has to be
+    escaped.
+    """
+    statement = sql.SQL("COPY {} ({}) FROM STDIN").format(
+        sql.Identifier(table), sql.SQL(", ").join(map(sql.Identifier, columns))
+    )
+    with connection.execute_wrapper(_busy):
+        blocks = in_batches(lines, LINES_AT_ONCE)
+        first = next(blocks, None)
+        if first is None:
+            return False
+        with (
+            connection.cursor() as cursor,
+            connection.wrap_database_errors,
+            cursor.copy(statement) as copy,
+        ):
+            for block in chain([first], blocks):
+                copy.write("".join(block))
+    return True
+
+
+def _busy(*_statement: object) -> None:
+    raise RuntimeError("the connection is busy with COPY")
 
 
 def _made_by_database(field: models.Field[Any, Any]) -> bool:

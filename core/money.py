@@ -33,14 +33,18 @@ def charge_amount(quantity: int, unit_price: Decimal, unit_size: int) -> Decimal
     a priced unit (3600 in a CPU-core-hour). The division is done on integers so that the only
     rounding is the final one; PostgreSQL's CHECK on the charge repeats it.
     """
-    numerator, denominator = unit_price.as_integer_ratio()
-    scaled = abs(quantity * numerator) * 10**CHARGE_DECIMALS
-    whole, rest = divmod(scaled, denominator * unit_size)
-    if rest * 2 >= denominator * unit_size:
-        whole += 1
-    sign = -1 if quantity * numerator < 0 else 1
+    numerator, denominator = _fraction(unit_price, unit_size)
+    product = quantity * numerator
+    whole = (2 * abs(product) + denominator) // (2 * denominator)
     # From text, because arithmetic on Decimals would round to 28 digits.
-    return Decimal(f"{sign * whole}e-{CHARGE_DECIMALS}")
+    return Decimal(f"{whole if product > 0 else -whole}e-{CHARGE_DECIMALS}")
+
+
+@lru_cache(maxsize=1024)
+def _fraction(unit_price: Decimal, unit_size: int) -> tuple[int, int]:
+    """Return the price of one base unit, in units of the last decimal of a charge."""
+    numerator, denominator = unit_price.as_integer_ratio()
+    return numerator * 10**CHARGE_DECIMALS, denominator * unit_size
 
 
 def total(amounts: Iterable[Decimal]) -> Decimal:

@@ -8,8 +8,8 @@ from django.db import DatabaseError
 
 from core.actor import Actor
 from core.errors import DomainError
-from pricing.rating import BATCH_JOBS, Outcome, rate_jobs
-from pricing.selectors import jobs_to_rate
+from pricing.rating import Outcome, rate_due, rate_jobs, rate_rechecked, rate_run
+from pricing.selectors import due_ratings, runs_to_rate
 from receipts.selectors import billed_job_ids
 from usage.evidence import Readable
 from usage.models import Cluster, ImportRun
@@ -32,18 +32,40 @@ class Imported:
 def rate_pending(
     *, actor: Actor, cluster: Cluster | None = None, rated: Advance = lambda jobs: None
 ) -> Outcome:
-    """Rate every job that is due, of one cluster or all, in the order of rating.
+    """Rate every job that is due, of one cluster or all.
 
-    ``rated`` is told after each committed batch how many jobs were looked at so far.
+    ``rated`` is told after each batch how many jobs were looked at so far. Jobs without a price are
+    looked at again when something changed that could give them one (or other jobs another).
     """
-    due = jobs_to_rate() if cluster is None else jobs_to_rate().filter(cluster=cluster)
-    ids = list(due.values_list("pk", flat=True))
-    outcome = Outcome()
-    for start in range(0, len(ids), BATCH_JOBS):
-        batch = ids[start : start + BATCH_JOBS]
-        outcome.add(rate_jobs(job_ids=batch, actor=actor, billed=billed_job_ids))
-        rated(start + len(batch))
+    outcome, count = Outcome(), _Counter(rated)
+    due, runs = due_ratings(), runs_to_rate()
+    if cluster is not None:
+        due, runs = due.filter(job__cluster=cluster), runs.filter(cluster=cluster)
+    outcome.add(rate_due(due=due, actor=actor, billed=billed_job_ids, looked_at=count.step()))
+    outcome.add(rate_rechecked(actor=actor, billed=billed_job_ids, looked_at=count.step()))
+    for run_id in list(runs.values_list("pk", flat=True)):
+        outcome.add(
+            rate_run(run_id=run_id, actor=actor, billed=billed_job_ids, looked_at=count.step())
+        )
     return outcome
+
+
+class _Counter:
+    """Adds up the counts of several steps."""
+
+    def __init__(self, advance: Advance) -> None:
+        self._advance = advance
+        self._done = 0
+
+    def step(self) -> Advance:
+        """Return what is told the count of one step."""
+        before = self._done
+
+        def advance(done: int) -> None:
+            self._done = before + done
+            self._advance(self._done)
+
+        return advance
 
 
 def rate_selected(*, job_ids: Sequence[int], actor: Actor) -> Outcome:
@@ -89,14 +111,14 @@ def finish_import(
     """Run a prepared or broken-off import to its end and rate its jobs."""
     before = ImportRun.objects.only("finished_at").get(pk=run_id).finished_at
     run = run_import(run_id=run_id, actor=actor, progress=progress)
-    outcome = rate_pending(actor=actor, cluster=run.cluster, rated=rated)
+    outcome = rate_run(run_id=run.pk, actor=actor, billed=billed_job_ids, looked_at=rated)
     return Imported(run, outcome, before is not None)
 
 
 def release_and_rate(*, run_id: int, actor: Actor, reason: str) -> Outcome:
     """Release an incomplete import on a person's word and rate its jobs."""
     run = release_import(run_id=run_id, actor=actor, reason=reason)
-    return rate_pending(actor=actor, cluster=run.cluster)
+    return rate_run(run_id=run.pk, actor=actor, billed=billed_job_ids)
 
 
 def resume_imports(*, actor: Actor) -> int:

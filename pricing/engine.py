@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import NamedTuple
 
 from core.money import charge_amount
 from pricing.resources import RESOURCES
@@ -28,8 +29,7 @@ class Prices:
     rates: Mapping[str, PricedRate]
 
 
-@dataclass(frozen=True, slots=True)
-class Amount:
+class Amount(NamedTuple):
     """What a resource costs: quantity in base units, unit price, and the amount at six decimals."""
 
     resource: str

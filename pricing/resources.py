@@ -1,6 +1,6 @@
 """What is priced, and in which units (pure)."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 HOUR = 3600
@@ -28,7 +28,10 @@ RESOURCES: Mapping[str, Resource] = {
 """By code. A GB is 1024 MiB, as Slurm counts memory."""
 
 
-def quantities(job: object) -> dict[str, int]:
-    """Return what a job used by resource code, in base units; what it did not use is absent."""
-    found = {code: int(getattr(job, item.quantity)) for code, item in RESOURCES.items()}
-    return {code: quantity for code, quantity in found.items() if quantity}
+FIGURES = tuple(resource.quantity for resource in RESOURCES.values())
+"""The names of a job's priced quantities, in the order of ``RESOURCES``."""
+
+
+def used(figures: Iterable[int]) -> dict[str, int]:
+    """Return what a job used by resource code, from its FIGURES; what it did not use is absent."""
+    return {code: figure for code, figure in zip(RESOURCES, figures, strict=True) if figure}

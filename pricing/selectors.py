@@ -1,17 +1,18 @@
 """Reading prices and charges."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
 from accounts.models import Tier
 from accounts.selectors import Viewer, projects_managed_by
+from core.bulk import AnyOf
 from pricing.engine import PricedRate, Prices, in_effect
-from pricing.models import Charge, JobRating, PriceList, Rate
-from usage.models import Job
-from usage.selectors import IS_FREE, on_accounts_of
+from pricing.models import Charge, JobRating, PriceList, Rate, Recheck
+from usage.models import ImportRun, Job
+from usage.selectors import free_jobs, on_accounts_of
 
 
 class PriceBook:
@@ -31,6 +32,10 @@ class PriceBook:
         """Return the list of a tier in effect at a moment."""
         return in_effect(self._lists.get(tier_id, ()), moment)
 
+    def moments(self) -> set[datetime]:
+        """Return when the answer for some tier may change."""
+        return {prices.effective_at for lists in self._lists.values() for prices in lists}
+
 
 def price_lists_at(moment: datetime, tier: Tier | None = None) -> QuerySet[PriceList]:
     """Return the published list in effect at a moment of each tier (or one), with its rates."""
@@ -42,16 +47,53 @@ def price_lists_at(moment: datetime, tier: Tier | None = None) -> QuerySet[Price
     return lists.distinct("tier__code").select_related("tier").prefetch_related("rates")
 
 
+def runs_to_rate() -> QuerySet[ImportRun]:
+    """Return imports that are complete or released and whose jobs rating has not all looked at."""
+    return ImportRun.objects.filter(status__in=ImportRun.IN_FORCE, rated=None).order_by("pk")
+
+
+def unrated_jobs(run_id: int | None = None) -> QuerySet[Job]:
+    """Return the ended jobs of an import (or of all in ``runs_to_rate``) that rating has not looked
+    at as they are now, and that do not wait for that."""
+    jobs = Job.objects.filter(end__isnull=False)
+    if run_id is None:
+        jobs = jobs.filter(run__in=runs_to_rate().order_by().values("pk"))
+    else:
+        jobs = jobs.filter(run=run_id)
+    unlike = Q(rating=None) | Q(~Q(rating__job_revision=F("revision")), rating__due=False)
+    return jobs.filter(unlike)
+
+
+def due_ratings() -> QuerySet[JobRating]:
+    """Return the ratings that are to be made anew as soon as no document is in the way."""
+    return JobRating.objects.filter(due=True)
+
+
 def jobs_to_rate() -> QuerySet[Job]:
-    """Return ended jobs that are not held back and were not rated as they are now, in the order
-    of rating: end, cluster, job id, submit. Jobs unpriced so far are among them."""
-    due = (
-        Q(rating=None)
-        | Q(rating__status=JobRating.Status.UNPRICED)
-        | ~Q(rating__job_revision=F("revision"))
-    )
-    ended = Job.objects.filter(IS_FREE, end__isnull=False)
-    return ended.filter(due).order_by("end", "cluster", "job_id", "submit")
+    """Return the ended jobs that rating has something to do for; where it only has to look whether
+    there is a price now, see ``unpriced``."""
+    keys = unrated_jobs().values("pk").union(due_ratings().values("pk"))
+    return free_jobs().filter(pk__in=keys)
+
+
+def rechecked(changes: Iterable[Recheck]) -> Iterator[QuerySet[JobRating]]:
+    """Yield the ratings that changes of prices, tiers and payers touch, each set of them once."""
+    wanted = {
+        (row.project_id, row.starts_at, row.ends_at, row.cluster_id, row.account) for row in changes
+    }
+    for project_id, starts_at, ends_at, cluster_id, account in wanted:
+        ratings = JobRating.objects.all()
+        if cluster_id is None and project_id is None:
+            ratings = ratings.filter(status=JobRating.Status.UNPRICED)
+        if project_id is not None:
+            ratings = ratings.filter(project_id=project_id, job__end__gte=starts_at)
+        if ends_at is not None:
+            ratings = ratings.filter(job__end__lt=ends_at)
+        if cluster_id is not None:
+            ratings = ratings.filter(job__cluster=cluster_id)
+        if account:
+            ratings = ratings.filter(job__account=account)
+        yield ratings
 
 
 def live_charges(charges: QuerySet[Charge] | None = None) -> QuerySet[Charge]:
@@ -68,9 +110,14 @@ def live_charges(charges: QuerySet[Charge] | None = None) -> QuerySet[Charge]:
 def live_charges_of_jobs(job_ids: Iterable[int]) -> dict[int, list[Charge]]:
     """Return the charges in force of some jobs, by job."""
     found: dict[int, list[Charge]] = defaultdict(list)
-    for charge in live_charges().filter(job_id__in=list(job_ids)):
+    for charge in live_charges().filter(AnyOf("job_id", job_ids)):
         found[charge.job_id].append(charge)
     return found
+
+
+def ratings_of(job_ids: Iterable[int]) -> dict[int, JobRating]:
+    """Return the ratings of some jobs, by job."""
+    return {rating.pk: rating for rating in JobRating.objects.filter(AnyOf("pk", job_ids))}
 
 
 def unpriced() -> QuerySet[JobRating]:

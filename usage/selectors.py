@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from typing import Protocol
 
 from django.db.models import Exists, F, Max, OuterRef, Q, QuerySet
 from django.db.models.functions import Coalesce
@@ -14,6 +15,17 @@ IS_HELD = ~Q(run__status__in=ImportRun.IN_FORCE)
 IS_FREE = Q(run__status__in=ImportRun.IN_FORCE)
 
 
+class Payable(Protocol):
+    """What of a job says who pays for it."""
+
+    @property
+    def cluster_id(self) -> int: ...
+    @property
+    def account(self) -> str: ...
+    @property
+    def user_name(self) -> str: ...
+
+
 class ProjectBook:
     """Finds the projects of a batch of jobs with three queries.
 
@@ -21,7 +33,7 @@ class ProjectBook:
     and for a job without an account, its user's personal project.
     """
 
-    def __init__(self, jobs: Sequence[Job]) -> None:
+    def __init__(self, jobs: Sequence[Payable]) -> None:
         accounts = {job.account for job in jobs if job.account}
         owners = {job.user_name for job in jobs if not job.account}
         self._mapped = {
@@ -36,7 +48,7 @@ class ProjectBook:
             row.owner.username: row for row in rows.select_related("owner") if row.owner
         }
 
-    def of(self, job: Job) -> Project | None:
+    def of(self, job: Payable) -> Project | None:
         """Return the project that pays for a job, or None."""
         if not job.account:
             return self._by_owner.get(job.user_name)
@@ -46,6 +58,12 @@ class ProjectBook:
     def all(self) -> Collection[Project]:
         """Return every project that may be found."""
         return {*self._mapped.values(), *self._by_code.values(), *self._by_owner.values()}
+
+
+def free_jobs() -> QuerySet[Job]:
+    """Return the jobs that have ended and are not held back, in a form that can be locked."""
+    runs = ImportRun.objects.filter(status__in=ImportRun.IN_FORCE)
+    return Job.objects.filter(end__isnull=False, run__in=runs.values("pk"))
 
 
 def on_accounts_of(projects: QuerySet[Project]) -> Q:

@@ -1,5 +1,6 @@
 """Rows added by COPY are as rows added by the ORM, and its refusals are Django's."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
@@ -7,7 +8,7 @@ from django.db import IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from accounts.models import Department
-from core.bulk import COPY_FROM, insert_many
+from core.bulk import COPY_FROM, LINES_AT_ONCE, AnyOf, copy_lines, in_batches, insert_many
 from pricing.models import Charge, JobRating
 from tests.factories import Row, import_rows, make_cluster, make_project
 from usage.merge import VALUE_FIELDS
@@ -36,6 +37,40 @@ def test_constraints_refuse_as_with_any_insert() -> None:
     with pytest.raises(IntegrityError, match="unique"), transaction.atomic():
         insert_many(rows)
     assert not Department.objects.exists()
+
+
+@pytest.mark.parametrize("count", [0, 1, LINES_AT_ONCE, LINES_AT_ONCE + 1])
+def test_lines_arrive_in_blocks_of_any_number(count: int) -> None:
+    lines = (f"D{number}\tName {number}\n" for number in range(count))
+    assert copy_lines("accounts_department", ("code", "name"), lines) == bool(count)
+    names = Department.objects.order_by("pk").values_list("name", flat=True)
+    assert list(names) == [f"Name {number}" for number in range(count)]
+
+
+@pytest.mark.parametrize("at", [0, LINES_AT_ONCE + 1])
+def test_a_question_to_the_database_amid_lines_is_refused_instead_of_hanging(at: int) -> None:
+    def lines() -> Iterator[str]:
+        for number in range(at + 1):
+            if number == at:
+                Department.objects.count()
+            yield f"D{number}\tx\n"
+
+    with pytest.raises(RuntimeError, match="busy"), transaction.atomic():
+        copy_lines("accounts_department", ("code", "name"), lines())
+    assert not Department.objects.exists()
+
+
+def test_rows_are_found_by_any_number_of_keys() -> None:
+    insert_many(departments(5))
+    keys = list(Department.objects.order_by("pk").values_list("pk", flat=True))
+    found = Department.objects.filter(AnyOf("pk", keys[1:3])).order_by("pk")
+    assert [row.pk for row in found] == keys[1:3]
+    assert not Department.objects.filter(AnyOf("pk", [])).exists()
+
+
+def test_batches_hold_everything_in_order() -> None:
+    assert list(in_batches(range(5), 2)) == [[0, 1], [2, 3], [4]]
+    assert list(in_batches([], 2)) == []
 
 
 CHARGE = ("job__job_id", "resource", "generation", "quantity", "unit_price", "amount", "job_end")

@@ -58,8 +58,8 @@ class Forge:
             status, fresh = rating
             self.owner.execute(
                 "INSERT INTO pricing_jobrating (job_id, status, reason, project_id, job_revision,"
-                " generation, since)"
-                " SELECT %s, %s, %s, min(id), %s, 1, now() FROM accounts_project",
+                " generation, since, due)"
+                " SELECT %s, %s, %s, min(id), %s, 1, now(), false FROM accounts_project",
                 [job, status, "" if status == "rated" else "no_usage", 2 if fresh else 1],
             )
         if rating is not None and rating[0] == "rated":

@@ -342,6 +342,13 @@ ATTACKS: dict[str, Attack] = {
         + ";UPDATE pricing_jobrating SET project_id = (SELECT max(id) FROM accounts_project)"
         " WHERE status = 'exempt';" + delete("accounts_project")
     ),
+    "pricing_charge_rating_agrees": Attack(
+        "INSERT INTO pricing_charge SELECT (jsonb_populate_record(NULL::pricing_charge, to_jsonb(x)"
+        " || jsonb_build_object('id', nextval(pg_get_serial_sequence('pricing_charge', 'id')),"
+        " 'reverses_id', x.id, 'quantity', -x.quantity, 'amount', -x.amount))).*"
+        " FROM pricing_charge x WHERE job_id ="
+        f" (SELECT min(job_id) FROM pricing_charge WHERE {UNBILLED}) AND {UNBILLED}"
+    ),
     "pricing_charge_refuse": Attack(change("pricing_charge", UNBILLED, estimated="true")),
     "pricing_charge_no_truncate": truncate("pricing_charge"),
     "job_rating_reason": Attack(
@@ -351,14 +358,15 @@ ATTACKS: dict[str, Attack] = {
         "UPDATE pricing_jobrating SET status = 'exempt', reason = 'no_usage' WHERE status = 'rated'"
     ),
     "pricing_jobrating_fits": Attack(
-        "INSERT INTO pricing_jobrating (job_id, status, reason, job_revision, generation, since)"
-        " SELECT 4711, 'unpriced', 'no_project', 1, 0, now()"
+        "INSERT INTO pricing_jobrating"
+        " (job_id, status, reason, job_revision, generation, since, due)"
+        " SELECT 4711, 'unpriced', 'no_project', 1, 0, now(), false"
     ),
     "pricing_jobrating_project": Attack(
         "INSERT INTO usage_job SELECT (jsonb_populate_record(NULL::usage_job, to_jsonb(x) ||"
         ' \'{"id": 4711, "job_id": 4711}\')).* FROM usage_job x LIMIT 1;'
         "INSERT INTO pricing_jobrating (job_id, status, reason, project_id, job_revision,"
-        " generation, since) SELECT 4711, 'unpriced', 'no_tier', 4711, 1, 0, now()",
+        " generation, since, due) SELECT 4711, 'unpriced', 'no_tier', 4711, 1, 0, now(), false",
         also=("usage_job_of_running_import",),
     ),
     "pricing_jobrating_project_changed": Attack(
@@ -371,6 +379,12 @@ ATTACKS: dict[str, Attack] = {
         also=("pricing_jobrating_fits_changed",),
     ),
     "pricing_jobrating_no_truncate": truncate("pricing_jobrating"),
+    "pricing_ratedrun_refuse": Attack("DELETE FROM pricing_ratedrun"),
+    "pricing_ratedrun_no_truncate": truncate("pricing_ratedrun"),
+    "pricing_ratedrun_whole": Attack(
+        "INSERT INTO pricing_ratedrun (run_id) SELECT id FROM usage_importrun"
+        " WHERE status = 'incomplete'"
+    ),
     # receipts
     "receipt_window": Attack(
         change("receipts_receipt", "status = 'draft'", window_end="2000-01-01T00:00:00Z")

@@ -15,6 +15,7 @@ from tests.rules.attacks import ATTACKS
 # Made by the framework, or shown by tests of their own: what chains the log is in tests/audit.
 ELSEWHERE = (
     "audit_chain",
+    "pricing_notices_*",
     "audit_unchained",
     "*_check",
     "accounts_user_groups_*",

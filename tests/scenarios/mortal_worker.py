@@ -100,12 +100,10 @@ def main() -> int:
     deaths, log = json.loads(sys.argv[1]), Path(sys.argv[2])
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "hpcbilling.settings")
     django.setup()
-    from hpcbilling import workflows  # noqa: PLC0415 - after Django is set up
-    from pricing import rating  # noqa: PLC0415
+    from pricing import rating  # noqa: PLC0415 - after Django is set up
     from usage import services  # noqa: PLC0415
 
-    for module in (workflows, rating):
-        setattr(module, "BATCH_JOBS", SMALL_BATCH)  # noqa: B010 - it is not exported
+    rating.BATCH_JOBS = SMALL_BATCH
     services.BATCH_ROWS = SMALL_BATCH
     for pattern, number in [*deaths, (None, 0)]:
         send_what_beat_sends()

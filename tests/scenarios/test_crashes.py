@@ -99,10 +99,7 @@ def undisturbed(committed_db: Database) -> dict[str, Part]:
 
 def done(run: ImportRun) -> bool:
     run.refresh_from_db()
-    return (
-        run.status == ImportRun.Status.COMPLETE
-        and not jobs_to_rate().exclude(rating__status="unpriced").exists()
-    )
+    return run.status == ImportRun.Status.COMPLETE and not jobs_to_rate().exists()
 
 
 def check_nothing_is_lost_or_doubled(undisturbed: dict[str, Part]) -> None:

@@ -224,7 +224,6 @@ def test_void_and_payment_at_once_have_one_winner(genomics: Project) -> None:
 def test_a_price_list_published_while_jobs_are_rated_holds_for_all_or_is_refused(
     committed_db: Database, monkeypatch: pytest.MonkeyPatch, publish_waits: float
 ) -> None:
-    monkeypatch.setattr(workflows, "BATCH_JOBS", 20)
     monkeypatch.setattr(rating, "BATCH_JOBS", 20)
     make_project("genomics")
     run = prepare_import(

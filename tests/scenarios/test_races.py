@@ -19,7 +19,7 @@ from payments.providers.dummy import signed_headers
 from payments.services import Transfer, receive_webhook, record_transfer, start_checkout
 from pricing.models import Charge
 from pricing.rating import rate_jobs
-from pricing.selectors import jobs_to_rate, live_charges
+from pricing.selectors import live_charges, unpriced
 from pricing.services import propose_price_list
 from receipts.models import LineCharge, Receipt
 from receipts.selectors import billed_job_ids
@@ -101,7 +101,7 @@ def test_eight_processes_bill_overlapping_windows_once(committed_db: Database) -
 def test_eight_processes_rate_the_same_jobs_once(committed_db: Database) -> None:
     import_rows(make_cluster(), *october_jobs())
     make_project("genomics")
-    ids = list(jobs_to_rate().values_list("pk", flat=True))
+    ids = list(unpriced().values_list("pk", flat=True))
 
     def rate() -> int:
         return rate_jobs(job_ids=ids, actor=SYSTEM, billed=billed_job_ids).charges
