@@ -1,7 +1,6 @@
 """Every form in which accounting comes: a table of sacct, or JSON; plain, gzip or zstd."""
 
 import hashlib
-import shutil
 import tempfile
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -90,6 +89,20 @@ def is_json(content: BinaryIO) -> bool:
     return first in (b"{", b"[")
 
 
+class _Kept:
+    """A stream that keeps what was read of it: what is given up is not read to its end."""
+
+    def __init__(self, stream: Readable, spool: IO[bytes]) -> None:
+        self._stream = stream
+        self._spool = spool
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Return up to ``size`` bytes; nothing at the end."""
+        block = self._stream.read(size)
+        self._spool.write(block)
+        return block
+
+
 class JsonReader:
     """Reads the jobs of a slurmrestd answer, or of ``sacct --json``; steps within are left alone.
 
@@ -109,9 +122,7 @@ class JsonReader:
         self._clusters = frozenset(name.lower() for name in cluster_names)
         # Errors may stand behind the jobs, so all of it is looked at first; then it is read again.
         self._spool: IO[bytes] = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115 - lives as long as this reader
-        shutil.copyfileobj(stream, self._spool, _BLOCK)
-        self._spool.seek(0)
-        if not json_records.check(self._spool).records:
+        if not json_records.check(_Kept(stream, self._spool)).records:
             raise FileRefused(
                 "no_rows", "There is no job in it: nothing ran, or the question was wrong."
             )
