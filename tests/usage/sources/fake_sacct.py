@@ -77,6 +77,11 @@ class FakeSacct:
     def tell(self, **told: Any) -> None:
         (self.folder / "told.json").write_text(json.dumps(TOLD | told))
 
+    def repeat(self, times: int) -> None:
+        """Print each row so many times."""
+        header, *rows = (self.folder / "rows.psv").read_text().splitlines(keepends=True)
+        (self.folder / "rows.psv").write_text(header + "".join(rows) * times)
+
     def asked(self) -> list[tuple[str, list[str], dict[str, str | None]]]:
         """Which program was called, with which arguments and variables."""
         log = self.folder / "asked.jsonl"
