@@ -35,3 +35,8 @@ FIGURES = tuple(resource.quantity for resource in RESOURCES.values())
 def used(figures: Iterable[int]) -> dict[str, int]:
     """Return what a job used by resource code, from its FIGURES; what it did not use is absent."""
     return {code: figure for code, figure in zip(RESOURCES, figures, strict=True) if figure}
+
+
+def quantities(job: object) -> dict[str, int]:
+    """Return what a job used by resource code, in base units; what it did not use is absent."""
+    return used(int(getattr(job, figure)) for figure in FIGURES)
