@@ -98,6 +98,13 @@ GROUPS: tuple[tuple[Text, tuple[Entry, ...]], ...] = (
                 _("Imports"), "upload_file", "usage_importrun_changelist", "usage.view_importrun"
             ),
             Entry(_("Nightly pulls"), "nights_stay", "usage_pull_changelist", "usage.view_pull"),
+            Entry(
+                _("Comparisons with Slurm"),
+                "balance",
+                "usage_reconciliation_changelist",
+                "usage.view_reconciliation",
+            ),
+            Entry(_("Evidence"), "inventory_2", "usage_evidence_changelist", "usage.view_evidence"),
             Entry(_("Clusters"), "dns", "usage_cluster_changelist", "usage.view_cluster"),
             Entry(
                 _("Account mappings"),

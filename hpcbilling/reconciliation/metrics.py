@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from prometheus_client.core import GaugeMetricFamily
 
+from usage.growth import stored_bytes_by_cluster
 from usage.reconciliations import last_reconciliations, unexplained_by_cluster
 
 
@@ -25,3 +26,11 @@ def collect() -> Iterable[GaugeMetricFamily]:
     for name, moment in last_reconciliations().items():
         compared.add_metric([name], moment.timestamp())
     yield compared
+    stored = GaugeMetricFamily(
+        "hpcbilling_evidence_stored_bytes",
+        "What the evidence of each cluster takes in the database.",
+        labels=["cluster"],
+    )
+    for name, size in stored_bytes_by_cluster().items():
+        stored.add_metric([name], size)
+    yield stored

@@ -27,7 +27,7 @@ from tests.factories import (
     make_project,
     make_user,
 )
-from usage.models import ImportRun
+from usage.models import ImportRun, Reconciliation
 
 pytestmark = pytest.mark.django_db
 
@@ -54,11 +54,13 @@ LISTS = {
     "receipts.Receipt": MONEY,
     "usage.AccountMapping": EVERYBODY,
     "usage.Cluster": EVERYBODY,
+    "usage.Evidence": EVERYBODY,
     "usage.Exemption": EVERYBODY,
     "usage.ImportRun": EVERYBODY,
     "usage.Job": EVERYBODY,
     "usage.Pull": EVERYBODY,
     "usage.QuarantinedRow": EVERYBODY,
+    "usage.Reconciliation": EVERYBODY,
 }
 
 
@@ -79,6 +81,9 @@ def scene() -> None:
     for transfer in (wrong, right):
         record_transfer(receipt_id=receipt.pk, transfer=transfer, actor=clerk)
     draft_receipt(project_id=climate.pk, window=OCTOBER, actor=SYSTEM)
+    Reconciliation.objects.create(
+        cluster=cluster, start=OCTOBER.start, end=OCTOBER.end, until=OCTOBER.end, outcome="agreed"
+    )
 
 
 def test_every_list_is_in_the_matrix() -> None:

@@ -21,10 +21,11 @@ from core.errors import Text
 from usage import stages
 from usage.admin.imports import RunFilter
 from usage.models import ImportRun, Job
-from usage.raw import raw_row
+from usage.raw import is_whole, origins, row_at
 from usage.stages import Stage
 
 GB_HOUR = 3600 * 1024
+SHOWN_REVISIONS = 10
 
 
 class BucketFilter(admin.SimpleListFilter):
@@ -142,14 +143,25 @@ class JobAdmin(CsvExport, ReadOnlyAdmin):
 
     @button(_("Row as it came"), path="raw", icon="data_object", permission="view")
     def raw(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Show the accounting row that the job was last read from."""
+        """Show the accounting rows that the job was read from, and on wish check the originals."""
         job: Job = self.pick(request, object_id)
+        checked = "check" in request.GET
+        rows = [
+            {
+                "origin": origin,
+                "end": origin.offset + origin.size,
+                "raw": row_at(origin.evidence, offset=origin.offset, size=origin.size),
+                "whole": is_whole(origin.evidence) if checked else None,
+            }
+            for origin in origins(job)[:SHOWN_REVISIONS]
+        ]
         return self.page(
             request,
             "admin/usage/job/raw.html",
             title=_t("Job %(job)s as it came") % {"job": job},
             job=job,
-            raw=raw_row(job),
+            rows=rows,
+            checked=checked,
         )
 
     @column(_("From"))

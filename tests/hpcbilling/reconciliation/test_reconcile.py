@@ -3,12 +3,10 @@
 import io
 import json
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
-from pytest_django import Settings
 
 from audit.models import AuditEvent
 from core.intervals import Interval
@@ -16,7 +14,7 @@ from hpcbilling import metrics as _metrics  # noqa: F401 - registers the series 
 from hpcbilling.reconciliation.figures import grouped
 from hpcbilling.reconciliation.services import reconcile
 from receipts.services import create_receipt
-from tests.factories import SYSTEM, Row, import_rows, make_cluster, make_project
+from tests.factories import SYSTEM, Row, import_rows, make_project
 from tests.hpcbilling.reconciliation.slurm import PretendedSlurm, Stated, report_of, stated
 from usage.models import Cluster, Pull, Reconciliation, Source, Window
 from usage.reconciliations import unexplained_by_cluster
@@ -26,21 +24,6 @@ OCTOBER = Interval(datetime(2026, 10, 1, tzinfo=UTC), datetime(2026, 11, 1, tzin
 O = Reconciliation.Outcome  # noqa: E741
 GPU = "cpu=4,mem=8192M,node=1,billing=4,gres/gpu=2"
 RESIZED = {"State": "RESIZING"}
-
-
-@pytest.fixture
-def slurm(tmp_path: Path, settings: Settings) -> PretendedSlurm:
-    slurm = PretendedSlurm(tmp_path)
-    settings.SLURM_CONNECTIONS = str(slurm.connections)
-    settings.SITE_TIME_ZONE = "UTC"
-    return slurm
-
-
-@pytest.fixture
-def cluster(slurm: PretendedSlurm) -> Cluster:
-    cluster = make_cluster()
-    Source.objects.create(cluster=cluster, kind="sacct", place="here")
-    return cluster
 
 
 def compared(cluster: Cluster, period: Interval = OCTOBER, **more: Any) -> Reconciliation:
