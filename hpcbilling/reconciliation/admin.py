@@ -5,6 +5,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.translation import gettext as _t
@@ -110,6 +111,8 @@ class ReconciliationAdmin(CsvExport, ReadOnlyAdmin):
     ) -> HttpResponse:
         """Show a result: the buckets, the causes, the jobs, and earlier results of the period."""
         result: Reconciliation = self.pick(request, object_id)
+        if request.method == "POST":
+            raise PermissionDenied
         span = {"cluster": result.cluster, "start": result.start, "end": result.end}
         others = Reconciliation.objects.filter(**span).exclude(pk=result.pk)
         return self.page(
