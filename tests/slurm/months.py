@@ -34,12 +34,16 @@ class Months:
         return f"{self.first:%Y-%m}"
 
     @property
+    def tenth(self) -> date:
+        """The day on which the real jobs now are."""
+        return self.first + timedelta(days=9)
+
+    @property
     def span(self) -> Interval:
         return month(self.first, ZoneInfo("UTC"))
 
     def make(self) -> None:
-        tenth = self.first + timedelta(days=9)
-        move_into_the_past(self.stack, (datetime.now(UTC).date() - tenth).days)
+        move_into_the_past(self.stack, (datetime.now(UTC).date() - self.tenth).days)
         insert(self.stack, self.put.values())
         insert(self.stack, [self._other_cluster()], OTHER)
         for first in (self.first, FALL.replace(day=1), SPRING.replace(day=1)):

@@ -1,0 +1,141 @@
+"""Three clusters of the product read the same Slurm: by slurmrestd, by sacct and from files."""
+
+import gzip
+import json
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+
+from core.actor import Actor
+from core.intervals import days
+from tests.slurm.months import BERLIN, FALL, SPRING, Months
+from tests.slurm.packages import program
+from tests.slurm.stack import MAIN, Stack
+from tests.slurm.test_three_ways import COLUMNS
+from usage.models import Cluster, ImportRun, Job, Source, Window
+from usage.services import create_cluster
+from usage.sources.factory import make_source
+
+pytestmark = [pytest.mark.slurm, pytest.mark.usefixtures("billing", "connections", "months")]
+
+BY_TEST = Actor.system("slurm tests")
+# What each way may know differently, or was written when it was read.
+OWN = ("id", "cluster_id", "run_id", "line", "revision", "first_seen_at", "name", "flags",
+    "raw_offset", "raw_size")  # fmt: skip
+GROWING = ("fingerprint", "elapsed_seconds", "cpu_seconds", "gpu_seconds", "mem_mib_seconds",
+    "node_seconds", "gpu_type_seconds", "suspended_seconds")  # fmt: skip
+
+
+def cluster(name: str, *sources: tuple[str, str]) -> Cluster:
+    """One more cluster of ours that Slurm knows as the main one, on Berlin's clock."""
+    made = create_cluster(name=name, time_zone=str(BERLIN), actor=BY_TEST)
+    Cluster.objects.filter(pk=made.pk).update(slurm_name=MAIN)
+    made.refresh_from_db()
+    for position, (kind, place) in enumerate(sources, 1):
+        Source.objects.create(cluster=made, position=position, kind=kind, place=place)
+    return made
+
+
+def pull(made: Cluster, *spans: tuple[date, date]) -> Cluster:
+    for first, last in spans:
+        call_command("pull", made.name, since=first, until=last)
+    return made
+
+
+@pytest.fixture(scope="module")
+def by_rest(months: Months, connections: Path, billing: object) -> Cluster:
+    """Every day of the month, and the two nights."""
+    made = cluster("by-rest", ("slurmrestd", "rest"))
+    return pull(made, (FALL, FALL), (SPRING, SPRING), (months.first, months.last))
+
+
+@pytest.fixture(scope="module")
+def by_sacct(months: Months, connections: Path, billing: object) -> Cluster:
+    """Only the days on which something began or ended."""
+    made, day = cluster("by-sacct", ("sacct", "sacct")), timedelta(days=1)
+    return pull(
+        made,
+        (FALL, FALL),
+        (SPRING, SPRING),
+        (months.first, months.first + day),
+        (months.tenth - day, months.tenth + day),
+        (months.last, months.last),
+    )
+
+
+@pytest.fixture(scope="module")
+def by_file(
+    slurm: Stack, months: Months, connections: Path, tmp_path_factory: Any, billing: object
+) -> Cluster:
+    """A table of the month in Berlin's own time, packed; JSON of sacct and of slurmrestd."""
+    made, folder = cluster("by-file"), tmp_path_factory.mktemp("files")
+    for name, content in {
+        "spring.json.gz": gzip.compress(printed(slurm, SPRING, SPRING, "--json")),
+        "fall.json": answered(FALL),
+        "month.psv.zst": zstd(
+            printed(slurm, months.first, months.last, "-P", "-o", f"{COLUMNS},JobName")
+        ),
+    }.items():
+        (folder / name).write_bytes(content)
+        call_command("import_usage", made.name, path=str(folder / name))
+    return made
+
+
+def printed(slurm: Stack, first: date, last: date, *options: str) -> bytes:
+    span = days(first, last, BERLIN)
+    start, end = int(span.start.timestamp()), int(span.end.timestamp())
+    return subprocess.run(
+        [program("sacct"), "-a", "-D", f"-Suts{start}", f"-Euts{end}", *options],
+        env=slurm.environment() | {"TZ": str(BERLIN)},
+        check=True,
+        capture_output=True,
+    ).stdout
+
+
+def answered(day: date) -> bytes:
+    """A saved answer of slurmrestd, as another program might have asked for it."""
+    with tempfile.TemporaryFile() as into:
+        span = days(day - timedelta(days=1), day, BERLIN)
+        make_source("slurmrestd", "socket", slurm_name=MAIN).fetch(span, into)
+        into.seek(0)
+        return json.dumps(json.load(into), indent=1).encode()
+
+
+def zstd(content: bytes) -> bytes:
+    return subprocess.run(
+        [program("zstd"), "-q"], input=content, check=True, capture_output=True
+    ).stdout
+
+
+def jobs(made: Cluster) -> Mapping[tuple[int, str], Mapping[str, object]]:
+    found = {}
+    for row in Job.objects.filter(cluster=made).values():
+        left = {*OWN, *(GROWING if row["end"] is None else ())}
+        found[row["job_id"], str(row["submit"])] = {
+            name: value for name, value in row.items() if name not in left
+        }
+    return found
+
+
+def test_three_ways_give_the_same_jobs(
+    by_rest: Cluster, by_sacct: Cluster, by_file: Cluster
+) -> None:
+    expected = jobs(by_rest)
+    assert len(expected) > 60
+    assert jobs(by_sacct) == expected
+    assert jobs(by_file) == expected
+
+
+def test_every_import_was_whole(by_rest: Cluster, by_sacct: Cluster, by_file: Cluster) -> None:
+    runs = ImportRun.objects.filter(cluster__in=(by_rest, by_sacct, by_file))
+    assert set(runs.values_list("status", "quarantined")) == {("complete", 0)}
+    windows = Window.objects.filter(cluster__in=(by_rest, by_sacct))
+    assert set(windows.values_list("status", flat=True)) <= {"read", "empty"}
+    sources = set(windows.exclude(source="").values_list("source", flat=True))
+    assert sources == {"slurmrestd v0.0.38 (rest)", "sacct (sacct)"}
