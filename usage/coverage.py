@@ -13,6 +13,8 @@ from core.intervals import Interval, days, local_midnight, month_start, next_mon
 from usage import windows
 from usage.models import Cluster, ImportRun, Job, Pull, Source, Window
 
+GRACE = timedelta(hours=3)
+"""How long a night's pull may take, with what it asks again, before someone is told."""
 LIVE_KINDS = (Source.Kind.SLURMRESTD, Source.Kind.SACCT)
 """Sources that answer for any span of time; a folder only for the days that somebody put there."""
 

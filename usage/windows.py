@@ -62,6 +62,11 @@ def length(spans: Iterable[Interval]) -> timedelta:
     return sum((span.end - span.start for span in union(spans)), timedelta())
 
 
+def whole_days(spans: Iterable[Interval]) -> int:
+    """Return the time that some spans cover as days, rounded up; 0 only for nothing."""
+    return -(-length(spans) // DAY)
+
+
 def halves(span: Interval) -> tuple[Interval, Interval] | None:
     """Cut a span in the middle, at a whole minute; None if the halves would be too short to be
     worth another question."""

@@ -7,19 +7,25 @@ from typing import Any
 
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as _lazy
 from django.utils.translation import ngettext
 
 from core import formatting
 from core.admin import NOTHING, hours, money
+from hpcbilling.pulls import watch
 from insights import console
 from insights.console import Month, Sums
 from pricing.lists import waiting_for_approval
 from pricing.resources import RESOURCES
 from receipts.selectors import unbilled_sums
+from usage.coverage import settled_gaps
+from usage.models import Cluster
+from usage.windows import whole_days
 
 SHOWN_PROJECTS = 12
+SHOWN_CLUSTERS = 3
 USAGE_NAMES = {"cpu": _lazy("CPU-core-hours"), "gpu": _lazy("GPU-hours"), "mem": _lazy("GB-hours")}
 
 
@@ -71,6 +77,24 @@ def _list(page: str, query: str = "") -> str:
 
 def _sums(sums: Sums) -> str:
     return ", ".join(money(amount, currency) for currency, amount in sums.items())
+
+
+def _late() -> Card:
+    found = [each.cluster.name for each in watch.late()]
+    more = ", ".join(found[:SHOWN_CLUSTERS])
+    return Card(_("Late clusters"), len(found), more, _list("usage_pull_changelist"), alarm=True)
+
+
+def _gaps() -> Card:
+    now = timezone.now()
+    clusters = Cluster.objects.filter(is_enabled=True, reads_from__isnull=False)
+    found = {each: whole_days(settled_gaps(each, now)) for each in clusters}
+    behind = [cluster for cluster, days in found.items() if days]
+    url = _list("usage_cluster_changelist")
+    if len(behind) == 1:
+        url = reverse("admin:usage_cluster_calendar", args=(behind[0].pk,))
+    more = ", ".join(cluster.name for cluster in behind[:SHOWN_CLUSTERS])
+    return Card(_("Days not read"), sum(found.values()), more, url, alarm=True)
 
 
 def _imports() -> Card:
@@ -140,6 +164,8 @@ def _mismatches() -> Card:
 
 
 _CARDS: tuple[tuple[str, Callable[[], Card]], ...] = (
+    ("usage.view_pull", _late),
+    ("usage.view_pull", _gaps),
     ("usage.view_importrun", _imports),
     ("usage.import_usage", _uploads),
     ("usage.view_quarantinedrow", _quarantine),

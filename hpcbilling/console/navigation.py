@@ -97,7 +97,6 @@ GROUPS: tuple[tuple[Text, tuple[Entry, ...]], ...] = (
             Entry(
                 _("Imports"), "upload_file", "usage_importrun_changelist", "usage.view_importrun"
             ),
-            Entry(_("Nightly pulls"), "nights_stay", "usage_pull_changelist", "usage.view_pull"),
             Entry(
                 _("Comparisons with Slurm"),
                 "balance",
@@ -106,6 +105,15 @@ GROUPS: tuple[tuple[Text, tuple[Entry, ...]], ...] = (
             ),
             Entry(_("Evidence"), "inventory_2", "usage_evidence_changelist", "usage.view_evidence"),
             Entry(_("Clusters"), "dns", "usage_cluster_changelist", "usage.view_cluster"),
+            Entry(_("Pulls"), "nights_stay", "usage_pull_changelist", "usage.view_pull"),
+            Entry(_("Windows"), "date_range", "usage_window_changelist", "usage.view_window"),
+            Entry(
+                _("Jobs gone from Slurm"),
+                "person_search",
+                "usage_missingjob_changelist",
+                "usage.view_missingjob",
+                "returned_at__isempty=1",
+            ),
             Entry(
                 _("Account mappings"),
                 "alt_route",

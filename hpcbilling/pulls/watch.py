@@ -16,13 +16,11 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
 from core.site import site_zone
-from usage.coverage import Lateness, lateness
+from usage.coverage import GRACE, Lateness, lateness
 from usage.models import Cluster
 
 log = logging.getLogger(__name__)
 
-GRACE = timedelta(hours=3)
-"""How long a night's pull may take, with what it asks again, before someone is told."""
 TOLD_FOR = timedelta(days=7)
 HEARTBEAT_SECONDS = 10
 

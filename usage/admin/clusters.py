@@ -1,4 +1,4 @@
-"""Clusters, account mappings and nightly pulls in the console."""
+"""Clusters and account mappings in the console."""
 
 from typing import Any
 
@@ -6,21 +6,22 @@ from django import forms
 from django.contrib import admin
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest
+from django.utils.translation import gettext as _t
+from django.utils.translation import gettext_lazy as _
 from unfold.admin import TabularInline
 
 from audit.console import AuditedAdmin, CsvExport
-from core.admin import (
-    ConsoleAdmin,
-    ReadOnlyAdmin,
-)
+from core.admin import ConsoleAdmin
 from core.errors import Invalid
 from core.queue import after_commit
-from usage.models import AccountMapping, Cluster, Pull, Source
+from usage.admin.cluster_pages import ClusterPages
+from usage.connections import ConnectionsInvalid, configured
+from usage.models import AccountMapping, Cluster, Source
 from usage.services import check_time_zone
 
 
 class ClusterForm(forms.ModelForm[Cluster]):
-    """A cluster with a time zone that exists."""
+    """A cluster with a time zone that exists, which Slurm is asked for by its own name."""
 
     def clean_time_zone(self) -> str:
         name: str = self.cleaned_data["time_zone"]
@@ -30,23 +31,90 @@ class ClusterForm(forms.ModelForm[Cluster]):
             raise ValidationError(str(error)) from error
         return name
 
+    def clean(self) -> dict[str, Any]:
+        """Keep the name by which Slurm knows a cluster that gets another one here."""
+        found = super().clean() or self.cleaned_data
+        old = self.initial.get("name", "")
+        if old and found.get("name") and found["name"] != old and not found.get("slurm_name"):
+            found["slurm_name"] = old
+            self.changed_data.append("slurm_name")
+        return found
+
+
+class SourceForm(forms.ModelForm[Source]):
+    """A source whose connection is one that the operator configured."""
+
+    def clean(self) -> dict[str, Any]:
+        """Refuse names of connections that don't exist, or are of another kind."""
+        found = super().clean() or self.cleaned_data
+        kind, place = found.get("kind"), found.get("place")
+        if kind and place and kind != Source.Kind.FOLDER:
+            self._check_connection(kind, place)
+        return found
+
+    def _check_connection(self, kind: str, place: str) -> None:
+        try:
+            connections = configured()
+        except ConnectionsInvalid as error:
+            self.add_error("place", str(error))
+            return
+        fitting = sorted(name for name, each in connections.items() if each.kind == kind)
+        if place in fitting:
+            return
+        if fitting:
+            said = _t("There is no such connection. The operator configured: %(names)s.")
+            self.add_error("place", said % {"names": ", ".join(fitting)})
+        else:
+            said = _t("The operator configured no connection of this kind (SLURM_CONNECTIONS).")
+            self.add_error("place", said)
+
+
+class Connections(forms.TextInput):
+    """A text that offers the names of the configured connections."""
+
+    template_name = "admin/usage/cluster/connections.html"
+
+    def get_context(self, name: str, value: Any, attrs: dict[str, Any] | None) -> dict[str, Any]:
+        context = super().get_context(name, value, attrs)
+        try:
+            offered = sorted((each.name, each.kind) for each in configured().values())
+        except ConnectionsInvalid:
+            offered = []
+        context["offered"] = offered
+        return context
+
 
 class SourceInline(TabularInline):
     """Ways to a cluster's accounting, in the order in which they are asked."""
 
     model = Source
+    form = SourceForm
     extra = 0
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        made = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if made is not None and db_field.name == "place":
+            made.widget = Connections(attrs=made.widget.attrs)
+        return made
 
 
 @admin.register(Cluster)
-class ClusterAdmin(AuditedAdmin, CsvExport, ConsoleAdmin):
+class ClusterAdmin(AuditedAdmin, ClusterPages, CsvExport, ConsoleAdmin):
     """The Slurm installations that usage comes from."""
 
     form = ClusterForm
     inlines = (SourceInline,)
-    list_display = ("name", "time_zone", "is_enabled", "pull_at", "reads_from", "created_at")
+    list_display = (
+        "name",
+        "time_zone",
+        "is_enabled",
+        "shown_sources",
+        "pull_at",
+        "reads_from",
+        "shown_state",
+    )
     list_filter = ("is_enabled",)
-    search_fields = ("name",)
+    search_fields = ("name", "slurm_name")
     readonly_fields: tuple[str, ...] = ("created_at",)
     csv_columns = {
         "name": "name",
@@ -56,6 +124,16 @@ class ClusterAdmin(AuditedAdmin, CsvExport, ConsoleAdmin):
         "pull_at": "pull_at",
         "reads_from": "reads_from",
     }
+    fieldsets = (
+        (None, {"fields": ("name", "slurm_name", "time_zone", "is_enabled", "created_at")}),
+        (
+            _("When it is read"),
+            {"fields": ("reads_from", "pull_at", "overlap_days", "rescan_days")},
+        ),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        return super().get_queryset(request).prefetch_related("sources")
 
     def get_readonly_fields(self, request: HttpRequest, obj: Cluster | None = None) -> Any:
         """Keep the zone of a cluster that jobs came from: read in another one, the jobs of the
@@ -77,22 +155,3 @@ class AccountMappingAdmin(AuditedAdmin, CsvExport, ConsoleAdmin):
 
     def after_change(self, request: HttpRequest) -> None:
         after_commit("hpcbilling.rate_pending")
-
-
-@admin.register(Pull)
-class PullAdmin(CsvExport, ReadOnlyAdmin):
-    """Visits to the clusters."""
-
-    list_display = ("slot", "kind", "cluster", "files", "started_at", "finished_at", "error")
-    list_filter = ("kind", "cluster")
-    list_select_related = ("cluster",)
-    date_hierarchy = "slot"
-    csv_columns = {
-        "day": "slot",
-        "kind": "kind",
-        "cluster": "cluster__name",
-        "files": "files",
-        "started": "started_at",
-        "finished": "finished_at",
-        "error": "error",
-    }
