@@ -58,9 +58,11 @@ LISTS = {
     "usage.Exemption": EVERYBODY,
     "usage.ImportRun": EVERYBODY,
     "usage.Job": EVERYBODY,
+    "usage.MissingJob": EVERYBODY,
     "usage.Pull": EVERYBODY,
     "usage.QuarantinedRow": EVERYBODY,
     "usage.Reconciliation": EVERYBODY,
+    "usage.Window": EVERYBODY,
 }
 
 

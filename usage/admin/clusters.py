@@ -6,6 +6,8 @@ from django import forms
 from django.contrib import admin
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest
+from django.template.loader import render_to_string
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _t
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import TabularInline
@@ -72,16 +74,17 @@ class SourceForm(forms.ModelForm[Source]):
 class Connections(forms.TextInput):
     """A text that offers the names of the configured connections."""
 
-    template_name = "admin/usage/cluster/connections.html"
-
-    def get_context(self, name: str, value: Any, attrs: dict[str, Any] | None) -> dict[str, Any]:
-        context = super().get_context(name, value, attrs)
+    def render(
+        self, name: str, value: Any, attrs: dict[str, Any] | None = None, renderer: Any = None
+    ) -> SafeString:
+        place = f"{name}-offered"
+        field = super().render(name, value, {**(attrs or {}), "list": place}, renderer)
         try:
             offered = sorted((each.name, each.kind) for each in configured().values())
         except ConnectionsInvalid:
             offered = []
-        context["offered"] = offered
-        return context
+        context = {"id": place, "offered": offered}
+        return field + render_to_string("admin/usage/cluster/connections.html", context)
 
 
 class SourceInline(TabularInline):
