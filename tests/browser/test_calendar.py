@@ -26,7 +26,7 @@ HISTORY = History(days=26)
 
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], None]]:
-    """A slurmrestd that the web server's process reaches too, and a month with all kinds of days."""
+    """A slurmrestd that the web server reaches too, and a month with all kinds of days."""
     with slurm(HISTORY, tmp_path_factory.mktemp("slurm")) as connections:
         os.environ["SLURM_CONNECTIONS"] = str(connections)
         yield lambda: build(connections)

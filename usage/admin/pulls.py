@@ -113,7 +113,9 @@ class PullAdmin(CsvExport, ReadOnlyAdmin):
     def progress(self, request: HttpRequest, pull_id: int) -> HttpResponse:
         """Show how far a pull is; its page asks for this part every other second."""
         pull: Pull = self.pick(request, pull_id)
-        context = {"pull": pull, "found": progress_of(pull)}
+        found = progress_of(pull)
+        left = None if found.left is None else int(found.left.total_seconds())
+        context = {"pull": pull, "found": found, "left": left}
         response = render(request, "admin/usage/pull/_progress.html", context)
         if pull.finished_at is not None:
             response["HX-Redirect"] = admin_url(pull, "change", pull.pk)
