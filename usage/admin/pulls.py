@@ -61,11 +61,12 @@ class PullAdmin(CsvExport, ReadOnlyAdmin):
                     "started_at",
                     "finished_at",
                     "files",
-                    "error",
+                    "remarks",
                 )
             },
         ),
     )
+    readonly_fields = ("remarks",)
     csv_columns = {
         "day": "slot",
         "kind": "kind",
@@ -91,6 +92,12 @@ class PullAdmin(CsvExport, ReadOnlyAdmin):
         if pull.windows.filter(status=Window.Status.FAILED).exists():
             return "danger", _t("Not all was read")
         return ("warning", _t("With remarks")) if pull.error else ("success", _t("Complete"))
+
+    @column(_("remarks"))
+    def remarks(self, pull: Pull) -> SafeString | str:
+        """What was wrong, a line each."""
+        lines = ((line,) for line in pull.error.splitlines())
+        return format_html_join("", "<div>{}</div>", lines) or NOTHING
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
