@@ -1,5 +1,6 @@
 """What every source keeps to, whichever it is: a window is given whole, or it is a failure."""
 
+import errno
 import gzip
 import os
 import tempfile
@@ -8,8 +9,9 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
+from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -357,3 +359,14 @@ def test_memory_does_not_hold_the_answer(given: Given, into: BinaryIO) -> None:
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 3 << 20
+
+
+class FullDisk(BytesIO):
+    """A file on a disk that is full."""
+
+    def write(self, data: Any) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_a_disk_that_is_full_is_told_as_that(given: Given) -> None:
+    assert failure(given.source(), FullDisk()).code == "storage"
