@@ -84,10 +84,16 @@ demo-reset: venv
 drill: venv catalogues
 	@$(PY) -m hpcbilling.embedded.drill $(BACKUP) $(if $(EXPECT),--expect $(EXPECT))
 
-.PHONY: bench
+.PHONY: bench bench-memory
 
-# The main job's speed on this machine, stage by stage: `make bench JOBS=100000`.
+# The main job's speed on this machine, stage by stage, and as ratios: `make bench JOBS=1000000`.
 bench: venv
 	@LOG_LEVEL=WARNING $(PY) -m hpcbilling.embedded sh -c '\
 		$(PY) manage.py migrate --verbosity 0 && \
 		$(PY) manage.py shell --no-imports --command "from tests import bench; bench.main()"'
+
+# The most memory that an import of 5,000,000 jobs holds, and one of 100,000.
+bench-memory: venv
+	@LOG_LEVEL=WARNING $(PY) -m hpcbilling.embedded sh -c '\
+		$(PY) manage.py migrate --verbosity 0 && \
+		$(PY) manage.py shell --no-imports --command "from tests import bench; bench.compare_memory()"'

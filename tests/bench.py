@@ -1,49 +1,49 @@
 """`make bench`: how fast the main job goes on this machine, stage by stage, and against what.
 
-`JOBS` chooses the number of jobs. They are made from a fixed pattern, so two runs measure the same
-work. Throw-away servers do not wait for the disk, so writing is faster here than on a site.
+`JOBS` chooses the number of jobs, `SEED` the rows. Throw-away servers do not wait for the disk, so
+writing is faster here than on a site.
 
 Seconds say something about a machine; the ratios at the end say something about the program. They
 compare a stage with what PostgreSQL alone needs, in the same run, for the rows that the stage left:
 tables with the same columns, indexes and checks, but without triggers and foreign keys.
+
+`make bench-memory` imports a large and a small file in a process each and compares what they held.
 """
 
-import io
 import os
+import resource
+import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from typing import BinaryIO
 
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from accounts.models import Project
 from audit.selectors import verify_chain
 from core.intervals import Interval
 from hpcbilling import workflows
 from hpcbilling.database_roles import DEFAULT, migration_alias
+from pricing.models import Charge
 from receipts.models import LineCharge
 from receipts.services import draft_receipt, issue_receipt
-from tests import factories
+from tests import bench_rows, factories
+from tests.bench_rows import FIRST_END, PROJECTS, WINDOW_END
+from usage.models import Cluster
 from usage.services import prepare_import, run_import
-from usage.sources.sacct import SacctReader
+from usage.sources.formats import open_reader
 
-COLUMNS = (
-    "JobIDRaw", "JobID", "User", "Account", "Partition", "QOS", "State", "Submit", "Start", "End",
-    "ElapsedRaw", "Suspended", "NodeList", "ReqTRES", "AllocTRES", "JobName",
-)  # fmt: skip
-"""What the documented sacct command gives."""
-PROJECTS = 10
 IMPORTED = ("usage_job", "pricing_charge", "pricing_jobrating")
 DRAFTED = ("receipts_receipt", "receipts_line", "receipts_linecharge")
-FIRST_END = datetime(2026, 10, 1, tzinfo=UTC)
-WINDOW_END = datetime(2026, 11, 1, tzinfo=UTC)
-TRES = (
-    "cpu=4,mem=8192M,node=1,billing=4",
-    "cpu=64,mem=256G,node=2,billing=64",
-    "cpu=8,mem=64G,node=1,billing=8,gres/gpu=2,gres/gpu:a100=2",
-)
+MOST_DRAFTED = 200_000
+"""Above so many jobs documents are left out: no project bills a million jobs in one receipt."""
+MEMORY_JOBS = (100_000, 5_000_000)
+_BLOCK = 1 << 20
 
 
 @dataclass
@@ -72,45 +72,33 @@ class Stopwatch:
         }
 
 
-def usage_file(jobs: int) -> bytes:
-    """`jobs` jobs of ten projects that ended in October 2026, as sacct prints them."""
-    step = (WINDOW_END - FIRST_END - timedelta(days=1)) / max(jobs, 1)
-    lines = ["|".join(COLUMNS)]
-    for number in range(jobs):
-        end = int((FIRST_END + timedelta(hours=12) + step * number).timestamp())
-        seconds = 60 + number * 37 % 36_000
-        tres = TRES[number % len(TRES)]
-        cells = (
-            number + 1, number + 1, f"user{number % 50}", f"project{number % PROJECTS}", "cpu",
-            "normal", "COMPLETED", end - seconds - 60, end - seconds, end, seconds, "00:00:00",
-            f"n{number % 40}", tres, tres, f"job {number % 500}",
-        )  # fmt: skip
-        lines.append("|".join(map(str, cells)))
-    return ("\n".join(lines) + "\n").encode()
-
-
 class Twins:
     """Empty tables that are like some of ours, filled with the rows that ours hold now."""
 
     def __init__(self, connection: BaseDatabaseWrapper, tables: Sequence[str]) -> None:
         self._connection = connection
         self._tables = tables
-        self._rows = {table: self._read(table) for table in tables}
 
-    def _read(self, table: str) -> list[bytes]:
+    def copy(self, count: Callable[[int], None], timed: Callable[[float], None]) -> None:
+        """Fill them by COPY from a file that was read before, in blocks: nothing is faster."""
+        for table in self._tables:
+            with tempfile.TemporaryFile() as rows:
+                self._unload(table, rows)
+                start = time.perf_counter()
+                count(self._load(table, rows))
+                timed(time.perf_counter() - start)
+
+    def _unload(self, table: str, into: BinaryIO) -> None:
         with self._connection.cursor() as cursor, cursor.copy(f"COPY {table} TO STDOUT") as copy:
-            return [bytes(block) for block in copy]
+            into.writelines(copy)
+        into.seek(0)
 
-    def copy(self) -> int:
-        """Fill them by COPY from memory; returns the number of rows."""
-        rows = 0
-        for table, blocks in self._rows.items():
-            with self._connection.cursor() as cursor:
-                with cursor.copy(f"COPY bench_{table} FROM STDIN") as copy:
-                    for block in blocks:
-                        copy.write(block)
-                rows += cursor.rowcount
-        return rows
+    def _load(self, table: str, rows: BinaryIO) -> int:
+        with self._connection.cursor() as cursor:
+            with cursor.copy(f"COPY bench_{table} FROM STDIN") as copy:
+                while block := rows.read(_BLOCK):
+                    copy.write(block)
+            return int(cursor.rowcount)
 
     def insert(self) -> int:
         """Fill them by INSERT from our tables; returns the number of rows."""
@@ -134,63 +122,117 @@ def _twins(*tables: str) -> Iterator[Twins]:
             cursor.execute(f"DROP TABLE bench_{table}")
 
 
-def measure(jobs: int) -> Stopwatch:
-    """Run the main job once over `jobs` jobs, on an empty, migrated database."""
-    watch = Stopwatch()
-    actor = factories.SYSTEM
-    projects = [factories.make_project(f"project{number}") for number in range(PROJECTS)]
-    cluster = factories.make_cluster("bench")
-    content = usage_file(jobs)
+def import_file(cluster: Cluster, stream: BinaryIO, watch: Stopwatch, name: str) -> int:
+    """Time an import without its rating; returns how many jobs it read."""
+    with watch.stage(name, "jobs") as count:
+        run = prepare_import(cluster=cluster, stream=stream, origin="bench", actor=factories.SYSTEM)
+        count(run_import(run_id=run.pk, actor=factories.SYSTEM).jobs)
+    return run.pk
 
-    with watch.stage("read", "rows") as count:
-        count(sum(1 for _ in SacctReader([content], now=WINDOW_END)))
-    with watch.stage("import", "jobs") as count:
-        run = prepare_import(
-            cluster=cluster, stream=io.BytesIO(content), origin="bench", actor=actor
-        )
-        run_import(run_id=run.pk, actor=actor)
-        count(jobs)
-    with watch.stage("rate", "jobs") as count:
-        outcome = workflows.rate_pending(actor=actor)
-        count(outcome.rated)
-    with _twins(*IMPORTED) as twins, watch.stage("bare COPY", "rows") as count:
-        count(twins.copy())
-    with watch.stage("import again", "jobs") as count:
-        factories.import_bytes(cluster, content + b"\n")
-        count(jobs)
+
+def measure_usage(jobs: int, *, seed: int = 1) -> Stopwatch:
+    """Import and rate `jobs` jobs once, on an empty, migrated database, and import them again."""
+    watch = Stopwatch()
+    for number in range(PROJECTS):
+        factories.make_project(f"project{number}")
+    cluster = factories.make_cluster("bench")
+    with tempfile.TemporaryFile() as content:
+        bench_rows.write(content, jobs, seed=seed)
+        with watch.stage("read", "rows") as count:
+            count(sum(1 for _ in open_reader(content, now=WINDOW_END)))
+        content.seek(0)
+        import_file(cluster, content, watch, "import")
+        with watch.stage("rate", "jobs") as count:
+            outcome = workflows.rate_pending(actor=factories.SYSTEM)
+            count(outcome.rated + outcome.exempt)
+        with _twins(*IMPORTED) as twins:
+            rows: list[int] = []
+            seconds: list[float] = []
+            twins.copy(rows.append, seconds.append)
+        watch.stages["bare COPY of jobs"] = seconds[0], rows[0], "rows"
+        watch.stages["bare COPY of all"] = sum(seconds), sum(rows), "rows"
+        # One byte more makes it another input with the same jobs.
+        content.seek(0, os.SEEK_END)
+        content.write(b"\n")
+        content.seek(0)
+        import_file(cluster, content, watch, "import again")
+    return watch
+
+
+def measure_documents(watch: Stopwatch) -> None:
+    """Draft and issue receipts for what was rated."""
+    projects = Project.objects.filter(pk__in=Charge.objects.values("project")).order_by("code")
     window = Interval(FIRST_END, WINDOW_END)
     with watch.stage("draft", "charges") as count:
         drafts = [
-            draft_receipt(project_id=project.pk, window=window, actor=actor) for project in projects
+            draft_receipt(project_id=project.pk, window=window, actor=factories.SYSTEM)
+            for project in projects
         ]
         count(LineCharge.objects.count())
     with _twins(*DRAFTED) as twins, watch.stage("bare INSERT", "rows") as count:
         count(twins.insert())
     with watch.stage("issue", "receipts") as count:
         for draft in drafts:
-            issue_receipt(receipt_id=draft.pk, actor=actor)
+            issue_receipt(receipt_id=draft.pk, actor=factories.SYSTEM)
         count(len(drafts))
     with watch.stage("audit_verify", "events") as count:
         count(verify_chain().events)
+
+
+def measure(jobs: int, *, seed: int = 1) -> Stopwatch:
+    """Run the main job once over `jobs` jobs; documents only for so many as one would bill."""
+    watch = measure_usage(jobs, seed=seed)
+    if jobs <= MOST_DRAFTED:
+        measure_documents(watch)
     return watch
 
 
 def ratios(watch: Stopwatch) -> dict[str, float]:
     """How many times as long each of our stages took as what it is measured against."""
     seconds = {name: found[0] for name, found in watch.stages.items()}
-    return {
-        "import + rate ÷ bare COPY": (seconds["import"] + seconds["rate"]) / seconds["bare COPY"],
+    found = {
+        "import + rate ÷ bare COPY": (seconds["import"] + seconds["rate"])
+        / seconds["bare COPY of all"],
+        "import ÷ bare COPY of jobs": seconds["import"] / seconds["bare COPY of jobs"],
         "unchanged import ÷ first import": seconds["import again"] / seconds["import"],
-        "draft ÷ bare INSERT": seconds["draft"] / seconds["bare INSERT"],
     }
+    if "draft" in seconds:
+        found["draft ÷ bare INSERT"] = seconds["draft"] / seconds["bare INSERT"]
+    return found
 
 
 def main() -> None:
-    watch = measure(int(os.environ.get("JOBS") or "20000"))
+    """Measure and print, for `make bench`."""
+    jobs, seed = int(os.environ.get("JOBS") or "100000"), int(os.environ.get("SEED") or "1")
+    watch = measure(jobs, seed=seed)
     for name, found in watch.as_dict().items():
         print(
-            f"{name:14} {found['seconds']:>9} s {found['count']:>9} {found['unit']:8}"
+            f"{name:18} {found['seconds']:>9} s {found['count']:>9} {found['unit']:8}"
             f"{found['per_second']:>9} a second"
         )
     for name, ratio in ratios(watch).items():
         print(f"{name:32} {ratio:.2f}")
+
+
+def hold(jobs: int) -> None:
+    """Import so many jobs in this process and print the most memory that it held, in MiB."""
+    cluster = factories.make_cluster(f"memory{jobs}")
+    with tempfile.TemporaryFile() as content:
+        bench_rows.write(content, jobs, seed=jobs)
+        import_file(cluster, content, Stopwatch(), "import")
+    print(round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024))
+
+
+def compare_memory() -> None:
+    """Import a small and a large file in a process each, for `make bench-memory`."""
+    few, many = (_peak_mib(jobs) for jobs in MEMORY_JOBS)
+    for jobs, peak in zip(MEMORY_JOBS, (few, many), strict=True):
+        print(f"peak at {jobs:>9} jobs {peak:>6} MiB")
+    print(f"{'peak of many ÷ peak of few':32} {many / few:.2f}")
+
+
+def _peak_mib(jobs: int) -> int:
+    command = [sys.executable, "manage.py", "shell", "--no-imports", "--command"]
+    script = f"from tests import bench; bench.hold({jobs})"
+    done = subprocess.run([*command, script], check=True, capture_output=True, text=True)
+    return int(done.stdout.split()[-1])

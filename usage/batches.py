@@ -102,7 +102,7 @@ def write_batch(run: ImportRun, batch: Batch) -> Tally:
     if not batch.lines:
         return batch.tally(_NOTHING)
     with staging.staged(batch.lines):
-        return batch.tally(merge(run))
+        return batch.tally(merge(run, len(batch.lines)))
 
 
 def classify(run: ImportRun, batch: Batch) -> Tally:

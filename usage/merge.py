@@ -129,7 +129,7 @@ _SURVEY = _statement("""
            count(*) FILTER (WHERE {same} AND j.run_id IN ({unfinished}))
       FROM {stage} s LEFT JOIN LATERAL (SELECT * FROM usage_job j WHERE {job} LIMIT 1) j ON true""")
 
-_ADD = _statement("""
+_INSERT = _statement("""
     INSERT INTO usage_job (cluster_id, job_id, submit, revision, first_seen_at, {columns})
     SELECT %(cluster)s, s.job_id, to_timestamp(s.submit), 1, now(), {values}
       FROM {stage} s
@@ -185,22 +185,32 @@ def survey(cluster_id: int | None) -> Merged:
     return Merged(new, changes, rows - new - changes)
 
 
-def merge(run: ImportRun) -> Merged:
-    """Merge the staged rows, each of another job, within the caller's transaction."""
+def merge(run: ImportRun, rows: int) -> Merged:
+    """Merge the staged rows, so many and each of another job, within the caller's transaction."""
     arguments = {"cluster": run.cluster_id, "run": run.pk}
     with connection.cursor() as cursor:
-        rows, missing, changes, confirms = _look(cursor, arguments)
         new = 0
+        if run.jobs_new and not (run.jobs_changed or run.jobs_unchanged):
+            # A first import: nothing was known so far, so don't look before adding.
+            new = _add(cursor, arguments, all_new=True)
+            if new == rows:
+                return Merged(new, 0, 0)
+        _rows, missing, changes, confirms = _look(cursor, arguments)
         if missing:
-            # What is added is put in order in memory.
-            cursor.execute("SET LOCAL work_mem = '32MB'")
-            cursor.execute(_ADD, {**arguments, "all_new": missing == rows})
-            new = cursor.rowcount
+            new += _add(cursor, arguments, all_new=missing == rows)
         changed = 0
         # Fewer added than were missing: another importer had some of them first, so look again.
         if changes or confirms or new < missing:
             changed = _write_known(cursor, arguments)
     return Merged(new, changed, rows - new - changed)
+
+
+def _add(cursor: Any, arguments: Mapping[str, Any], *, all_new: bool) -> int:
+    # What is added is put in order in memory.
+    cursor.execute("SET LOCAL work_mem = '32MB'")
+    cursor.execute(_INSERT, {**arguments, "all_new": all_new})
+    added: int = cursor.rowcount
+    return added
 
 
 def _look(cursor: Any, arguments: Mapping[str, Any]) -> Sequence[int]:

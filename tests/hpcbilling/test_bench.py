@@ -1,24 +1,52 @@
-from receipts.models import Line
-from tests import bench
+"""The bench measures what it says: each stage does its work, and the rows are as they should be."""
+
+import io
+
+from pricing.models import Charge
+from receipts.models import Line, Receipt
+from tests import bench, bench_rows
 from tests.databases import Database
+from usage.models import Job
+from usage.sources.formats import open_reader
+
+JOBS = 60
 
 
 def test_each_stage_does_its_work(committed_db: Database) -> None:
-    watch = bench.measure(jobs=40)
+    watch = bench.measure(jobs=JOBS)
     figures = watch.as_dict()
-    # Every job uses CPUs and memory, and each third one GPUs too.
-    charges, lines = 40 * 2 + 13, Line.objects.count()
+    charges, lines, receipts = Charge.objects.count(), Line.objects.count(), Receipt.objects.count()
+    assert charges > JOBS
+    assert 1 < receipts <= bench_rows.PROJECTS
     assert {name: found["count"] for name, found in figures.items()} == {
-        "read": 40,
-        "import": 40,
-        "rate": 40,
+        "read": JOBS,
+        "import": JOBS,
+        "rate": JOBS,
+        "bare COPY of jobs": JOBS,
         # A row for the job, one for its rating, and one for each of its charges.
-        "bare COPY": 40 + 40 + charges,
-        "import again": 40,
+        "bare COPY of all": JOBS + JOBS + charges,
+        "import again": JOBS,
         "draft": charges,
-        "bare INSERT": bench.PROJECTS + lines + charges,
-        "issue": bench.PROJECTS,
+        "bare INSERT": receipts + lines + charges,
+        "issue": receipts,
         "audit_verify": figures["audit_verify"]["count"],
     }
     assert all(ratio > 0 for ratio in bench.ratios(watch).values())
-    assert int(figures["audit_verify"]["count"]) > bench.PROJECTS
+    assert int(figures["audit_verify"]["count"]) > receipts
+    assert Job.objects.filter(revision=1).count() == JOBS
+
+
+def test_rows_are_real_and_the_same_from_the_same_seed() -> None:
+    files = [io.BytesIO() for _ in range(3)]
+    for seed, file in zip((1, 1, 2), files, strict=True):
+        bench_rows.write(file, 5000, seed=seed, steps=True)
+    first, same, other = (file.getvalue() for file in files)
+    assert first == same != other
+    rows = list(open_reader(files[0], now=bench_rows.WINDOW_END))
+    jobs = [row.job for row in rows if row.job]
+    assert len(jobs) == len({(job.job_id, job.submit) for job in jobs}) == 5000
+    assert {row.kind for row in rows} == {"job", "step"}
+    assert {"COMPLETED", "CANCELLED", "NODE_FAIL", "REQUEUED"} <= {job.state for job in jobs}
+    assert len({job.job_id for job in jobs}) < 5000
+    assert any(job.tres.gpu_types for job in jobs)
+    assert any(not job.started for job in jobs)
