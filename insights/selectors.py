@@ -19,6 +19,7 @@ from core.money import total
 from core.site import site_zone
 from insights.buckets import Bucket, bucket, condition
 from insights.filters import SORTS, UsageFilter
+from pricing.estimates import Estimate, estimates
 from pricing.models import Charge, JobRating
 from pricing.selectors import charges_visible_to, jobs_visible_to, live_charges
 from receipts.models import Receipt
@@ -40,7 +41,8 @@ MEASURES = {"cpu": "cpu_seconds", "gpu": "gpu_seconds", "mem": "mem_mib_seconds"
 class JobRow:
     """A job as its people see it: who pays, where it stands, what it costs.
 
-    ``reason`` is the code of why there is no price. ``receipt`` is the document that its charges
+    ``reason`` is the code of why there is no price. ``estimate`` is what a running job comes to so
+    far. ``receipt`` is the document that its charges
     are on; None for who may not see that document.
     """
 
@@ -50,6 +52,7 @@ class JobRow:
     reason: str
     charges: tuple[Charge, ...]
     receipt: Receipt | None
+    estimate: Estimate | None = None
 
     @property
     def amount(self) -> Decimal | None:
@@ -129,6 +132,7 @@ def rows_of(jobs: Sequence[Job], viewer: Viewer) -> list[JobRow]:
     buckets = dict(stand.order_by().values_list("pk", "bucket"))
     unrated = [job for job in jobs if _rating(job) is None]
     book = ProjectBook(unrated) if unrated else None
+    so_far = estimates(jobs)
     rows = []
     for job in jobs:
         rating, receipt = _rating(job), receipts.get(documents.get(job.pk, 0))
@@ -140,6 +144,7 @@ def rows_of(jobs: Sequence[Job], viewer: Viewer) -> list[JobRow]:
                 reason=rating.reason if rating and buckets[job.pk] in TOLD else "",
                 charges=tuple(charges.get(job.pk, ())),
                 receipt=receipt if receipt and receipt.project_id in managed else None,
+                estimate=so_far.get(job.pk),
             )
         )
     return rows

@@ -23,6 +23,7 @@ from insights.filters import DEFAULT_SORT, PERIOD_LABELS, UsageFilter, UsageForm
 from insights.periods import DEFAULT, PRESETS
 from insights.selectors import JobRow
 from pricing import wording
+from pricing.estimates import accrued
 from pricing.explain import explain_job
 from pricing.selectors import charges_visible_to, jobs_visible_to
 from usage.models import JobRevision
@@ -49,6 +50,7 @@ def home(request: HttpRequest) -> HttpResponse:
             "overview": selectors.overview_of(request.user, month),
             "is_pi": projects_managed_by(request.user).exists(),
             "newest": selectors.newest_data(),
+            "running": accrued(jobs_visible_to(request.user)),
             "plots": []
             if by_day.figure.is_empty
             else [replace(by_day, title=_("Cost of the last 30 days"))],

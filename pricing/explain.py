@@ -15,6 +15,7 @@ from pricing.models import Charge, JobRating, PriceList, Rate, RatingReason
 from pricing.resources import RESOURCES, quantities
 from pricing.selectors import live_charges
 from usage import stages
+from usage.exemptions import exemption_of
 from usage.models import AccountMapping, Job
 from usage.selectors import ProjectBook
 from usage.stages import Stage
@@ -128,7 +129,8 @@ class Explanation:
     """A job's way to its amount. ``stage`` says where it stands; ``reason`` why without a price.
 
     ``missing_rates`` are resources that were used and that the list has no price for; ``not_used``
-    are those that cost nothing because the job used none. ``outdated`` tells that by the tiers and
+    are those that cost nothing because the job used none. ``exempt_because`` is the reason of the
+    cluster's exemption that covers it. ``outdated`` tells that by the tiers and
     lists of today another list counts than the one that was charged by.
     """
 
@@ -146,6 +148,7 @@ class Explanation:
     not_used: tuple[str, ...]
     missing_rates: tuple[str, ...]
     outdated: bool
+    exempt_because: str = ""
 
     @property
     def total(self) -> Decimal:
@@ -202,7 +205,15 @@ def explain_job(job_id: int, *, charges: QuerySet[Charge] | None = None) -> Expl
         outdated=any(
             counting is None or row.rate.price_list_id != counting.price_list for row in in_force
         ),
+        exempt_because=_exempt_because(job, rating),
     )
+
+
+def _exempt_because(job: Job, rating: JobRating | None) -> str:
+    if rating is None or rating.reason != RatingReason.EXEMPTED:
+        return ""
+    found = exemption_of(job)
+    return found.reason if found else ""
 
 
 def explain_charge(

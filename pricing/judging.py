@@ -14,6 +14,7 @@ from pricing.engine import Amount, NoRate, Prices, price
 from pricing.models import RatingReason, RatingStatus
 from pricing.resources import FIGURES, used
 from pricing.selectors import PriceBook
+from usage.exemptions import exempted
 from usage.models import Job
 from usage.selectors import ProjectBook
 
@@ -52,6 +53,7 @@ class Verdict(NamedTuple):
 _STATUS = {
     RatingReason.NONE.value: RatingStatus.RATED.value,
     RatingReason.NO_USAGE.value: RatingStatus.EXEMPT.value,
+    RatingReason.EXEMPTED.value: RatingStatus.EXEMPT.value,
 }
 
 
@@ -62,14 +64,16 @@ class Books:
         self._projects = ProjectBook(jobs)
         self._tariffs = Tariffs(self._projects.all())
         self._payers: dict[tuple[int, str, str], Project | None] = {}
+        self._exempted = exempted([job.pk for job in jobs])
 
     def judge(self, job: JobFacts) -> Verdict:
         """Price a job, or say why that can't be done."""
         project = self._payer(job)
         key = None if project is None else project.pk
         quantities = used(job.figures)
-        if not quantities:
-            return Verdict(key, reason=RatingReason.NO_USAGE.value)
+        if not quantities or job.pk in self._exempted:
+            reason = RatingReason.EXEMPTED if quantities else RatingReason.NO_USAGE
+            return Verdict(key, reason=reason.value)
         if project is None:
             return Verdict(None, reason=RatingReason.NO_PROJECT.value)
         if not project.is_active:

@@ -259,6 +259,7 @@ class RatingReason(models.TextChoices):
     NO_LIST = "no_list", _("The tier had no price list when the job ended")
     NO_RATE = "no_rate", _("The price list has no rate for a resource that the job used")
     NO_USAGE = "no_usage", _("The job used nothing")
+    EXEMPTED = "exempted", _("An exemption of the cluster covers it")
     CHANGED = "changed", _("The job changed; it is rated anew")
 
 

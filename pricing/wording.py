@@ -192,4 +192,6 @@ def _why_not(told: Explanation) -> str:
     if told.reason == RatingReason.NO_RATE and told.missing_rates:
         names = ", ".join(str(ResourceCode(code).label) for code in told.missing_rates)
         text = f"{text}: {names}"
+    if told.exempt_because:
+        text = f"{text}: {told.exempt_because}"
     return text

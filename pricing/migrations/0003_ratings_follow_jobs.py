@@ -5,7 +5,8 @@ from django.db import migrations
 from core.rules import no_truncate, refuse, set_trigger
 
 # Over ``new_rows``: which ratings contradict the job or its charges. A job can't be declared free or
-# paid for by someone else: that would bill it nowhere.
+# paid for by someone else: that would bill it nowhere. Exempt is what used nothing, or falls under
+# an exemption of its cluster.
 _FITS = """
     IF EXISTS (
         SELECT 1 FROM new_rows n
@@ -20,7 +21,8 @@ _FITS = """
     ) OR EXISTS (
         SELECT 1 FROM new_rows n LEFT JOIN usage_job j ON j.id = n.job_id
          WHERE n.status <> 'rated' AND (j.id IS NULL OR n.status = 'exempt'
-               AND (j.cpu_seconds > 0 OR j.gpu_seconds > 0 OR j.mem_mib_seconds > 0))
+               AND (j.cpu_seconds > 0 OR j.gpu_seconds > 0 OR j.mem_mib_seconds > 0)
+               AND NOT (n.reason = 'exempted' AND usage_exemption_of(n.job_id) IS NOT NULL))
     ) THEN
         RAISE EXCEPTION 'the rating contradicts the job or its charges'
             USING ERRCODE = 'check_violation';
@@ -88,7 +90,7 @@ RULES = [
 class Migration(migrations.Migration):
     dependencies = [
         ("pricing", "0002_charges_by_end"),
-        ("usage", "0002_jobs_change_only_by_imports"),
+        ("usage", "0007_exemptions"),
     ]
 
     operations = RULES

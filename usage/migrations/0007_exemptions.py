@@ -25,7 +25,8 @@ RULES = [
     refuse("usage_exemption", "DELETE", "exemptions are ended, never deleted"),
     no_truncate("usage_exemption"),
     # The exemption that a job falls under, the oldest if there are several. One place says what
-    # matches: rating asks here, and so does the rule that no other job is exempt.
+    # matches: rating asks here, and so does the rule that no other job is exempt. A job that runs is
+    # looked at as if it ended now.
     migrations.RunSQL(
         """
         CREATE FUNCTION usage_exemption_of(job bigint) RETURNS bigint LANGUAGE sql STABLE
@@ -35,7 +36,8 @@ RULES = [
                AND e.partition IN ('', j.partition) AND e.account IN ('', j.account)
                AND e.user_name IN ('', j.user_name) AND e.qos IN ('', j.qos)
                AND e.state IN ('', j.state)
-               AND j."end" >= e.starts_at AND (e.ends_at IS NULL OR j."end" < e.ends_at)
+               AND coalesce(j."end", now()) >= e.starts_at
+               AND (e.ends_at IS NULL OR coalesce(j."end", now()) < e.ends_at)
              WHERE j.id = job
         $rule$
         """,
