@@ -15,6 +15,7 @@ from payments.selectors import mismatches
 from pricing.models import Charge, JobRating
 from pricing.resources import RESOURCES
 from pricing.selectors import jobs_to_rate
+from receipts.corrections import jobs_to_correct
 from receipts.models import Receipt
 from receipts.selectors import overdue
 from usage.models import ImportRun, Job
@@ -84,9 +85,12 @@ def unpriced_by_reason() -> list[Reason]:
 
 
 def jobs_due() -> int:
-    """Count ended jobs that rating has not looked at; more than zero for long means no worker."""
-    unpriced = JobRating.Status.UNPRICED
-    return jobs_to_rate().exclude(rating__status=unpriced).count()
+    """Count ended jobs that rating has not looked at; more than zero for long means no worker.
+
+    Jobs that wait for a document to be corrected wait for people.
+    """
+    due = jobs_to_rate().exclude(rating__status=JobRating.Status.UNPRICED)
+    return due.exclude(pk__in=jobs_to_correct().order_by().values("pk")).count()
 
 
 def drafts() -> Documents:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 
-from django.db.models import Q, QuerySet, Sum
+from django.db.models import Count, Q, QuerySet, Sum
 from django.utils import timezone
 
 from core.money import charge_amount
@@ -93,6 +93,29 @@ def list_after(price_list: PriceList) -> PriceList | None:
 def _published(tier_id: int) -> QuerySet[PriceList]:
     rows = PriceList.objects.filter(status=S.PUBLISHED, tier=tier_id)
     return rows.order_by("effective_at", "revision").prefetch_related("rates")
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """The charged jobs that a list which begins in the past counts for, and their amounts."""
+
+    jobs: int
+    amounts: dict[str, Decimal]
+
+
+def past_of(tier_id: int, starts_at: datetime, ends_at: datetime | None) -> Past | None:
+    """Return what was charged of jobs of a tier that ended in ``[starts_at, ends_at)``, or None if
+    that begins in the future."""
+    if starts_at > timezone.now():
+        return None
+    charges = live_charges(
+        Charge.objects.filter(rate__price_list__tier=tier_id, job_end__gte=starts_at)
+    )
+    if ends_at is not None:
+        charges = charges.filter(job_end__lt=ends_at)
+    sums = charges.order_by().values("currency").annotate(total=Sum("amount"))
+    jobs = charges.order_by().aggregate(jobs=Count("job", distinct=True))["jobs"]
+    return Past(jobs, {row["currency"]: row["total"] for row in sums})
 
 
 def differences(old: Mapping[str, Decimal], new: Mapping[str, Decimal]) -> list[Difference]:

@@ -13,7 +13,7 @@ from core.actor import Actor
 from core.errors import Conflict, DomainError
 from core.locks import Space, hold_until_commit
 from pricing import lists
-from pricing.lists import Difference, Effect
+from pricing.lists import Difference, Effect, Past
 from pricing.models import PriceList
 from pricing.price_file import BadFile, Entry, Fault
 from pricing.services import propose_price_list
@@ -43,6 +43,7 @@ class Step:
     found: PriceList | None
     differences: tuple[Difference, ...] = ()
     effects: Mapping[str, Effect] | None = None
+    past: Past | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +102,18 @@ def make_plan(entries: Iterable[Entry]) -> Plan:
             steps.append(Step(Kind.NOT_IN_FILE, *key, entry, found))
         elif found is None or _prices(found) != (entry.currency, dict(entry.rates)):
             old = _prices(found) if found else _held_before(key, asked, published)
-            steps.append(_step(entry, tiers[entry.tier], found, old, waiting.get(key, ())))
+            later = [other for other in asked.keys() | published.keys() if other > key]
+            until = min((moment for tier, moment in later if tier == key[0]), default=None)
+            steps.append(
+                _step(
+                    entry,
+                    tiers[entry.tier],
+                    found=found,
+                    old=old,
+                    until=until,
+                    waiting=waiting.get(key, ()),
+                )
+            )
     return Plan(tuple(steps), tuple(sorted(set(tiers) - named)))
 
 
@@ -140,7 +152,13 @@ def _propose(entry: Entry, tier: Tier, actor: Actor) -> PriceList:
 
 
 def _step(
-    entry: Entry, tier: Tier, found: PriceList | None, old: Prices, waiting: Iterable[PriceList]
+    entry: Entry,
+    tier: Tier,
+    *,
+    found: PriceList | None,
+    old: Prices,
+    until: datetime | None,
+    waiting: Iterable[PriceList],
 ) -> Step:
     wanted = (entry.currency, dict(entry.rates))
     proposed = next((row for row in waiting if _prices(row) == wanted), None)
@@ -154,6 +172,7 @@ def _step(
         found=proposed or found,
         differences=tuple(lists.differences(old[1] if same_currency else {}, entry.rates)),
         effects=lists.effect(tier.pk, entry.rates) if same_currency else {},
+        past=lists.past_of(tier.pk, entry.effective_at, until),
     )
 
 

@@ -17,7 +17,7 @@ from core.errors import Conflict, Invalid
 from core.locks import Space, hold_until_commit
 from core.queue import after_commit
 from core.transitions import Table, transition
-from pricing.models import Charge, PriceList, Rate
+from pricing.models import PriceList, Rate
 from pricing.resources import RESOURCES
 
 RATE_TASK = "hpcbilling.rate_pending"
@@ -175,14 +175,13 @@ def check_rate(resource: str, unit_price: Decimal) -> None:
 def submit_price_list(*, price_list_id: int, actor: Actor) -> PriceList:
     """Let a draft wait for the approval of a second person; it stays as it is from now on.
 
-    Raises Invalid if it has no rates, Conflict if it is no draft or could not be published.
+    Raises Invalid if it has no rates, Conflict if it is no draft.
     """
     with transaction.atomic():
         price_list = _locked(price_list_id)
         if not price_list.rates.exists():
             raise Invalid("no_rates", _("A price list needs at least one rate."))
         _check_is_person(actor)
-        _check_not_retroactive(price_list)
         _move(
             price_list,
             S.SUBMITTED,
@@ -227,9 +226,11 @@ def reject_price_list(
 def approve_price_list(*, price_list_id: int, seen: datetime | None, actor: Actor) -> PriceList:
     """Approve a submitted list and so publish it; from then on nobody can change it.
 
-    ``seen`` is when what the person looked at was submitted. Raises Conflict if it does not wait or
-    was submitted anew since then, if the person is among its authors, or if jobs that ended after
-    its start were charged under an older list: those charges would contradict it.
+    It may begin in the past: rating then replaces the charges that it touches (the database notes
+    which projects and times, whatever door the approval came by), but for those on a document,
+    which wait in ``receipts.corrections``. ``seen`` is when what the person looked at was
+    submitted. Raises Conflict if it does not wait or was submitted anew since then, or if the
+    person is among its authors.
     """
     with transaction.atomic():
         price_list = _locked(price_list_id)
@@ -240,7 +241,6 @@ def approve_price_list(*, price_list_id: int, seen: datetime | None, actor: Acto
                 "second_person",
                 _("You took part in this price list. Someone else has to approve it."),
             )
-        _check_not_retroactive(price_list)
         _move(price_list, S.PUBLISHED, published_at=timezone.now(), approved_by_id=actor.user_id)
         data = {"submitted_by": _name(price_list.submitted_by), **describe(price_list)}
         record("price_list.published", actor=actor, target=price_list, data=data)
@@ -307,22 +307,6 @@ def _check_is_person(actor: Actor) -> None:
 
 def _name(user: User | None) -> str:
     return user.get_username() if user else ""
-
-
-def _check_not_retroactive(price_list: PriceList) -> None:
-    later = Charge.objects.filter(
-        rate__price_list__tier=price_list.tier, job_end__gte=price_list.effective_at
-    ).order_by("-job_end")
-    last = later.values_list("job_end", flat=True).first()
-    if last is not None:
-        raise Conflict(
-            "retroactive",
-            _(
-                "Jobs of this tier that ended up to %(last)s are charged already. "
-                "Choose a later date."
-            )
-            % {"last": timezone.localtime(last).strftime("%Y-%m-%d %H:%M")},
-        )
 
 
 def describe(price_list: PriceList) -> dict[str, object]:

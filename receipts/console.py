@@ -6,6 +6,7 @@ from django.conf import settings
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, render
 from django.urls import path, reverse
 from django.utils.translation import gettext as _t
@@ -13,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Project
 from audit.console import CsvExport
+from audit.exports import csv_response
 from core import formatting
 from core.actor import Actor
 from core.admin import (
@@ -26,18 +28,42 @@ from core.admin import (
     refusals_told,
 )
 from receipts import services
+from receipts.corrections import Correction, corrections, jobs_to_correct
 from receipts.forms import window_form
 from receipts.models import Receipt
 from receipts.selectors import preview, unbilled_sums
 from receipts.views import document
 
 S = Receipt.Status
+CSV_JOBS = 1000
+SHOWN_CORRECTIONS = 100
+CORRECTION_COLUMNS = (
+    "cluster", "job_id", "ended", "project", "receipts", "status", "old_amount", "old_currency",
+    "new_amount", "new_currency", "difference", "reason",
+)  # fmt: skip
+
+
+def _correction_row(row: Correction) -> tuple[Any, ...]:
+    return (
+        row.job.cluster.name,
+        row.job.display_id,
+        row.job.end,
+        row.project,
+        " ".join(str(receipt.number or receipt.public_id) for receipt in row.receipts),
+        " ".join(str(receipt.status) for receipt in row.receipts),
+        row.old,
+        row.currency,
+        row.new,
+        row.new_currency,
+        row.difference,
+        row.reason,
+    )
 
 
 class ReceiptPages(CsvExport, ReadOnlyAdmin):
     """What clerks do with receipts; ``receipts.services`` does it."""
 
-    actions_list = ("unbilled", "export_csv")
+    actions_list = ("unbilled", "corrections", "export_csv")
     actions_detail = ("issue", "discard", "transfer", "void", "document")
     steps_by_status = {
         S.DRAFT: {"issue", "discard", "document"},
@@ -75,6 +101,22 @@ class ReceiptPages(CsvExport, ReadOnlyAdmin):
             title=_("Waiting to be billed"),
             rows=rows,
             may_draft=self.has_issue_permission(request),
+        )
+
+    @button(_("To be corrected"), path="corrections", icon="difference", permission="view")
+    def corrections(self, request: HttpRequest) -> HttpResponseBase:
+        """Show the jobs whose documents say another amount than they cost now, or export them."""
+        waiting = jobs_to_correct().values_list("pk", flat=True)
+        if request.GET.get("csv"):
+            rows = map(_correction_row, corrections(waiting.iterator(chunk_size=CSV_JOBS)))
+            return csv_response(request, name="corrections", header=CORRECTION_COLUMNS, rows=rows)
+        count = waiting.count()
+        return self.page(
+            request,
+            "admin/receipts/receipt/corrections.html",
+            title=_("To be corrected"),
+            rows=list(corrections(list(waiting[:SHOWN_CORRECTIONS]))),
+            more=max(0, count - SHOWN_CORRECTIONS),
         )
 
     def make(self, request: HttpRequest, project_id: int) -> HttpResponse:

@@ -19,6 +19,7 @@ from insights import console
 from insights.console import Month, Sums
 from pricing.lists import waiting_for_approval
 from pricing.resources import RESOURCES
+from receipts.corrections import jobs_to_correct
 from receipts.selectors import unbilled_sums
 from usage.coverage import settled_gaps
 from usage.models import Cluster
@@ -150,6 +151,13 @@ def _drafts() -> Card:
     return Card(_("Drafts"), found.count, _sums(found.sums), url)
 
 
+def _corrections() -> Card:
+    url = _list("receipts_receipt_corrections")
+    count = jobs_to_correct().count()
+    more = _("Their documents say another amount than they cost now") if count else ""
+    return Card(_("Jobs to be corrected"), count, more, url, alarm=True)
+
+
 def _overdue() -> Card:
     found = console.overdue_receipts()
     url = _list("receipts_receipt_changelist", "overdue=1")
@@ -173,6 +181,7 @@ _CARDS: tuple[tuple[str, Callable[[], Card]], ...] = (
     ("pricing.view_jobrating", _due),
     ("pricing.publish_pricelist", _price_lists),
     ("receipts.view_receipt", _drafts),
+    ("receipts.view_receipt", _corrections),
     ("receipts.view_receipt", _overdue),
     ("payments.view_inboundevent", _mismatches),
 )

@@ -75,6 +75,12 @@ GROUPS: tuple[tuple[Text, tuple[Entry, ...]], ...] = (
                 "status__exact=draft",
             ),
             Entry(
+                _("To be corrected"),
+                "difference",
+                "receipts_receipt_corrections",
+                "receipts.view_receipt",
+            ),
+            Entry(
                 _("Overdue"),
                 "notification_important",
                 "receipts_receipt_changelist",
@@ -268,4 +274,4 @@ def _is_active(request: HttpRequest, entry: Entry, url: str) -> bool:
     if request.path == url:
         return not any(query in asked for query in QUERIES)
     below = request.path.startswith(url) and entry.page != "index"
-    return below and not request.path.endswith("/unbilled/")
+    return below and not request.path.endswith(("/unbilled/", "/corrections/"))

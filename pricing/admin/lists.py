@@ -292,6 +292,7 @@ def _facts(row: PriceList) -> tuple[tuple[Text, Any], ...]:
 def _comparison(row: PriceList) -> dict[str, Any]:
     """Return what a list changes: prices line by line, and what the last days come to."""
     before, rates = lists.list_before(row), lists.rates_of(row)
+    after = lists.list_after(row)
     same_currency = before is not None and before.currency == row.currency
     old = lists.rates_of(before) if before else {}
     return {
@@ -299,6 +300,9 @@ def _comparison(row: PriceList) -> dict[str, Any]:
         "currency_changes": before is not None and not same_currency,
         "differences": [(UNITS[line.resource], line) for line in lists.differences(old, rates)],
         "effects": lists.effect(row.tier_id, rates) if same_currency else {},
-        "taken_over_by": lists.list_after(row),
+        "taken_over_by": after,
+        "past": lists.past_of(row.tier_id, row.effective_at, after.effective_at if after else None)
+        if row.status != S.PUBLISHED
+        else None,
         "units": UNITS,
     }

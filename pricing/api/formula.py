@@ -204,8 +204,8 @@ class FormulaView(WritingEndpoint):
         summary="Propose a price list (finance staff)",
         description=(
             "Makes a list and submits it. It has no effect before a second person approves it in "
-            "the console, which publishes it. A list may not begin before a job end that is "
-            "charged already."
+            "the console, which publishes it. If it begins in the past, charges that are on no "
+            "document are then replaced."
         ),
         parameters=[IDEMPOTENCY_KEY],
         request=NewPriceList,

@@ -13,11 +13,13 @@ from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 
 from accounts.models import Tier
+from core.errors import Conflict
 from core.site import site_zone
 from hpcbilling.management.commands.pricing import Command
 from pricing import plans
 from pricing.models import PriceList
 from pricing.price_file import BadFile, Entry, read, write
+from pricing.services import propose_price_list
 from tests import console
 from tests.factories import (
     Row,
@@ -142,14 +144,31 @@ def test_a_bad_file_is_told_by_line_and_does_nothing(file: Path, act: tuple[str,
     assert not PriceList.objects.exclude(status="published").exists()
 
 
-def test_all_or_nothing_is_proposed(file: Path) -> None:
-    """The second list would hold for jobs that are charged already."""
-    make_project("genomics", tier="private")
-    import_rows(make_cluster(), Row(1))
+def test_a_list_of_the_past_tells_what_is_charged_since(file: Path) -> None:
+    make_project("genomics")
+    import_rows(make_cluster(), Row(1), Row(2))
+    add(file, NEW.replace("2027-02", "2026-10"))
+    code, text = run("plan", str(file))
+    assert (code, "begins in the past: 2 jobs are charged since then (6.80 THB)" in text) == (
+        2,
+        True,
+    )
+    add(file, NEW.replace("2027-02", "2026-09"))
+    assert run("plan", str(file))[1].count("begins in the past") == 1, "until the next list"
+
+
+def test_all_or_nothing_is_proposed(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lines = file.read_text().count("\n")
-    add(file, NEW + NEW.replace("mu", "private").replace("2027-02", "2026-09"))
+    add(file, NEW + NEW.replace("mu", "private"))
     before = console.actions()
-    with pytest.raises(CommandError, match=rf":{lines + 8}: .*charged already"):
+
+    def propose(**values: Any) -> PriceList:
+        if values["tier"].code == "private":
+            raise Conflict("no", "Not this one.")
+        return propose_price_list(**values)
+
+    monkeypatch.setattr(plans, "propose_price_list", propose)
+    with pytest.raises(CommandError, match=rf":{lines + 8}: Not this one"):
         run("apply", str(file), "--by", "clerk")
     assert not PriceList.objects.exclude(status="published").exists()
     assert console.actions() == before

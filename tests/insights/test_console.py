@@ -46,9 +46,10 @@ def test_queues_are_counted() -> None:
         for card in console.visitor("finance").get(reverse("admin:index")).context["cards"]
     }
     assert cards == {
-        "Imports waiting for release": 1, "Uploads to confirm": 0, "Quarantined rows": 1,
+        "Late clusters": 0, "Days not read": 0, "Imports waiting for release": 1,
+        "Uploads to confirm": 0, "Quarantined rows": 1,
         "Unpriced jobs": 2, "Jobs to be rated": 0, "Price lists to approve": 0, "Drafts": 1,
-        "Overdue receipts": 0, "Mismatched payments": 0,
+        "Jobs to be corrected": 0, "Overdue receipts": 0, "Mismatched payments": 0,
     }  # fmt: skip
 
 

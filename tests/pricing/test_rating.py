@@ -7,11 +7,12 @@ import pytest
 from django.db import connection
 
 from accounts.models import Project, ProjectTier, Tier
-from core.errors import Conflict, Invalid
+from core.errors import Invalid
 from hpcbilling.workflows import rate_pending
 from pricing.models import Charge, JobRating, PriceList, RatingReason
 from pricing.selectors import jobs_to_rate, live_charges
-from receipts.services import create_receipt
+from receipts.corrections import corrections, jobs_to_correct
+from receipts.services import create_receipt, void_receipt
 from tests.factories import (
     LONG_AGO,
     OCTOBER,
@@ -182,13 +183,49 @@ def test_a_changed_job_that_is_billed_waits_for_a_correction() -> None:
     connection.check_constraints()
 
 
-def test_a_list_for_a_time_that_is_charged_already_is_refused() -> None:
+def test_a_list_of_the_past_replaces_charges_that_are_on_no_document() -> None:
     make_project("genomics")
-    import_rows(make_cluster(), Row(end=MIDDLE))
-    with pytest.raises(Conflict, match="charged already"):
-        publish("mu", MIDDLE, cpu="1")
-    publish("gov", MIDDLE, cpu="1")
-    publish("mu", MIDDLE + timedelta(seconds=1), cpu="1")
+    make_project("climate", tier="gov")
+    later = MIDDLE + timedelta(days=2)
+    import_rows(
+        make_cluster(),
+        Row(1, end=MIDDLE - timedelta(seconds=1), tres="cpu=4,node=1"),
+        Row(2, end=MIDDLE, tres="cpu=4,node=1"),
+        Row(3, end=MIDDLE, account="climate", tres="cpu=4,node=1"),
+        Row(4, end=later, tres="cpu=4,node=1"),
+    )
+    next_list = publish("mu", later, cpu="2")
+    rate_pending(actor=SYSTEM)
+    new = publish("mu", MIDDLE, cpu="1")
+    outcome = rate_pending(actor=SYSTEM)
+    assert (outcome.rated, outcome.charges) == (1, 2)
+    found = {row.job.job_id: row for row in live_charges().select_related("job", "rate")}
+    assert {number: row.amount for number, row in found.items()} == {
+        1: Decimal(3), 2: Decimal(4), 3: Decimal(6), 4: Decimal(8),
+    }  # fmt: skip
+    assert (found[2].generation, found[2].rate.price_list) == (2, new)
+    assert found[4].rate.price_list == next_list
+    kept = Charge.objects.filter(job__job_id=2).order_by("pk")
+    assert [row.amount for row in kept] == [Decimal(3), Decimal(-3), Decimal(4)]
+    assert rate_pending(actor=SYSTEM).charges == 0
+    connection.check_constraints()
+
+
+def test_what_is_billed_waits_for_a_list_of_the_past_until_it_is_void() -> None:
+    project = make_project("genomics")
+    import_rows(make_cluster(), Row(1, end=MIDDLE, tres="cpu=4,node=1"))
+    receipt = create_receipt(project_id=project.pk, window=OCTOBER, actor=SYSTEM)
+    publish("mu", MIDDLE, cpu="1")
+    assert rate_pending(actor=SYSTEM).charges == 0
+    assert [row.amount for row in live_charges()] == [Decimal(3)]
+    (found,) = corrections(jobs_to_correct().values_list("pk", flat=True))
+    assert (found.old, found.new, found.difference) == (Decimal(3), Decimal(4), Decimal(1))
+    assert (found.receipts, found.project) == ((receipt,), "genomics")
+    void_receipt(receipt_id=receipt.pk, actor=SYSTEM, reason="other prices")
+    rate_pending(actor=SYSTEM)
+    assert [row.amount for row in live_charges()] == [Decimal(4)]
+    assert not jobs_to_correct().exists()
+    connection.check_constraints()
 
 
 @pytest.mark.parametrize("price", ["-1", "NaN", "Infinity", "0.0000001", "1e12"])

@@ -129,6 +129,17 @@ def _told(step: Step) -> Iterator[str]:
         )
         if effect.unpriced:
             yield f"  used and without a price: {', '.join(effect.unpriced)}"
+    yield from _past(step)
+
+
+def _past(step: Step) -> Iterator[str]:
+    """Return the line that tells of charged jobs, for a list that begins in the past."""
+    if step.past is not None and step.past.jobs:
+        sums = ", ".join(f"{_two(value)} {code}" for code, value in step.past.amounts.items())
+        yield (
+            f"  begins in the past: {step.past.jobs} jobs are charged since then ({sums}); those on"
+            " no document are charged anew, the others are listed to be corrected"
+        )
 
 
 def _kind(step: Step) -> str:
