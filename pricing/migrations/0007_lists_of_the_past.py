@@ -28,6 +28,6 @@ RULES = [
 
 
 class Migration(migrations.Migration):
-    dependencies = [("pricing", "0005_what_is_due")]
+    dependencies = [("pricing", "0006_exemptions")]
 
     operations = RULES
