@@ -14,7 +14,7 @@ from pricing.engine import Amount
 from pricing.judging import Books, JobFacts, microseconds
 from pricing.models import RatingReason
 from pricing.resources import FIGURES
-from usage.models import Job
+from usage.models import ImportRun, Job
 
 MOST_JOBS = 5000
 """So many running jobs are summed up; a page that takes longer helps nobody."""
@@ -53,8 +53,9 @@ def estimates(jobs: Iterable[Job]) -> dict[int, Estimate]:
     facts = [_facts(job, now) for job in running]
     books = Books(facts)
     verdicts = [books.judge(fact) for fact in facts]
+    runs = ImportRun.objects.only("created_at").in_bulk({job.run_id for job in running})
     return {
-        job.pk: Estimate(job.run.created_at, tuple(verdict.amounts), verdict.reason)
+        job.pk: Estimate(runs[job.run_id].created_at, tuple(verdict.amounts), verdict.reason)
         for job, verdict in zip(running, verdicts, strict=True)
     }
 
@@ -87,7 +88,7 @@ class Accrued:
 
 def accrued(jobs: QuerySet[Job]) -> Accrued:
     """Sum up what those of some jobs that run come to so far."""
-    rows = jobs.filter(end=None, start__isnull=False).order_by("pk").select_related("run")
+    rows = jobs.filter(end=None, start__isnull=False).order_by("pk")
     found = list(islice(rows.iterator(), MOST_JOBS + 1))
     return _sum(list(estimates(found[:MOST_JOBS]).values()), more=len(found) > MOST_JOBS)
 
