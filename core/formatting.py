@@ -18,6 +18,7 @@ from django.utils import timezone, translation
 from core.money import round_money
 
 _DAY = "d MMM y"
+_MONTH = "LLLL y"
 _MINUTE = "d MMM y, HH:mm"
 _SECOND = "d MMM y, HH:mm:ss"
 _EXACT = "#,##0.000000"
@@ -78,6 +79,11 @@ def day(value: date | datetime) -> str:
     if isinstance(value, datetime):
         value = timezone.localdate(value)
     return format_date(value, format=_DAY, locale=locale())
+
+
+def month(value: date) -> str:
+    """Write a month, such as ``November 2026``."""
+    return format_date(value, format=_MONTH, locale=locale())
 
 
 def moment(value: datetime, *, seconds: bool = False) -> str:

@@ -27,6 +27,7 @@ from pricing.estimates import accrued
 from pricing.explain import explain_job
 from pricing.selectors import charges_visible_to, jobs_visible_to
 from usage.models import JobRevision
+from usage.raw import raw_row
 from usage.tres import amounts_of
 
 PAGE_ROWS = 50
@@ -186,6 +187,7 @@ def job(request: HttpRequest, pk: int) -> HttpResponse:
             "earlier": earlier,
             "tres": amounts_of(found.tres).items(),
             "revisions": JobRevision.objects.filter(job=found).select_related("run"),
+            "raw": raw_row(found),
         },
     )
 

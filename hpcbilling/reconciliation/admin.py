@@ -8,6 +8,7 @@ from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
+from django.utils.timezone import localtime
 from django.utils.translation import gettext as _t
 from django.utils.translation import gettext_lazy as _
 
@@ -16,7 +17,7 @@ from core import formatting
 from core.actor import Actor
 from core.admin import ConsoleForm, ReadOnlyAdmin, Step, admin_url, button, column
 from core.errors import Text
-from core.intervals import month
+from core.intervals import month, month_start, next_month
 from core.queue import after_commit
 from core.site import site_zone
 from hpcbilling.reconciliation import pages
@@ -56,9 +57,7 @@ class PeriodForm(ConsoleForm):
 class ReconciliationAdmin(CsvExport, ReadOnlyAdmin):
     """What Slurm says was used, against what we have; each result as it came out."""
 
-    list_display = (
-        "period", "cluster", "state", "jobs_stated", "jobs_differing", "unexplained", "created_at",
-    )  # fmt: skip
+    list_display = ("period", "cluster", "state", "created_at", "jobs_stated", "jobs_differing")
     list_filter = ("outcome", "cluster")
     list_select_related = ("cluster",)
     date_hierarchy = "start"
@@ -141,10 +140,14 @@ class ReconciliationAdmin(CsvExport, ReadOnlyAdmin):
 
 
 def period_text(result: Reconciliation) -> str:
-    """Return the period by its first and last day."""
-    last = result.end - timedelta(seconds=1)
-    first, last_day = formatting.day(result.start), formatting.day(last)
-    return first if first == last_day else f"{first} – {last_day}"
+    """Return the period as its month, or as its first and last day."""
+    first = localtime(result.start).date()
+    last = localtime(result.end - timedelta(seconds=1)).date()
+    if first == month_start(first) and next_month(first) == last + timedelta(days=1):
+        return formatting.month(first)
+    return (
+        formatting.day(first) if first == last else " – ".join(map(formatting.day, (first, last)))
+    )
 
 
 def verdict(result: Reconciliation) -> Text:

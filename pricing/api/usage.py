@@ -38,6 +38,20 @@ TOLD = (Stage.EXEMPT, Stage.UNPRICED)
 """Where a job has a reason for being there."""
 
 
+class EvidenceSerializer(serializers.Serializer[Job]):
+    """The raw row of a job: the import that read it, the digest of its input, and the place in it.
+
+    ``offset`` and ``size`` are bytes of the input once it is unpacked.
+    """
+
+    run = serializers.IntegerField(source="run_id")
+    origin = serializers.CharField(source="run.origin")
+    sha256 = serializers.CharField(source="run.evidence.sha256")
+    line = serializers.IntegerField()
+    offset = serializers.IntegerField(source="raw_offset")
+    size = serializers.IntegerField(source="raw_size")
+
+
 @extend_schema_serializer(
     examples=[
         OpenApiExample(
@@ -71,6 +85,14 @@ TOLD = (Stage.EXEMPT, Stage.UNPRICED)
                 "revision": 1,
                 "status": "rated",
                 "reason": "",
+                "evidence": {
+                    "run": 17,
+                    "origin": "sacct (main)",
+                    "sha256": "5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef",
+                    "line": 1201,
+                    "offset": 214003,
+                    "size": 178,
+                },
             },
         )
     ]
@@ -81,6 +103,7 @@ class JobSerializer(serializers.ModelSerializer[Job]):
     cluster = serializers.CharField(source="cluster.name")
     status = serializers.SerializerMethodField()
     reason = serializers.SerializerMethodField(help_text="Why it is exempt or unpriced.")
+    evidence = EvidenceSerializer(source="*", help_text="Where its raw accounting row stands.")
     project = serializers.SerializerMethodField(
         help_text="The code of the project that pays, once the job was looked at."
     )
@@ -94,7 +117,7 @@ class JobSerializer(serializers.ModelSerializer[Job]):
             "account", "project", "partition", "qos", "state", "name", "node_list",
             "elapsed_seconds", "suspended_seconds", "cpu_seconds", "gpu_seconds",
             "gpu_type_seconds", "mem_mib_seconds", "node_seconds", "estimated", "flags",
-            "revision", "status", "reason",
+            "revision", "status", "reason", "evidence",
         )  # fmt: skip
         read_only_fields = fields
 
@@ -161,7 +184,8 @@ class JobViewSet(Endpoint, ReadOnlyModelViewSet[Job]):
     lookup_value_regex = "[0-9]{1,18}"
 
     def get_queryset(self) -> QuerySet[Job]:
-        return jobs_readable_by(self.request.user).annotate(stage=stages.stage())
+        jobs = jobs_readable_by(self.request.user).select_related("run__evidence")
+        return jobs.annotate(stage=stages.stage())
 
     @extend_schema(
         operation_id="usage_explain",

@@ -38,6 +38,15 @@ def test_a_job_tells_its_quantities_and_what_became_of_it(site: Site, call: Call
     assert (told["cpu_seconds"], told["mem_mib_seconds"]) == (4 * 3600, 8192 * 3600)
     assert datetime.fromisoformat(told["end"]) == job.end
     assert told["end"].endswith("+07:00")
+    stored = job.run.evidence
+    assert told["evidence"] == {
+        "run": job.run_id,
+        "origin": "test.psv",
+        "sha256": stored.sha256,
+        "line": job.line,
+        "offset": job.raw_offset,
+        "size": job.raw_size,
+    }
     unpriced = results(call, "bob", "usage?status=unpriced")
     assert [(row["account"], row["reason"]) for row in unpriced] == [("nobodys", "no_project")]
     assert unpriced[0]["project"] is None

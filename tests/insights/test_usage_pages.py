@@ -292,6 +292,7 @@ def test_the_job_page_shows_the_arithmetic_and_the_evidence(client: Client, peop
     assert "6.000000" in text
     assert "line 3" in text
     assert job.run.evidence.sha256 in text
+    assert "|genomics|FAILED|" in text
     assert "revision 1" in text
 
 
