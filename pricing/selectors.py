@@ -77,16 +77,21 @@ def jobs_to_rate() -> QuerySet[Job]:
 
 
 def rechecked(changes: Iterable[Recheck]) -> Iterator[QuerySet[JobRating]]:
-    """Yield the ratings that changes of prices, tiers and payers touch, each set of them once."""
+    """Yield the ratings that changes of prices, tiers and payers touch, each set of them once.
+
+    Those that are due are left out: they are made anew by what holds then.
+    """
     wanted = {
         (row.project_id, row.starts_at, row.ends_at, row.cluster_id, row.account) for row in changes
     }
     for project_id, starts_at, ends_at, cluster_id, account in wanted:
-        ratings = JobRating.objects.all()
+        ratings = JobRating.objects.filter(due=False)
         if cluster_id is None and project_id is None:
             ratings = ratings.filter(status=JobRating.Status.UNPRICED)
         if project_id is not None:
-            ratings = ratings.filter(project_id=project_id, job__end__gte=starts_at)
+            ratings = ratings.filter(project_id=project_id)
+        if starts_at is not None:
+            ratings = ratings.filter(job__end__gte=starts_at)
         if ends_at is not None:
             ratings = ratings.filter(job__end__lt=ends_at)
         if cluster_id is not None:
