@@ -130,8 +130,9 @@ class Explanation:
 
     ``missing_rates`` are resources that were used and that the list has no price for; ``not_used``
     are those that cost nothing because the job used none. ``exempt_because`` is the reason of the
-    cluster's exemption that covers it. ``outdated`` tells that by the tiers and
-    lists of today another list counts than the one that was charged by.
+    cluster's exemption that covers it. ``outdated`` tells that by the tiers and lists of today
+    another list counts than the one that was charged by; ``to_correct`` that its charges would be
+    others now, and can't be replaced while they are on a document.
     """
 
     job: Job
@@ -149,6 +150,7 @@ class Explanation:
     missing_rates: tuple[str, ...]
     outdated: bool
     exempt_because: str = ""
+    to_correct: bool = False
 
     @property
     def total(self) -> Decimal:
@@ -206,6 +208,7 @@ def explain_job(job_id: int, *, charges: QuerySet[Charge] | None = None) -> Expl
             counting is None or row.rate.price_list_id != counting.price_list for row in in_force
         ),
         exempt_because=_exempt_because(job, rating),
+        to_correct=bool(rating and rating.due and in_force),
     )
 
 

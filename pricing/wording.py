@@ -174,7 +174,12 @@ def _outcome(told: Explanation) -> Iterator[Row]:
         yield Row(_("Not charged"), _why_not(told))
     for code in told.not_used if told.job.end else ():
         yield Row(str(ResourceCode(code).label), _("The job used none, so it costs nothing."))
-    if told.outdated:
+    if told.to_correct:
+        yield Row(
+            _("Note"),
+            _("It would cost something else now; its document has to be corrected first."),
+        )
+    elif told.outdated:
         yield Row(
             _("Note"),
             _("By the tiers and price lists of today another list counts for this job."),

@@ -6,7 +6,6 @@ from rest_framework import serializers
 
 from core.rest.amounts import SixDecimalsField
 from pricing.explain import Explanation, ListVerdict, PaidBy
-from usage.stages import Stage
 
 
 class _Plain(serializers.Serializer[Any]):
@@ -86,7 +85,7 @@ class ExplanationSerializer(_Plain):
     cluster = serializers.CharField(source="job.cluster.name")
     end = serializers.DateTimeField(source="job.end", allow_null=True)
     row = SourceSerializer(source="source", help_text="The accounting row.")
-    status = serializers.ChoiceField(source="stage.value", choices=Stage.values)
+    status = serializers.CharField(source="stage.value", help_text="As in the list of jobs.")
     reason = serializers.CharField(allow_blank=True, help_text="Why it is exempt or unpriced.")
     project = serializers.CharField(allow_blank=True)
     paid_by = serializers.ChoiceField(choices=[item.value for item in PaidBy], allow_null=True)
@@ -100,6 +99,12 @@ class ExplanationSerializer(_Plain):
         child=serializers.CharField(), help_text="Used, and without a price in the list."
     )
     earlier = ChargeStepSerializer(many=True, help_text="Reversed charges and their reversals.")
+    exempt_because = serializers.CharField(
+        allow_blank=True, help_text="The reason of the exemption that covers it."
+    )
+    to_correct = serializers.BooleanField(
+        help_text="Its charges would be others now, but are on a document."
+    )
     outdated = serializers.BooleanField(
         help_text="By the tiers and lists of today another list counts."
     )

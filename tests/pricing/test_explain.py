@@ -15,13 +15,24 @@ from hypothesis import strategies as st
 
 from accounts.models import ProjectTier, Tier
 from core.money import charge_amount
+from hpcbilling.workflows import rate_pending
 from pricing.explain import Explanation, PaidBy, _unrounded, explain_charge, explain_job
 from pricing.models import Charge, RatingReason
 from pricing.wording import told
+from receipts.services import create_receipt
 from tests import console
 from tests.api.conftest import Caller, make_key
 from tests.campus import GPU, Campus, october
-from tests.factories import Row, import_rows, make_cluster, make_project, make_user, publish_prices
+from tests.factories import (
+    OCTOBER,
+    SYSTEM,
+    Row,
+    import_rows,
+    make_cluster,
+    make_project,
+    make_user,
+    publish_prices,
+)
 from usage.models import AccountMapping, Cluster, Job
 from usage.stages import Stage
 
@@ -150,6 +161,15 @@ def test_what_is_not_charged_says_why(people: Campus) -> None:
         22: "GPU, Memory", 23: "used nothing", 24: "import is incomplete",
     }.items():  # fmt: skip
         assert words in text_of(found[number]), number
+
+
+def test_a_billed_job_of_other_prices_says_that_it_waits(people: Campus) -> None:
+    create_receipt(project_id=people.genomics.pk, window=OCTOBER, actor=SYSTEM)
+    publish_prices("mu", october(1), cpu="1", gpu="1", mem="1")
+    assert (of_job(1).outdated, of_job(1).to_correct) == (True, False)
+    rate_pending(actor=SYSTEM)
+    assert of_job(1).to_correct
+    assert "document has to be corrected first" in text_of(of_job(1))
 
 
 def test_a_changed_job_tells_its_earlier_charges(people: Campus) -> None:
