@@ -13,6 +13,20 @@ from usage.models import Cluster
 from usage.services import check_time_zone
 
 
+class AgainForm(ConsoleForm):
+    """How an import is read again."""
+
+    SOURCE, ORIGINAL = "source", "original"
+
+    how = forms.ChoiceField(
+        label=_("How"),
+        choices=(
+            (SOURCE, _("Ask the cluster again for these days")),
+            (ORIGINAL, _("Read the stored original again")),
+        ),
+    )
+
+
 class UploadForm(ConsoleForm):
     """A file of accounting in any of its forms, for one cluster."""
 

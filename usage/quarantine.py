@@ -1,12 +1,12 @@
 """Writing the quarantine: rows that come in, what people decide about them, and second readings."""
 
 from collections.abc import Collection, Iterable
-from datetime import UTC
+from datetime import UTC, date, timedelta
 from hashlib import sha256
 from zoneinfo import ZoneInfo
 
 from django.db import transaction
-from django.db.models import Max
+from django.db.models import Max, Min
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -16,7 +16,8 @@ from core.canonical import sha256_of
 from core.errors import Conflict, Invalid
 from core.locks import Space, hold_until_commit, lock_rows
 from core.queue import after_commit
-from usage.models import ImportRun, QuarantineDecision, QuarantinedRow
+from usage.models import ImportRun, Pull, QuarantineDecision, QuarantinedRow, Window
+from usage.pulls import plan_manual, send_readers
 from usage.quarantine_states import State, dismissals_of, is_settled, with_state
 from usage.sources.formats import Parsed, Reader
 from usage.sources.identity import identity_of
@@ -191,3 +192,30 @@ def read_again(*, run_id: int, actor: Actor) -> ImportRun:
         record("import.repeated", actor=actor, target=made, data={"import": run.pk})
         after_commit(RUN_TASK, made.pk)
     return made
+
+
+def days_of(run: ImportRun) -> tuple[date, date] | None:
+    """Return the first and last local day that a run was read for from a source; None if it came
+    as a file."""
+    found = Window.objects.filter(run=run).aggregate(start=Min("start"), end=Max("end"))
+    if found["start"] is None:
+        return None
+    zone = ZoneInfo(run.cluster.time_zone)
+    last = found["end"] - timedelta(microseconds=1)
+    return found["start"].astimezone(zone).date(), last.astimezone(zone).date()
+
+
+def ask_again(*, run_id: int, actor: Actor) -> Pull:
+    """Ask the cluster's sources again for the days of a run, after the data was corrected there.
+
+    Rows whose jobs come well count as resolved by themselves. Raises Conflict for a run that came
+    as a file.
+    """
+    run = ImportRun.objects.select_related("cluster").get(pk=run_id)
+    days = days_of(run)
+    if days is None:
+        raise Conflict("no_window", _("This import came as a file: upload the corrected one."))
+    with transaction.atomic():
+        pull = plan_manual(cluster=run.cluster, actor=actor, since=days[0], until=days[1])
+        send_readers(pull)
+    return pull

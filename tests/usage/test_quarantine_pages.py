@@ -1,14 +1,25 @@
 """The quarantine in the console: who sees, dismisses, opens again and reads again."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 from django.test import Client
 
 from core.actor import Actor
+from core.errors import Conflict
 from hpcbilling.workflows import resume_imports
 from tests import console
 from tests.factories import SYSTEM, Row, import_rows, make_cluster, make_project, make_user
-from usage.models import ImportRun, QuarantineDecision, QuarantinedRow
-from usage.quarantine import dismiss
+from usage.models import (
+    Cluster,
+    ImportRun,
+    Pull,
+    QuarantineDecision,
+    QuarantinedRow,
+    Source,
+    Window,
+)
+from usage.quarantine import ask_again, days_of, dismiss
 from usage.quarantine_states import open_rows
 
 pytestmark = pytest.mark.django_db
@@ -170,3 +181,35 @@ def test_the_home_page_counts_what_is_open(clerk: Client, run: ImportRun) -> Non
     )
     cards = {card.url: card.count for card in clerk.get("/admin/").context["cards"]}
     assert cards[address] == 0
+
+
+def test_days_that_came_from_a_source_are_asked_for_again(clerk: Client, run: ImportRun) -> None:
+    assert days_of(run) is None
+    with pytest.raises(Conflict):
+        ask_again(run_id=run.pk, actor=console_actor())
+    begin = datetime(2026, 10, 14, 17, tzinfo=UTC)
+    Cluster.objects.update(time_zone="Asia/Bangkok")
+    for day in (0, 1):
+        Window.objects.create(
+            cluster=run.cluster,
+            start=begin + timedelta(days=day),
+            end=begin + timedelta(days=day + 1),
+            status="read",
+            asked_at=begin + timedelta(days=9),
+            run=run,
+            source="slurmrestd main",
+        )
+    Source.objects.create(cluster=run.cluster, kind="slurmrestd", place="main")
+    row = QuarantinedRow.objects.get(reason="elapsed")
+    assert "slurmrestd main" in page(clerk, console.url(row, "change", row.pk))
+    address = console.url(run, "again", run.pk)
+    assert "2026-10-15 – 2026-10-16" in page(clerk, address)
+    done = clerk.post(address, {"how": "source"}, follow=True)
+    pull = Pull.objects.get()
+    assert done.redirect_chain[-1][0] == console.url(pull, "change", pull.pk)
+    assert [window.start for window in pull.windows.order_by("start")] == [
+        begin,
+        begin + timedelta(days=1),
+    ]
+    clerk.post(address, {"how": "original"})
+    assert run.retries.count() == 1

@@ -1,8 +1,10 @@
 """The console's pages of an import: upload, dry run, confirmation, progress, release."""
 
+from datetime import date
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
+from django.forms import Form
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import render
 from django.template.defaultfilters import filesizeformat
@@ -19,7 +21,7 @@ from core.queue import after_commit
 from usage import quarantine, services
 from usage.evidence import blocks
 from usage.explanations import explain_reason
-from usage.forms import UploadForm
+from usage.forms import AgainForm, UploadForm
 from usage.models import ImportRun, Job
 from usage.previews import preview_run
 from usage.quarantine_states import is_settled
@@ -207,7 +209,12 @@ class ImportPages(CsvExport, ReadOnlyAdmin):
         """Read an import that left rows in quarantine once more."""
         run: ImportRun = self.pick(request, object_id)
 
-        def repeated(actor: Actor, _values: dict[str, Any]) -> Done:
+        days = quarantine.days_of(run)
+
+        def repeated(actor: Actor, values: dict[str, Any]) -> Done:
+            if values.get("how") == AgainForm.SOURCE:
+                pull = quarantine.ask_again(run_id=run.pk, actor=actor)
+                return Done(_t("The pull is on its way."), admin_url(pull, "change", pull.pk))
             made = quarantine.read_again(run_id=run.pk, actor=actor)
             return Done(_t("The input is being read again."), _page(made))
 
@@ -217,13 +224,9 @@ class ImportPages(CsvExport, ReadOnlyAdmin):
             run=repeated,
             back=_page(run),
             target=run,
-            facts=_facts(run),
-            intro=_(
-                "The stored original is read once more, with today's program and settings. Rows"
-                " that can be read now become jobs, and nothing is counted twice. If the data was"
-                " corrected in Slurm or in the file, upload the new file instead: rows whose jobs"
-                " it brings count as resolved by themselves."
-            ),
+            form=AgainForm if days else Form,
+            facts=(*_facts(run), *(((_("Days"), _span(*days)),) if days else ())),
+            intro=_FROM_SOURCE if days else _FROM_FILE,
         )
         return self.step(request, step)
 
@@ -248,6 +251,23 @@ class ImportPages(CsvExport, ReadOnlyAdmin):
 
 def _page(run: ImportRun) -> str:
     return admin_url(run, "change", run.pk)
+
+
+_FROM_FILE = _(
+    "The stored original is read once more, with today's program and settings. Rows that can be"
+    " read now become jobs, and nothing is counted twice. If the data was corrected in Slurm or in"
+    " the file, upload the new file instead: rows whose jobs it brings count as resolved by"
+    " themselves."
+)
+_FROM_SOURCE = _(
+    "If the data was corrected in Slurm, ask again: rows whose jobs come well then count as"
+    " resolved by themselves. If settings here were corrected, read the stored original again."
+    " Nothing is counted twice."
+)
+
+
+def _span(first: date, last: date) -> str:
+    return f"{first:%Y-%m-%d}" if first == last else f"{first:%Y-%m-%d} – {last:%Y-%m-%d}"
 
 
 def _settled_reason(run: ImportRun) -> str:
