@@ -151,9 +151,17 @@ class JsonReader:
         try:
             job = self._job(record)
         except RowError as error:
-            reason, detail = str(error.reason), error.detail
-            return Parsed(self.rows, "bad", raw, None, reason, detail, *where)
+            detail = error.detail
+            if error.reason is not Reason.OTHER_CLUSTER:  # whose detail is the cluster's name
+                detail = f"job {_number_of(record)}: {detail}"
+            return Parsed(self.rows, "bad", raw, None, str(error.reason), detail, *where)
         return Parsed(self.rows, "job", raw, job, "", "", *where)
+
+
+def _number_of(record: Record) -> str:
+    """The job's number for people, who would look for it in a long record."""
+    number = record.value.get("job_id")
+    return str(number) if type(number) is int else "?"
 
 
 def content_digest(stream: BinaryIO) -> str:

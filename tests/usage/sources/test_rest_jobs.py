@@ -265,6 +265,7 @@ def test_a_record_that_is_no_job_is_bad_and_the_rest_is_read() -> None:
     rows = parsed(answer({}, job(), {"job_id": 1, "time": 3}))
     assert [row.kind for row in rows] == ["bad", "job", "bad"]
     assert {row.reason for row in rows if row.kind == "bad"} == {"missing"}
+    assert [row.detail for row in rows] == ["job ?: no time", "", "job 1: no time"]
 
 
 def test_a_job_of_another_cluster_is_bad() -> None:
