@@ -22,6 +22,7 @@ class History:
     days: int = 12
     each_day: int = 3
     withheld: set[date] = field(default_factory=set)
+    over_midnight: bool = False
     quiet: set[date] = field(default_factory=set)
     today: date = field(default_factory=lambda: datetime.now(UTC).date())
 
@@ -31,7 +32,10 @@ class History:
                 continue
             noon = datetime.combine(self.today - timedelta(days=back), datetime.min.time(), UTC)
             for number in range(self.each_day):
-                yield ended(back * 100 + number, int(noon.timestamp()) + (10 + number) * HOUR)
+                hour = 10 + number
+                if self.over_midnight and number == 0 and back < self.days:
+                    hour = 0
+                yield ended(back * 100 + number, int(noon.timestamp()) + hour * HOUR + HOUR // 2)
 
     def answer(self, handler: fake.Handler) -> None:
         """Answer one question for jobs, as a fault of the fake."""
