@@ -102,7 +102,11 @@ def rest_job(record: Mapping[str, Any], *, since: int, until: int) -> StatedJob 
     length = (end or start + elapsed + suspended) - start
     first, last = (min(max(edge - start, 0), max(length, 0)) for edge in (since, until))
     held = max(0, last - first)
-    running = elapsed * last // length - elapsed * first // length if held else 0
+    used = int(found.get("cpu", 0)) * elapsed
+    quantities = _held(found, running=0, held=held)
+    if held:
+        # The first s seconds have floor(quantity × s ÷ length): all pieces add up to the whole.
+        quantities["cpu_seconds"] = used * last // length - used * first // length
     return StatedJob(
         job_id=job_id,
         submit=submit,
@@ -111,7 +115,7 @@ def rest_job(record: Mapping[str, Any], *, since: int, until: int) -> StatedJob 
         start=start,
         end=end or None,
         was_suspended=suspended > 0,
-        **_held(found, running=running, held=held),
+        **quantities,
     )
 
 
