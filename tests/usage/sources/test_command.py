@@ -167,9 +167,9 @@ def test_an_endless_answer_is_given_up(fake: FakeSacct) -> None:
 def test_when_time_is_up_all_that_was_started_ends(fake: FakeSacct) -> None:
     fake.tell(sleep=60, child=True)
     begun = time.monotonic()
-    found = failure(fake, timeout_seconds=1)
+    found = failure(fake, timeout_seconds=2)
     assert isinstance(found, WindowTooLarge)
-    assert time.monotonic() - begun < 8
+    assert time.monotonic() - begun < 15
     child = int((fake.folder / "child.pid").read_text())
     until = time.monotonic() + 5
     while Path(f"/proc/{child}").exists() and time.monotonic() < until:
@@ -183,7 +183,7 @@ def test_when_time_is_up_all_that_was_started_ends(fake: FakeSacct) -> None:
 
 def test_where_nothing_answers_smaller_windows_do_not_help(fake: FakeSacct) -> None:
     fake.tell(sleep=60, sacctmgr_sleep=60)
-    found = failure(fake, timeout_seconds=1)
+    found = failure(fake, timeout_seconds=2)
     assert (found.code, isinstance(found, WindowTooLarge)) == ("timeout", False)
 
 
@@ -196,7 +196,7 @@ def test_a_connection_left_open_behind_ssh_is_not_waited_for(fake: FakeSacct) ->
     begun = time.monotonic()
     fetched, _content = fetch(fake, command=(str(fake.folder / "wrap"), str(fake.sacct)))
     assert not fetched.empty
-    assert time.monotonic() - begun < 8
+    assert time.monotonic() - begun < 15
     os.kill(int((fake.folder / "left.pid").read_text()), signal.SIGKILL)
 
 
