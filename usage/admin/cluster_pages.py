@@ -13,12 +13,12 @@ from django.utils.dates import WEEKDAYS_ABBR
 from django.utils.translation import gettext as _t
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
-from unfold.widgets import UnfoldAdminDateWidget
 
 from audit.exports import record_export
 from core.actor import Actor
 from core.admin import ConsoleForm, Done, Step, admin_url, button, column, refusals_told
 from core.errors import Text
+from core.forms import DayInput
 from core.intervals import month_start, next_month
 from usage import coverage
 from usage.coverage import Day, DayState
@@ -42,10 +42,10 @@ _SHOWN = {state: (sign, name) for state, sign, name, _what in STATES}
 class BackfillForm(ConsoleForm):
     """Which days to read."""
 
-    since = forms.DateField(label=_("First day"), widget=UnfoldAdminDateWidget)
+    since = forms.DateField(label=_("First day"), widget=DayInput)
     until = forms.DateField(
         label=_("Last day"),
-        widget=UnfoldAdminDateWidget,
+        widget=DayInput,
         required=False,
         help_text=_("Empty: until now."),
     )

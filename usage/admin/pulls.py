@@ -8,6 +8,7 @@ from django.shortcuts import render
 from django.urls import path
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
+from django.utils.text import Truncator
 from django.utils.translation import gettext as _t
 from django.utils.translation import gettext_lazy as _
 
@@ -23,6 +24,7 @@ WINDOW_STATUS = {
     Window.Status.FAILED: "danger",
 }
 SHOWN_WINDOWS = 200
+FIRST_REMARK = 90
 LABELS = {name: name for name in ("info", "danger", "warning", "success")}
 
 
@@ -44,7 +46,7 @@ class PullAdmin(CsvExport, ReadOnlyAdmin):
         "files",
         "started_at",
         "finished_at",
-        "error",
+        "first_remark",
     )
     list_filter = ("kind", "cluster")
     list_select_related = ("cluster",)
@@ -92,6 +94,15 @@ class PullAdmin(CsvExport, ReadOnlyAdmin):
         if pull.windows.filter(status=Window.Status.FAILED).exists():
             return "danger", _t("Not all was read")
         return ("warning", _t("With remarks")) if pull.error else ("success", _t("Complete"))
+
+    @column(_("remarks"))
+    def first_remark(self, pull: Pull) -> str:
+        """The first thing that was wrong, and how many more there are."""
+        lines = pull.error.splitlines()
+        if not lines:
+            return NOTHING
+        first = Truncator(lines[0]).chars(FIRST_REMARK)
+        return f"{first} (+{len(lines) - 1})" if len(lines) > 1 else first
 
     @column(_("remarks"))
     def remarks(self, pull: Pull) -> SafeString | str:
@@ -151,7 +162,7 @@ class WindowFilter(LinkedFilter):
 class WindowAdmin(CsvExport, ReadOnlyAdmin):
     """Spans of time that were asked for, and who answered."""
 
-    list_display = ("span", "cluster", "state", "source", "run_link", "tried_sources", "asked_at")
+    list_display = ("span", "cluster", "state", "source", "run_link", "failed_sources", "asked_at")
     list_filter = ("status", "cluster", PullFilter)
     list_select_related = ("cluster", "run", "pull")
     date_hierarchy = "start"
@@ -198,6 +209,11 @@ class WindowAdmin(CsvExport, ReadOnlyAdmin):
     def state(self, window: Window) -> tuple[str, str]:
         """What became of it."""
         return window.status, window.get_status_display()
+
+    @column(_("sources that failed"))
+    def failed_sources(self, window: Window) -> str:
+        """Who failed before one answered, in short."""
+        return ", ".join(f"{t['source']} ({t['code']})" for t in window.tried) or NOTHING
 
     @column(_("sources that failed"))
     def tried_sources(self, window: Window) -> SafeString | str:
