@@ -6,12 +6,12 @@ import json
 from collections.abc import Callable
 
 import pytest
-from backports import zstd
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
 
 from tests import console
 from tests.factories import SYSTEM, import_bytes, make_cluster
+from tests.usage.sources.packing import zstd
 from tests.usage.sources.recordings import JOB, SHAPES, answer, job, recorded
 from usage.models import Cluster, ImportRun, Job, QuarantinedRow
 from usage.previews import preview_stream

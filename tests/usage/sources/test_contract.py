@@ -15,13 +15,13 @@ from typing import Any, BinaryIO
 from zoneinfo import ZoneInfo
 
 import pytest
-from backports import zstd
 
 from core.intervals import Interval
 from tests.usage.sacct_rows import NOW
 from tests.usage.sources import fake_slurmrestd
 from tests.usage.sources.certificates import Certificates, make_certificates
 from tests.usage.sources.fake_sacct import FakeSacct
+from tests.usage.sources.packing import zstd
 from tests.usage.sources.recordings import jobs_of, recorded
 from usage.connections import Connection, SacctConnection, SlurmrestdConnection, parse_connections
 from usage.sources.base import Fetched, Source, SourceFailed, WindowTooLarge

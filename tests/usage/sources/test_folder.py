@@ -8,10 +8,10 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
-from backports import zstd
 
 from core.intervals import Interval
 from tests.usage.sacct_rows import GOOD, NOW, table
+from tests.usage.sources.packing import zstd
 from tests.usage.sources.recordings import answer, job
 from usage.sources.base import Fetched, SourceFailed, WindowTooLarge
 from usage.sources.folder import Folder

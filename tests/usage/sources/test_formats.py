@@ -10,9 +10,9 @@ from collections.abc import Callable
 from typing import BinaryIO
 
 import pytest
-from backports import zstd
 
 from tests.usage.sacct_rows import GOOD, NOW, row, table
+from tests.usage.sources.packing import zstd
 from tests.usage.sources.recordings import answer, job, jobs_of, parsed
 from usage.sources import unpacking
 from usage.sources.columns import FileRefused
