@@ -23,6 +23,7 @@ from receipts.corrections import jobs_to_correct
 from receipts.selectors import unbilled_sums
 from usage.coverage import settled_gaps
 from usage.models import Cluster
+from usage.reconciliations import unexplained_by_cluster
 from usage.windows import whole_days
 
 SHOWN_PROJECTS = 12
@@ -117,6 +118,13 @@ def _quarantine() -> Card:
     return Card(_("Quarantined rows"), count, more, url)
 
 
+def _differences() -> Card:
+    count = sum(unexplained_by_cluster().values())
+    more = _("What Slurm says and what we have differ, cause unknown") if count else ""
+    url = _list("usage_reconciliation_changelist", "outcome__exact=unexplained")
+    return Card(_("Differences to Slurm"), count, more, url, alarm=True)
+
+
 def _unpriced() -> Card:
     reasons = console.unpriced_by_reason()
     count = sum(reason.jobs for reason in reasons)
@@ -177,6 +185,7 @@ _CARDS: tuple[tuple[str, Callable[[], Card]], ...] = (
     ("usage.view_importrun", _imports),
     ("usage.import_usage", _uploads),
     ("usage.view_quarantinedrow", _quarantine),
+    ("usage.view_reconciliation", _differences),
     ("pricing.view_jobrating", _unpriced),
     ("pricing.view_jobrating", _due),
     ("pricing.publish_pricelist", _price_lists),

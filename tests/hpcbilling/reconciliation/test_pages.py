@@ -41,6 +41,8 @@ def test_a_clerk_sees_buckets_differences_and_jobs(
     assert console.url(job, "change", job.pk) in shown
     for text in ("Slurm says", "18.00", "Without price", "Slurm has it, we don&#x27;t", "-2.00"):
         assert text in shown
+    home = clerk.get("/admin/").content.decode()
+    assert console.url(Reconciliation) + "?outcome__exact=unexplained" in home
     listed = clerk.get(console.url(Reconciliation)).content.decode()
     assert "Differs, cause unknown" in listed
     assert clerk.get(console.url(Reconciliation, "export_csv")).status_code == 200
