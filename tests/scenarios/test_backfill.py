@@ -143,7 +143,7 @@ def deaths() -> list[tuple[str, int]]:
         ('"usage_evidencechunk"', 2),
         ("before commit", 3),
         ("after commit", 3),
-        ('UPDATE "usage_importrun"', 1),
+        ("usage_importrun", 4),
         ('UPDATE "usage_window" SET "status"', 1),
         ('UPDATE "usage_window" SET "status"', 2),
         ('INSERT INTO "audit_auditevent"', 2),

@@ -104,6 +104,10 @@ def test_a_day_that_slurm_withheld_shows_as_a_gap_then_heals(history: History) -
     assert Charge.objects.values("job").distinct().count() == 8 * 3
     day = operator.get(console.url(cluster, "day", cluster.pk, lost.isoformat())).text
     assert "slurmrestd v0.0.41 (main)" in day
+    run = night.windows.filter(start__date=lost).get().run
+    assert run is not None
+    page_of_run = operator.get(console.url(run, "change", run.pk)).text
+    assert "Windows that this import answers" in page_of_run
     assert "Failed" in day  # what was tried before is still told
 
 

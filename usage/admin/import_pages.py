@@ -43,6 +43,7 @@ class ImportPages(CsvExport, ReadOnlyAdmin):
         S.RELEASED: {"again", "original"},
     }
     change_form_outer_before_template = "admin/usage/importrun/state.html"
+    change_form_outer_after_template = "admin/usage/importrun/windows.html"
 
     def has_import_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Who may upload, confirm and cancel."""
