@@ -48,7 +48,7 @@ class Batch:
     bad: list[Parsed] = field(default_factory=list)
     steps: int = 0
     repeated: int = 0
-    """Rows that say of a job what a row before them in the batch had said."""
+    """Rows that say of a job what is stored, or what a row before them in the batch had said."""
     _said: dict[tuple[int, datetime], str] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -62,6 +62,8 @@ class Batch:
                 self._take_job(row, job)
             elif row.kind == "step":
                 self.steps += 1
+            elif row.kind == "same":
+                self.repeated += 1
             else:
                 self.bad.append(row)
         return bool(len(self))

@@ -67,7 +67,7 @@ def _is_ours(row: Parsed, names: set[str]) -> bool:
         )
     if row.reason == Reason.OTHER_CLUSTER and len(names) < _SHOWN_NAMES:
         names.add(row.detail)
-    return row.kind == "job"
+    return row.kind in {"job", "same"}
 
 
 def _other_cluster(cluster: Cluster, names: Sequence[str]) -> NotOurs:

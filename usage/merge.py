@@ -59,10 +59,11 @@ _VALUES = {
     "line": "s.line",
     "raw_offset": "s.raw_offset",
     "raw_size": "s.raw_size",
+    "raw_digest": "s.raw_digest",
 }
 """What a staged row ``s`` says of a job. The fields in braces are what stands for absent ones."""
 
-VALUE_FIELDS = tuple(name.strip('"') for name in _VALUES)[:-5]
+VALUE_FIELDS = tuple(name.strip('"') for name in _VALUES)[:-6]
 """What a row says of a job, besides its identity, its fingerprint and where it stands."""
 
 _UNKNOWN = {
@@ -118,8 +119,9 @@ _PARTS = {
 }
 
 
-def _statement(text: LiteralString) -> sql.Composed:
-    return sql.SQL(text).format(**{name: sql.SQL(part) for name, part in _PARTS.items()})
+def _statement(text: LiteralString) -> str:
+    parts = {name: sql.SQL(part) for name, part in _PARTS.items()}
+    return sql.SQL(text).format(**parts).as_string()
 
 
 # Each staged row finds its job by the index of identities. Written as a join, PostgreSQL might read
@@ -153,7 +155,7 @@ _KEEP = """
     INSERT INTO usage_jobrevision
            (job_id, revision, "values", run_id, line, raw_offset, raw_size, replaced_at)
     SELECT j.id, j.revision, to_jsonb(j) - ARRAY['id', 'cluster_id', 'job_id', 'submit', 'run_id',
-           'line', 'raw_offset', 'raw_size', 'revision', 'first_seen_at'],
+           'line', 'raw_offset', 'raw_size', 'raw_digest', 'revision', 'first_seen_at'],
            j.run_id, j.line, j.raw_offset, j.raw_size, now()
       FROM usage_touched s JOIN usage_job j ON j.id = s.id
      WHERE s.changes"""
@@ -166,7 +168,8 @@ _CHANGE = _statement("""
 
 _CONFIRM = """
     UPDATE usage_job j
-       SET run_id = %(run)s, line = s.line, raw_offset = s.raw_offset, raw_size = s.raw_size
+       SET run_id = %(run)s, line = s.line, raw_offset = s.raw_offset, raw_size = s.raw_size,
+           raw_digest = s.raw_digest
       FROM usage_touched s
      WHERE j.id = s.id AND NOT s.changes"""
 

@@ -25,7 +25,9 @@ from usage.belonging import NotOurs, own_rows, settle
 from usage.clashes import clashing
 from usage.models import Cluster, Evidence, ImportRun, Job, QuarantinedRow
 from usage.quarantine import quarantined, release_if_dismissed
+from usage.recognition import recogniser
 from usage.sources.formats import FileRefused, Parsed, Reader, open_reader
+from usage.sources.sacct import SacctReader
 
 BATCH_ROWS = 20_000
 """Rows committed together. More is no faster; what is in memory grows with it."""
@@ -205,16 +207,23 @@ def reader_for(run: ImportRun) -> Reader:
     )
 
 
+def _recognising(run: ImportRun) -> Reader:
+    reader = reader_for(run)
+    if isinstance(reader, SacctReader):
+        reader.recognise = recogniser(run)
+    return reader
+
+
 def _open(run: ImportRun, actor: Actor) -> tuple[Reader, Iterator[Parsed]]:
     """Return a run's reader and the rows that are still to be read. Raises FileRefused."""
-    reader = reader_for(run)
+    reader = _recognising(run)
     if run.rows_read:
         return reader, islice(iter(reader), run.rows_read, None)
     try:
         return reader, own_rows(run.cluster, reader, lambda: reader_for(run))
     except NotOurs as misfit:
         settle(run, misfit, actor=actor)
-        reader = reader_for(run)
+        reader = _recognising(run)
         return reader, own_rows(run.cluster, reader, lambda: reader_for(run))
 
 

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from functools import lru_cache
 
 from django.db import connection
+from psycopg import sql
 
 from usage.normalise import JobRow
 from usage.sources.sacct import Parsed
@@ -42,6 +43,7 @@ COLUMNS = {
     "display_id": "text NOT NULL",
     "flags": "text NOT NULL",
     "fingerprint": "text",
+    "raw_digest": "uuid",
 }
 """The staged columns, in order. Times are seconds since 1970. Null stands for what the source does
 not say, and for the fingerprint of a row of which some of that is billed."""
@@ -52,6 +54,7 @@ BLOCK_ROWS = 256
 IN_FINGERPRINT = frozenset({"partition", "qos", "suspended"})
 """Optional fields that the fingerprint covers: without one, only the stored job can complete it."""
 
+_NULL = "\\N"
 _ESCAPES = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"}
 _ESCAPED = str.maketrans(_ESCAPES)
 
@@ -63,7 +66,8 @@ def staged(lines: Sequence[str]) -> Iterator[None]:
     columns = ", ".join(f"{name} {kind}" for name, kind in COLUMNS.items())
     with connection.cursor() as cursor:
         cursor.execute(f"CREATE TEMPORARY TABLE {TABLE} ({columns}) ON COMMIT DROP")
-        with connection.wrap_database_errors, cursor.copy(f"COPY {TABLE} FROM STDIN") as copy:
+        statement = sql.SQL("COPY {} FROM STDIN").format(sql.Identifier(TABLE))
+        with connection.wrap_database_errors, cursor.copy(statement) as copy:
             for start in range(0, len(lines), BLOCK_ROWS):
                 copy.write("".join(lines[start : start + BLOCK_ROWS]))
         yield
@@ -89,7 +93,8 @@ def line_of(row: Parsed, job: JobRow) -> str:
         f"\t{int(job.submit.timestamp())}\t{begun}\t{ended}"
         f"\t{job.elapsed_seconds}\t{suspended}\t{_resources(job.tres, job.tres_canonical)}"
         f"\t{'t' if job.estimated else 'f'}\t{names}\t{nodes}\t{name}"
-        f"\t{_text(job.display_id[:64])}\t{_flags(job.flags)}\t{fingerprint}\n"
+        f"\t{_text(job.display_id[:64])}\t{_flags(job.flags)}\t{fingerprint}"
+        f"\t{row.digest or _NULL}\n"
     )
 
 

@@ -252,6 +252,7 @@ class Migration(migrations.Migration):
                 ("line", models.BigIntegerField(verbose_name="line number")),
                 ("raw_offset", models.BigIntegerField()),
                 ("raw_size", models.IntegerField()),
+                ("raw_digest", models.UUIDField(null=True)),
                 ("display_id", models.CharField(max_length=64, verbose_name="job id")),
                 ("user_name", models.CharField(blank=True, max_length=128, verbose_name="user")),
                 ("account", models.CharField(blank=True, max_length=128, verbose_name="account")),

@@ -65,8 +65,8 @@ RULES = [
         name="usage_job_held_by_run",
         timing="BEFORE UPDATE",
         when="OLD.revision = NEW.revision AND"
-        " (OLD.run_id, OLD.line, OLD.raw_offset, OLD.raw_size) IS DISTINCT FROM"
-        " (NEW.run_id, NEW.line, NEW.raw_offset, NEW.raw_size)",
+        " (OLD.run_id, OLD.line, OLD.raw_offset, OLD.raw_size, OLD.raw_digest) IS DISTINCT FROM"
+        " (NEW.run_id, NEW.line, NEW.raw_offset, NEW.raw_size, NEW.raw_digest)",
         body="""
             IF NOT EXISTS (
                 SELECT 1 FROM usage_importrun WHERE id = OLD.run_id AND status = 'incomplete'

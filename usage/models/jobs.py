@@ -16,7 +16,8 @@ class Job(models.Model):
     base units: seconds times CPUs, GPUs, MiB and nodes. ``end`` is null while it runs. ``run`` is
     the import that last wrote the row; until that is complete or released, the job is held back.
     ``line``, ``raw_offset`` and ``raw_size`` say where in that import's unpacked input the raw row
-    stands, so that it is read without what is before it. ``tres`` is canonical TRES text.
+    stands, so that it is read without what is before it; ``raw_digest`` is what that row is
+    recognised by when it comes again, null if it never is. ``tres`` is canonical TRES text.
 
     A million rows are added at a time, so each index is one that a query needs, and the keys of
     cluster and run are checked once a statement (trigger ``usage_job_of_running_import``).
@@ -44,6 +45,7 @@ class Job(models.Model):
     line = models.BigIntegerField(_("line number"))
     raw_offset = models.BigIntegerField()
     raw_size = models.IntegerField()
+    raw_digest = models.UUIDField(null=True)
 
     display_id = models.CharField(_("job id"), max_length=64)
     user_name = models.CharField(_("user"), max_length=128, blank=True)

@@ -6,9 +6,11 @@ that holds a whole forged row, line feed included, can't be told from a real one
 JobName out of the columns, or read JSON, where users are not trusted.)
 """
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from hashlib import blake2b
+from itertools import islice
 from typing import BinaryIO, Literal
 from zoneinfo import ZoneInfo
 
@@ -32,6 +34,10 @@ from usage.times import Clock
 __all__ = ["FileRefused", "Parsed", "SacctReader"]
 
 UTC = ZoneInfo("UTC")
+_READING = 1
+"""Counted up when rows are read in another way, so that none is recognised by an old digest."""
+_SIFTED_ROWS = 2000
+_KEY_DIGITS = 11
 _BOM = b"\xef\xbb\xbf"
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
@@ -43,17 +49,26 @@ class Parsed:
     ``line`` is the 1-based number of its first physical line, ``offset`` and ``size`` its bytes,
     with its line feeds and blank lines after it. ``raw`` is its text, safe to store: NUL and
     bytes that are not UTF-8 are spelled out (``\\x00``, ``\\xff``). ``reason`` is a Reason code
-    for a bad row, else empty.
+    for a bad row, else empty. ``digest`` covers the row and how it was read; the same row read in
+    the same way says the same. It is empty where that is not known. A row of kind ``same`` was
+    recognised by it: it says what its job says already, and was not interpreted.
     """
 
     line: int
-    kind: Literal["job", "step", "bad"]
+    kind: Literal["job", "step", "bad", "same"]
     raw: str
     job: JobRow | None
     reason: str
     detail: str
     offset: int
     size: int
+    digest: str = ""
+
+
+Sketch = tuple[str, str, str]
+"""What a row is recognised by: job id, submit time since 1970, and digest."""
+Recogniser = Callable[[Sequence[Sketch]], Collection[int]]
+"""Tells which of some rows are known: their places in the sequence."""
 
 
 class SacctReader:
@@ -63,7 +78,8 @@ class SacctReader:
     says what a file without a header holds. Rows that name a cluster, but none of
     ``cluster_names``, are bad (no names: any will do). ``knows_zone``: see Clock. After iteration
     ``truncated`` says whether the input ended within a line or a row, and ``rows`` how many rows
-    there were: jobs + steps + bad. ``header_size`` counts the bytes before the first row.
+    there were: jobs + steps + bad + same. ``header_size`` counts the bytes before the first row.
+    ``recognise``, if it is set before, is asked for rows that need not be interpreted.
     """
 
     def __init__(
@@ -85,6 +101,7 @@ class SacctReader:
         self._line_number = 0
         self.header_size = 0
         self.rows = 0
+        self.recognise: Recogniser | None = None
         line = self._first_line()
         text = line.decode("utf-8", "backslashreplace").removesuffix("\r")
         if columns is None:
@@ -98,6 +115,9 @@ class SacctReader:
         self._layout = Layout(self.columns)
         first = [] if has_header else [line]
         self._assembler = Assembler(self._layout, delimiter, self._lines, max_line_bytes, first)
+        way = (_READING, self.columns, delimiter, zone.key, knows_zone, sorted(self._own))
+        self._digest = blake2b(repr(way).encode(), digest_size=16)
+        self._key = _key_of(self.columns)
 
     @property
     def free_text(self) -> tuple[str, ...]:
@@ -111,14 +131,60 @@ class SacctReader:
 
     def __iter__(self) -> Iterator[Parsed]:
         begin = self.header_size
-        for row in self._assembler.rows(self._line_number, begin):
+        rows = self._assembler.rows(self._line_number, begin)
+        for parsed in map(self._parsed, rows) if self.recognise is None else self._sifted(rows):
             self.rows += 1
-            yield self._parsed(row)
+            yield parsed
         self.header_size = begin + self._assembler.leading
         if not self.rows:
             raise FileRefused(
                 "no_rows", "There is a header but no row: nothing ran, or sacct failed."
             )
+
+    def _sifted(self, rows: Iterator[Row]) -> Iterator[Parsed]:
+        """The rows, of which those that are recognised are not interpreted."""
+        refusal = None
+        while refusal is None:
+            some: list[Row] = []
+            try:
+                some.extend(islice(rows, _SIFTED_ROWS))
+            except FileRefused as error:
+                refusal = error
+            if not some:
+                break
+            yield from self._sift(some)
+        if refusal is not None:
+            raise refusal
+
+    def _sift(self, rows: Sequence[Row]) -> Iterator[Parsed]:
+        places, sketches = [], []
+        for place, row in enumerate(rows):
+            if sketch := self._sketch(row):
+                places.append(place)
+                sketches.append(sketch)
+        digests = {place: sketch[2] for place, sketch in zip(places, sketches, strict=True)}
+        known = {places[found] for found in self.recognise(sketches)} if self.recognise else set()
+        for place, row in enumerate(rows):
+            if place in known:
+                yield _make_parsed(
+                    row.line, "same", row.raw, None, "", "", row.offset, row.size, digests[place]
+                )
+            else:
+                yield self._parsed(row)
+
+    def _sketch(self, row: Row) -> Sketch | None:
+        """What a plain row of a job is recognised by; None for any other."""
+        if self._key is None or row.cells is None or row.flags or row.cut:
+            return None
+        job_id, submit = row.cells[self._key[0]], row.cells[self._key[1]]
+        if not (_is_number(job_id) and _is_number(submit)):
+            return None
+        return job_id, submit, self._digest_of(row)
+
+    def _digest_of(self, row: Row) -> str:
+        digest = self._digest.copy()
+        digest.update(row.raw.encode())
+        return digest.hexdigest()
 
     def _parsed(self, row: Row) -> Parsed:
         if row.cells is None:
@@ -133,12 +199,13 @@ class SacctReader:
                 return _bad(row, Reason.OTHER_CLUSTER, elsewhere)
             return _bad(row, error.reason, error.detail)
         if job is None:
-            return _make_parsed(row.line, "step", row.raw, None, "", "", row.offset, row.size)
+            return _make_parsed(row.line, "step", row.raw, None, "", "", row.offset, row.size, "")
         if elsewhere:
             return _bad(row, Reason.OTHER_CLUSTER, elsewhere)
         if row.flags:
             job = replace(job, flags=job.flags + _flags(row, job))
-        return _make_parsed(row.line, "job", row.raw, job, "", "", row.offset, row.size)
+        digest = "" if row.flags else self._digest_of(row)
+        return _make_parsed(row.line, "job", row.raw, job, "", "", row.offset, row.size, digest)
 
     def _elsewhere(self, cells: Sequence[str]) -> str:
         """The other cluster that the row names; empty if it is ours or not named."""
@@ -180,6 +247,17 @@ class SacctReader:
 
 
 _make_parsed = maker(Parsed)
+
+
+def _key_of(columns: Sequence[str]) -> tuple[int, int] | None:
+    """Where a row has its job id and its submit time."""
+    if "JobIDRaw" not in columns:
+        return None
+    return columns.index("JobIDRaw"), columns.index("Submit")
+
+
+def _is_number(text: str) -> bool:
+    return text.isdigit() and text.isascii() and len(text) <= _KEY_DIGITS
 
 
 def _bad(row: Row, reason: str, detail: str) -> Parsed:

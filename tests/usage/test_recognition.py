@@ -1,0 +1,69 @@
+"""Rows that were read before are known again by their bytes, and by nothing less."""
+
+from unittest import mock
+
+import pytest
+
+from tests.factories import Row, import_bytes, make_cluster, sacct
+from tests.usage.loading import load
+from usage.models import Cluster, ImportRun, Job
+from usage.normalise import normalise_cells
+from usage.raw import raw_row
+
+pytestmark = pytest.mark.django_db
+
+ROWS = [Row(number) for number in range(1, 31)]
+
+
+def interpreted(cluster: Cluster, content: bytes) -> tuple[int, ImportRun]:
+    """How many rows an import interprets, and its run."""
+    with mock.patch("usage.sources.sacct.normalise_cells", wraps=normalise_cells) as normalise:
+        run = load(cluster, content)
+    assert run.rows_read == run.jobs + run.steps + run.quarantined
+    return normalise.call_count, run
+
+
+def test_unchanged_rows_are_not_interpreted_again() -> None:
+    cluster = make_cluster()
+    load(cluster, sacct(*ROWS))
+    changed = Row(7, tres="cpu=8,mem=8192M,node=1")
+    count, run = interpreted(cluster, sacct(*ROWS[:6], changed, *ROWS[7:], Row(99)))
+    # The changed one is read once more, in the look for rows that contradict each other.
+    assert run.status == "complete"
+    assert (run.jobs_new, run.jobs_changed, run.jobs_unchanged) == (1, 1, 29)
+    assert count == 2 + 31
+    count, run = interpreted(cluster, sacct(changed, Row(99)))
+    assert (count, run.jobs_unchanged) == (0, 2)
+    assert Job.objects.get(job_id=7).cpu_seconds == 8 * 3600
+
+
+def test_another_way_of_reading_is_another_row() -> None:
+    cluster = make_cluster()
+    load(cluster, sacct(*ROWS))
+    other = [line.rpartition("|")[0] for line in sacct(*ROWS).decode().splitlines()]
+    count, run = interpreted(cluster, ("\n".join(other) + "\n").encode())
+    assert (count, run.jobs_unchanged) == (30, 30)
+
+
+def test_what_an_incomplete_import_left_is_confirmed_and_then_recognised() -> None:
+    cluster = make_cluster()
+    assert import_bytes(cluster, sacct(*ROWS)[:-9]).run.status == "incomplete"
+    count, run = interpreted(cluster, sacct(*reversed(ROWS)))
+    assert (count, run.jobs_new, run.jobs_unchanged) == (30, 1, 29)
+    job = Job.objects.get(job_id=1)
+    assert (job.run, raw_row(job)) == (run, ROWS[0].text())
+    count, run = interpreted(cluster, sacct(*ROWS[1:]))
+    assert (count, run.status) == (0, "complete")
+
+
+def test_steps_and_bad_rows_are_read_each_time() -> None:
+    cluster = make_cluster()
+    step = "|".join(["1.batch", "1.batch", *Row(1).text().split("|")[2:]])
+    bad = Row(2, extra={"ElapsedRaw": "-5"})
+    content = sacct(Row(1), step, bad)
+    load(cluster, content)
+    assert Job.objects.get().raw_digest is not None
+    count, run = interpreted(cluster, content + sacct(Row(3)).split(b"\n", 1)[1])
+    assert (run.jobs_new, run.jobs_unchanged, run.steps, run.quarantined) == (1, 1, 1, 1)
+    # The first import was incomplete, so its job is read in full to be confirmed.
+    assert count == 4
