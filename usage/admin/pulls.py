@@ -162,7 +162,7 @@ class WindowFilter(LinkedFilter):
 class WindowAdmin(CsvExport, ReadOnlyAdmin):
     """Spans of time that were asked for, and who answered."""
 
-    list_display = ("span", "cluster", "state", "source", "run_link", "failed_sources", "asked_at")
+    list_display = ("span", "cluster", "state", "source", "run_link", "failed_sources")
     list_filter = ("status", "cluster", PullFilter)
     list_select_related = ("cluster", "run", "pull")
     date_hierarchy = "start"
