@@ -39,7 +39,7 @@ class MomentWidget(Widget):
 
 
 class PriceListResource(AuditedResource):
-    """Every row becomes a new draft, for a person to look at and publish."""
+    """Every row becomes a new draft, for a person to look at and submit."""
 
     export_with = ("rates",)
 

@@ -37,7 +37,9 @@ def told(explanation: Explanation) -> list[Part]:
     ]
     parts += [_charge(step) for step in explanation.charges]
     parts.append(Part(_("What it comes to"), tuple(_outcome(explanation))))
-    parts += [_charge(step) for step in explanation.earlier]
+    if explanation.earlier:
+        rows = tuple(_earlier(step) for step in explanation.earlier)
+        parts.append(Part(_("Earlier charges and their reversals"), rows))
     return parts
 
 
@@ -158,10 +160,21 @@ def _arithmetic(step: ChargeStep) -> Iterator[Row]:
     )
     yield Row(_("Rounding"), rounding)
     yield Row(_("Amount"), f"{step.amount:f} {step.currency}", exact=True)
+
+
+def _earlier(step: ChargeStep) -> Row:
+    """Return the line of a charge that is not in force any more, or of a reversal."""
+    resource = str(ResourceCode(step.resource).label)
+    sums = (
+        f"{step.quantity} ÷ {step.unit_size} × {step.unit_price.normalize():f}"
+        f" = {step.amount:f} {step.currency} ({step.price_list_name})"
+    )
+    kind = ""
     if step.reverses is not None:
-        yield Row(_("Kind"), _("the reversal of charge #%(number)s") % {"number": step.reverses})
-    if step.reversed_by is not None:
-        yield Row(_("Kind"), _("taken back by charge #%(number)s") % {"number": step.reversed_by})
+        kind = _("the reversal of charge #%(number)s") % {"number": step.reverses}
+    elif step.reversed_by is not None:
+        kind = _("taken back by charge #%(number)s") % {"number": step.reversed_by}
+    return Row(f"{resource} #{step.charge}", f"{sums}, {kind}", exact=True)
 
 
 def _outcome(told: Explanation) -> Iterator[Row]:

@@ -183,7 +183,7 @@ def test_a_changed_job_tells_its_earlier_charges(people: Campus) -> None:
     assert first.reversed_by == reversal.charge
     assert (reversal.quantity, reversal.amount) == (-14400, -first.amount)
     text = text_of(explanation)
-    assert "14400 CPU seconds (as an earlier revision of the row said)" in text
+    assert "14400 ÷ 3600 × 0.75 = 3.000000 THB (mu 2000-01-01 r1), taken back by" in text
     assert f"the reversal of charge #{first.charge}" in text
     step, same = explain_charge(first.charge)
     assert (step, same.job) == (first, explanation.job)
