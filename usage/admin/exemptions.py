@@ -39,7 +39,7 @@ class ExemptionAdmin(AuditedAdmin, CsvExport, ConsoleAdmin):
         "author": "author__username",
         "created": "created_at",
     }
-    change_form_before_template = "admin/usage/exemption/intro.html"
+    change_form_outer_before_template = "admin/usage/exemption/intro.html"
 
     def get_readonly_fields(self, request: HttpRequest, obj: Exemption | None = None) -> Any:
         """Of one that was made, only the end changes."""

@@ -65,9 +65,9 @@ class ReasonFilter(admin.SimpleListFilter):
 class QuarantinedRowAdmin(CsvExport, ReadOnlyAdmin):
     """Rows that could not be read, as they came, until each is resolved or dismissed."""
 
-    list_display = ("line", "run_link", "cluster", "why", "detail", "beginning", "shown_state")
+    list_display = ("why", "detail", "beginning", "came_from", "shown_state")
     fields = (
-        "shown_state",
+        "state_text",
         "why",
         "detail",
         "what_to_do",
@@ -210,6 +210,12 @@ class QuarantinedRowAdmin(CsvExport, ReadOnlyAdmin):
     def run_link(self, row: QuarantinedRow) -> str:
         return link(admin_url(ImportRun, "change", row.run_id), row.run)
 
+    @column(_("Import run"), ordering="run")
+    def came_from(self, row: QuarantinedRow) -> str:
+        text = _t("%(run)s, line %(line)s") % {"run": row.run, "line": row.line}
+        url = admin_url(ImportRun, "change", row.run_id)
+        return format_html("<span>{}<br>{}</span>", link(url, text), row.run.cluster)
+
     @column(_("Cluster"), ordering="run__cluster")
     def cluster(self, row: QuarantinedRow) -> str:
         return str(row.run.cluster)
@@ -222,6 +228,10 @@ class QuarantinedRowAdmin(CsvExport, ReadOnlyAdmin):
     @column(_("Status"), label=COLOURS)
     def shown_state(self, row: Any) -> tuple[str, str]:
         return row.state, str(State(row.state).label)
+
+    @column(_("Status"))
+    def state_text(self, row: Any) -> str:
+        return str(State(row.state).label)
 
     @column(_("Reason"), ordering="reason")
     def why(self, row: QuarantinedRow) -> str:
@@ -237,7 +247,7 @@ class QuarantinedRowAdmin(CsvExport, ReadOnlyAdmin):
 
     @column(_("Row as it came"))
     def beginning(self, row: QuarantinedRow) -> str:
-        return format_html('<code class="console-code">{}</code>', Truncator(row.raw).chars(90))
+        return format_html('<code class="console-code">{}</code>', Truncator(row.raw).chars(80))
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
