@@ -18,10 +18,12 @@ GRACE = timedelta(hours=3)
 LIVE_KINDS = (Source.Kind.SLURMRESTD, Source.Kind.SACCT)
 """Sources that answer for any span of time; a folder only for the days that somebody put there."""
 
-_WHOLE = Q(status=Window.Status.EMPTY) | Q(
-    status=Window.Status.READ,
-    run__status__in=(ImportRun.Status.COMPLETE, ImportRun.Status.RELEASED),
+_WHOLE = (
+    Q(status=Window.Status.EMPTY)
+    | Q(run__status__in=ImportRun.IN_FORCE)
+    | Q(run__retries__status__in=ImportRun.IN_FORCE)
 )
+"""Answered without a job, or imported whole, if only when its evidence was read again."""
 
 
 class DayState(StrEnum):
@@ -172,8 +174,10 @@ def _last_pulled(cluster: Cluster) -> datetime | None:
 def _is_whole(window: Window) -> bool:
     if window.status == Window.Status.EMPTY:
         return True
-    whole = (ImportRun.Status.COMPLETE, ImportRun.Status.RELEASED)
-    return window.run is not None and window.run.status in whole
+    if window.run is None:
+        return False
+    in_force = ImportRun.IN_FORCE
+    return window.run.status in in_force or window.run.retries.filter(status__in=in_force).exists()
 
 
 def _spans(found: Iterable[Window]) -> list[Interval]:

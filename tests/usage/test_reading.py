@@ -12,6 +12,7 @@ from tests.factories import Row, make_cluster, make_project
 from tests.usage.fake_sources import FakeSlurm
 from usage import coverage, services
 from usage.models import Cluster, ImportRun, Job, MissingJob, Pull, Source, Window
+from usage.quarantine import read_again
 from usage.reading import read_window
 
 pytestmark = pytest.mark.django_db
@@ -119,6 +120,9 @@ def test_what_is_in_quarantine_leaves_the_day_open(cluster: Cluster, slurm: Fake
     assert window.run is not None
     assert (window.status, window.run.status) == ("read", "incomplete")
     assert gaps(cluster) == [DAY]
+    again = read_again(run_id=window.run.pk, actor=BEAT)
+    ImportRun.objects.filter(pk=again.pk).update(status="complete", finished_at=NOW)
+    assert gaps(cluster) == []
 
 
 def halves_read(cluster: Cluster, slurm: FakeSlurm) -> Iterator[Window]:
