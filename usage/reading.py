@@ -19,7 +19,7 @@ from core.errors import Conflict, DomainError, Invalid
 from core.intervals import Interval
 from core.locks import Space, session_lock
 from usage import missing, windows
-from usage.coverage import window_sources
+from usage.coverage import LIVE_KINDS, window_sources
 from usage.models import Cluster, ImportRun, Window
 from usage.models import Source as SourceRow
 from usage.services import Progress, prepare_import, run_import
@@ -129,9 +129,10 @@ class _Reading:
             if fetched.empty:
                 return _Answer(fetched.label, asked_at, None)
             spool.seek(0)
-            return _Answer(fetched.label, asked_at, self._import(fetched, spool))
+            run = self._import(fetched, spool, is_current=source.kind in LIVE_KINDS)
+            return _Answer(fetched.label, asked_at, run)
 
-    def _import(self, fetched: Fetched, answer: BinaryIO) -> ImportRun:
+    def _import(self, fetched: Fetched, answer: BinaryIO, *, is_current: bool) -> ImportRun:
         """Store and import an answer. Raises SourceFailed if it can't be read whole."""
         run = prepare_import(
             cluster=self.cluster,
@@ -141,6 +142,7 @@ class _Reading:
             columns=fetched.columns,
             time_zone=fetched.time_zone,
             confirmed=True,
+            is_current=is_current,
         )
         try:
             run = run_import(run_id=run.pk, actor=self._actor, progress=self._progress)

@@ -23,7 +23,7 @@ from usage import evidence as evidence_store
 from usage.batches import Batch, Tally, write_batch
 from usage.belonging import NotOurs, own_rows, settle
 from usage.clashes import clashing
-from usage.models import Cluster, Evidence, ImportRun, Job, QuarantinedRow
+from usage.models import Cluster, Evidence, ImportRun, Job, JobRevision, QuarantinedRow
 from usage.quarantine import quarantined, release_if_dismissed
 from usage.recognition import recogniser
 from usage.sources.formats import FileRefused, Parsed, Reader, open_reader
@@ -79,6 +79,7 @@ def prepare_import(
     columns: Sequence[str] = (),
     time_zone: str = "",
     confirmed: bool = False,
+    is_current: bool = False,
 ) -> ImportRun:
     """Store the input and return the run that will read it, not yet started.
 
@@ -86,8 +87,10 @@ def prepare_import(
     gone on with if the caller dies. A run that waits for a person's word is left to them.
 
     Input that this cluster has read already in the same way gives the earlier run back, whatever
-    its state: a running one may then be resumed, a finished one has nothing left to do. Raises
-    Conflict for input whose jobs were read in another way.
+    its state: a running one may then be resumed, a finished one has nothing left to do. Only if it
+    ``is_current``, Slurm's own word of this moment, and jobs were changed since, is it read once
+    more: what was changed there and then back would stay changed here. Raises Conflict for input
+    whose jobs were read in another way.
     """
     zone = time_zone or cluster.time_zone
     check_time_zone(zone)
@@ -99,9 +102,10 @@ def prepare_import(
         )
         passed_over = (S.FAILED, S.CANCELLED, *((S.PREPARED,) if confirmed else ()))
         known = same.exclude(status__in=passed_over).order_by("pk").last()
-        if known is not None:
+        if known is None:
+            _check_not_read_otherwise(stored)
+        elif not (is_current and known.finished_at and _overtaken(known)):
             return known
-        _check_not_read_otherwise(stored)
         run = ImportRun.objects.create(
             cluster=cluster,
             evidence=stored,
@@ -110,6 +114,7 @@ def prepare_import(
             time_zone=zone,
             status=S.RUNNING if confirmed else S.PREPARED,
             requested_by_id=actor.user_id,
+            retry_of=known,
         )
         record(
             "import.prepared",
@@ -118,6 +123,17 @@ def prepare_import(
             data={"cluster": cluster.name, "sha256": stored.sha256, "origin": run.origin},
         )
     return run
+
+
+def _overtaken(run: ImportRun) -> bool:
+    """Whether imports after this one changed jobs of its cluster that had ended."""
+    later = ImportRun.objects.filter(cluster=run.cluster_id, pk__gt=run.pk, jobs_changed__gt=0)
+    if not later.exists():
+        return False
+    replaced = JobRevision.objects.filter(
+        job__cluster=run.cluster_id, job__run__gt=run.pk, revision=F("job__revision") - 1
+    )
+    return replaced.exclude(values__end=None).exists()
 
 
 def _check_not_read_otherwise(stored: Evidence, run_id: int | None = None) -> None:

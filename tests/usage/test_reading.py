@@ -1,6 +1,7 @@
 """One window: sources in order, splitting, evidence, what is gone, and readers that are killed."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from core.actor import Actor
 from core.errors import Invalid
 from core.intervals import Interval
-from tests.factories import Row, make_cluster, make_project
+from tests.factories import Row, import_bytes, make_cluster, make_project, sacct
 from tests.usage.fake_sources import FakeSlurm
 from usage import coverage, services
 from usage.models import Cluster, ImportRun, Job, MissingJob, Pull, Source, Window
@@ -21,6 +22,7 @@ MIDNIGHT = datetime(2026, 10, 15, tzinfo=UTC)
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 DAY = Interval(MIDNIGHT, MIDNIGHT + timedelta(days=1))
 NOON = MIDNIGHT + timedelta(hours=12)
+MORE = "cpu=64,mem=8192M,node=1,billing=64"
 
 
 @pytest.fixture
@@ -222,3 +224,32 @@ def test_jobs_that_only_touch_a_window_are_not_missed(cluster: Cluster, slurm: F
     slurm.rows.pop()
     ask(cluster, slurm)
     assert not MissingJob.objects.exists()
+
+
+def test_what_slurm_changes_and_changes_back_is_as_it_was(
+    cluster: Cluster, slurm: FakeSlurm
+) -> None:
+    first = ask(cluster, slurm).run
+    before = Job.objects.get(job_id=3).cpu_seconds
+    was, slurm.rows[2] = slurm.rows[2], replace(slurm.rows[2], tres=MORE)
+    ask(cluster, slurm)
+    assert Job.objects.get(job_id=3).cpu_seconds != before
+    slurm.rows[2] = was
+    back = ask(cluster, slurm).run
+    job = Job.objects.get(job_id=3)
+    assert (job.cpu_seconds, job.revision, job.held) == (before, 3, False)
+    assert back is not None
+    assert (back.retry_of, back.jobs_changed, back.jobs_new) == (first, 1, 0)
+    assert ask(cluster, slurm).run == back  # as long as nothing changes, nothing is read again
+
+
+def test_what_a_bad_file_said_of_a_job_is_put_right_by_the_next_answer(
+    cluster: Cluster, slurm: FakeSlurm
+) -> None:
+    ask(cluster, slurm)
+    before = Job.objects.get(job_id=3).cpu_seconds
+    bad = import_bytes(cluster, sacct(replace(slurm.rows[2], tres=MORE), Row(7, seconds=-1))).run
+    assert (bad.status, Job.objects.get(job_id=3).held) == ("incomplete", True)
+    ask(cluster, slurm)
+    job = Job.objects.get(job_id=3)
+    assert (job.cpu_seconds, job.held) == (before, False)
