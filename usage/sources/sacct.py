@@ -37,6 +37,7 @@ UTC = ZoneInfo("UTC")
 _READING = 1
 """Counted up when rows are read in another way, so that none is recognised by an old digest."""
 _SIFTED_ROWS = 2000
+_PASSED_OVER = 9
 _KEY_DIGITS = 11
 _BOM = b"\xef\xbb\xbf"
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
@@ -142,35 +143,34 @@ class SacctReader:
             )
 
     def _sifted(self, rows: Iterator[Row]) -> Iterator[Parsed]:
-        """The rows, of which those that are recognised are not interpreted."""
-        refusal = None
+        """The rows, of which those that are recognised are not interpreted.
+
+        Where none is, as in a first import, the next ones are not even asked about.
+        """
+        refusal, passed_over = None, 0
         while refusal is None:
             some: list[Row] = []
             try:
                 some.extend(islice(rows, _SIFTED_ROWS))
             except FileRefused as error:
                 refusal = error
+            known = {} if passed_over else self._known(some)
+            passed_over = passed_over - 1 if passed_over else (0 if known else _PASSED_OVER)
+            for place, row in enumerate(some):
+                digest = known.get(place)
+                yield self._parsed(row) if digest is None else _same(row, digest)
             if not some:
                 break
-            yield from self._sift(some)
         if refusal is not None:
             raise refusal
 
-    def _sift(self, rows: Sequence[Row]) -> Iterator[Parsed]:
-        places, sketches = [], []
-        for place, row in enumerate(rows):
-            if sketch := self._sketch(row):
-                places.append(place)
-                sketches.append(sketch)
-        digests = {place: sketch[2] for place, sketch in zip(places, sketches, strict=True)}
-        known = {places[found] for found in self.recognise(sketches)} if self.recognise else set()
-        for place, row in enumerate(rows):
-            if place in known:
-                yield _make_parsed(
-                    row.line, "same", row.raw, None, "", "", row.offset, row.size, digests[place]
-                )
-            else:
-                yield self._parsed(row)
+    def _known(self, rows: Sequence[Row]) -> dict[int, str]:
+        """The digests of the rows that are recognised, by place."""
+        if self.recognise is None:
+            return {}
+        asked = [(place, sketch) for place, row in enumerate(rows) if (sketch := self._sketch(row))]
+        found = self.recognise([sketch for _, sketch in asked])
+        return {asked[place][0]: asked[place][1][2] for place in found}
 
     def _sketch(self, row: Row) -> Sketch | None:
         """What a plain row of a job is recognised by; None for any other."""
@@ -247,6 +247,10 @@ class SacctReader:
 
 
 _make_parsed = maker(Parsed)
+
+
+def _same(row: Row, digest: str) -> Parsed:
+    return _make_parsed(row.line, "same", row.raw, None, "", "", row.offset, row.size, digest)
 
 
 def _key_of(columns: Sequence[str]) -> tuple[int, int] | None:
