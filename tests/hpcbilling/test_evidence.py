@@ -24,7 +24,7 @@ from tests.factories import (
     sacct,
 )
 from usage import evidence as evidence_store
-from usage.models import Evidence, EvidenceChunk, Job
+from usage.models import Cluster, Evidence, EvidenceChunk, Job
 from usage.raw import raw_row
 from usage.sources.unpacking import zstd
 
@@ -70,6 +70,12 @@ def test_an_attempt_is_named_by_its_submit_time_or_its_number() -> None:
     assert json.loads(call(str(job.pk), "--json")[0]) == told
     epoch = int(job.submit.timestamp())
     assert json.loads(call(f"alpha:5@{epoch}", "--json")[0]) == told
+    Cluster.objects.update(name="renamed", slurm_name="alpha")
+    renamed = json.loads(call(f"alpha:5@{epoch}", "--json")[0])
+    assert renamed == told | {"cluster": "renamed"}
+    assert json.loads(call(f"renamed:5@{epoch}", "--json")[0]) == renamed
+    make_cluster("alpha")
+    assert call(f"alpha:5@{epoch}")[1] == 2
     for wrong in ("alpha:6", "beta:5", "alpha:5@soon", "five", "99999999"):
         assert call(wrong)[1] == 2
 

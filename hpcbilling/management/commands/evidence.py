@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db.models import Q, QuerySet
 
 from hpcbilling.command_line import FAILED, USAGE
-from usage.models import Job
+from usage.models import Cluster, Job
 from usage.raw import Origin, is_whole, origins, row_at
 
 _NAMED = re.compile(r"(?P<cluster>[^:@]+):(?P<job>[^@]+)(?:@(?P<submit>.+))?")
@@ -105,8 +105,9 @@ def _jobs(text: str) -> QuerySet[Job]:
     name, job_id = named["cluster"], named["job"]
     shown = Q(display_id=job_id)
     raw = Q(job_id=int(job_id)) if job_id.isascii() and job_id.isdigit() else Q()
-    jobs = Job.objects.filter(Q(cluster__name=name) | Q(cluster__slurm_name=name))
-    jobs = jobs.filter(raw or shown)
+    # Slurm's name of a cluster leads to it too, unless another cluster has that name here.
+    known = Cluster.objects.filter(name=name) or Cluster.objects.filter(slurm_name=name)
+    jobs = Job.objects.filter(raw or shown, cluster__in=known)
     return jobs.filter(submit=_moment(named["submit"])) if named["submit"] else jobs
 
 
