@@ -97,3 +97,11 @@ bench-memory: venv
 	@LOG_LEVEL=WARNING $(PY) -m hpcbilling.embedded sh -c '\
 		$(PY) manage.py migrate --verbosity 0 && \
 		$(PY) manage.py shell --no-imports --command "from tests import bench; bench.compare_memory()"'
+
+.PHONY: bench-sacct
+
+# Import against the real sacct, over the same jobs in a real slurmdbd: `make bench-sacct JOBS=200000`.
+bench-sacct: venv
+	@LOG_LEVEL=WARNING $(PY) -m hpcbilling.embedded sh -c '\
+		$(PY) manage.py migrate --verbosity 0 && \
+		$(PY) manage.py shell --no-imports --command "from tests.slurm import bench; bench.main()"'

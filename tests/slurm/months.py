@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 from core.intervals import Interval, last_month, local_midnight, month, next_month
 from tests.slurm.history import History
-from tests.slurm.rows import Row, insert, move_into_the_past, roll_up
+from tests.slurm.rows import Row, insert, move_into_the_past, register_since, roll_up
 from tests.slurm.stack import OTHER
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -46,8 +46,12 @@ class Months:
         move_into_the_past(self.stack, (datetime.now(UTC).date() - self.tenth).days)
         insert(self.stack, self.put.values())
         insert(self.stack, [self._other_cluster()], OTHER)
+        register_since(self.stack, datetime(2025, 10, 1, tzinfo=UTC))
         for first in (self.first, FALL.replace(day=1), SPRING.replace(day=1)):
             roll_up(self.stack, *self._whole(first))
+        # The month may have begun earlier where the site is.
+        month_before = self.first - timedelta(days=1)
+        roll_up(self.stack, *self._whole(month_before.replace(day=1)))
 
     @staticmethod
     def _whole(first: date) -> tuple[datetime, datetime]:

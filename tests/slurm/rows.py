@@ -17,7 +17,8 @@ STATES = {
 }  # fmt: skip
 NO_TASK = 4294967294
 TIMES = {
-    "job": ("time_submit", "time_eligible", "time_start", "time_end"),
+    # Of a job that is suspended just now, time_suspended is when that began, else how long it was.
+    "job": ("time_submit", "time_eligible", "time_start", "time_end", "time_suspended"),
     "step": ("time_start", "time_end"),
     "suspend": ("time_start", "time_end"),
 }
@@ -99,6 +100,15 @@ def move_into_the_past(stack: Stack, days: int) -> None:
                 for name in columns
             )
             stack.sql(f"UPDATE {cluster}_{table}_table SET {changes}")
+
+
+def register_since(stack: Stack, moment: datetime) -> None:
+    """Let the clusters have been there since a moment: sreport shows nothing of the time before."""
+    for cluster in stack.clusters:
+        stack.sql(
+            f"UPDATE {cluster}_event_table SET time_start = {int(moment.timestamp())}"
+            " WHERE node_name = '' ORDER BY time_start LIMIT 1"
+        )
 
 
 def roll_up(stack: Stack, since: datetime, until: datetime) -> None:

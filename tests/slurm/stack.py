@@ -137,6 +137,7 @@ class Stack:
         for name in self.clusters:
             self.start_slurmds(name)
         self.start_slurmrestd()
+        self.start_slurmrestd_socket()
         for cluster in self.clusters.values():
             self.wait_for_nodes(cluster.name)
 
@@ -289,20 +290,23 @@ class Stack:
             )
 
     def start_slurmrestd(self) -> None:
-        """Two: with tokens, rest_auth/local is refused by slurmdbd, so the socket has its own."""
-        layout, owner = self.layout, account(REST_ACCOUNT)
+        """By TCP, with tokens."""
+        port = self.layout.slurmrestd_port
         self._serve(
             "slurmrestd",
-            ["slurmrestd", "-a", "rest_auth/jwt", f"127.0.0.1:{layout.slurmrestd_port}"],
-            owner,
+            ["slurmrestd", "-a", "rest_auth/jwt", f"127.0.0.1:{port}"],
+            account(REST_ACCOUNT),
             SLURM_JWT="daemon",
-        ).wait_until(lambda: listens(("127.0.0.1", layout.slurmrestd_port)))
-        layout.rest_socket.unlink(missing_ok=True)
+        ).wait_until(lambda: listens(("127.0.0.1", port)))
+
+    def start_slurmrestd_socket(self) -> None:
+        """A second one: with tokens, rest_auth/local is refused by slurmdbd."""
+        path = self.layout.rest_socket
         self._serve(
             "slurmrestd.unix",
-            ["slurmrestd", "-a", "rest_auth/local", f"unix:{layout.rest_socket}"],
-            owner,
-        ).wait_until(lambda: listens(str(layout.rest_socket)))
+            ["slurmrestd", "-a", "rest_auth/local", f"unix:{path}"],
+            account(REST_ACCOUNT),
+        ).wait_until(lambda: listens(str(path)))
 
     @staticmethod
     def _answers(ask: Callable[..., object], *words: str, **options: str) -> bool:
