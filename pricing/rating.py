@@ -27,7 +27,7 @@ from pricing.selectors import (
 from usage.models import Job
 from usage.selectors import free_jobs
 
-BATCH_JOBS = 5000
+BATCH_JOBS = 10_000
 
 Billed = Callable[[Collection[int]], set[int]]
 """Given job ids, tells which of them have charges in force on a document."""
