@@ -75,7 +75,10 @@ def _known_before(window: Window) -> QuerySet[Job]:
     jobs = Job.objects.filter(
         cluster_id=window.cluster_id, end__gte=window.start, end__lt=window.end
     )
-    return jobs.filter(first_seen_at__lt=window.pull.started_at) if window.pull else jobs
+    if window.pull is None:
+        return jobs
+    ours = Window.objects.filter(pull=window.pull, run__isnull=False).values("run")
+    return jobs.exclude(run__in=ours)
 
 
 def _keys(run: ImportRun) -> Iterator[tuple[int, datetime]]:

@@ -16,17 +16,19 @@ from django.core import mail
 from django.core.cache import cache
 from django.core.management import CommandError, call_command
 from django.db import connection
+from django.test import Client
 
 from core.actor import Actor
 from core.locks import Space
 from hpcbilling.pulls import due, running, watch
 from hpcbilling.pulls.shown import progress_line
 from pricing.models import Charge
+from tests import console
 from tests.factories import Row, make_cluster, make_project
 from tests.usage.fake_sources import FakeSlurm
 from usage import coverage, reading
 from usage.coverage import DayState
-from usage.models import Cluster, Job, Pull, Source, Window
+from usage.models import Cluster, Job, MissingJob, Pull, Source, Window
 from usage.pulls import Progress, plan_backfill, plan_manual, progress_of, readers_of
 
 pytestmark = pytest.mark.django_db
@@ -393,3 +395,57 @@ def test_a_monitor_that_is_away_stops_nothing(
         nights(cluster, clock, 2, 2)
     assert Pull.objects.get().finished_at is not None
     assert Window.objects.filter(status="read").exists()
+
+
+def gauges(client: Client) -> dict[str, float]:
+    """The series of the cluster, by their names without what all have in common."""
+    lines = (line.rpartition(" ") for line in client.get("/metrics").text.splitlines())
+    return {
+        name.removeprefix("hpcbilling_").removesuffix('{cluster="alpha"}'): float(value)
+        for name, _, value in lines
+        if name.endswith('{cluster="alpha"}')
+    }
+
+
+def test_metrics_tell_what_is_late_lost_empty_and_gone(
+    cluster: Cluster, slurm: FakeSlurm, clock: time_machine.Traveller, client: Client
+) -> None:
+    Source.objects.create(cluster=cluster, position=2, kind="sacct", place="login")
+    nights(cluster, clock, 2, 4)
+    good = gauges(client)
+    assert good["pull_done_timestamp_seconds"] > good["pull_due_timestamp_seconds"]
+    quiet = ("gap_seconds", "empty_days", "fallbacks", "missing_jobs")
+    assert [good[name] for name in quiet] == [0, 0, 0, 0]
+
+    slurm.down = {"main"}
+    slurm.rows = [row for row in slurm.rows if row.job_id != 4]
+    nights(cluster, clock, 5, 5)
+    found = gauges(client)
+    assert found["fallbacks"] == 3
+    assert found["empty_days"] == 1  # the fourth
+    slurm.rows = [row for row in slurm.rows if row.job_id != 3]
+    nights(cluster, clock, 5, 5)
+    slurm.down = {"main", "login"}
+    nights(cluster, clock, 6, 7)
+    found = gauges(client)
+    assert found["gap_seconds"] > 24 * 3600
+    assert found["pull_done_timestamp_seconds"] < found["pull_due_timestamp_seconds"]
+    assert found["missing_jobs"] == 0
+    slurm.down = set()
+    nights(cluster, clock, 8, 8)
+    assert gauges(client)["gap_seconds"] == 0
+
+
+def test_jobs_that_are_gone_are_counted_on_the_pulls_page(
+    cluster: Cluster, slurm: FakeSlurm, clock: time_machine.Traveller, client: Client
+) -> None:
+    nights(cluster, clock, 2, 4)
+    slurm.rows = [row for row in slurm.rows if row.job_id != 3]
+    nights(cluster, clock, 5, 5)
+    assert gauges(client)["missing_jobs"] == 1
+    operator = console.visitor("operator")
+    pull = Pull.objects.latest("pk")
+    page = operator.get(console.url(pull, "change", pull.pk)).text
+    assert "1 job that we know is no longer in Slurm" in page
+    listed = operator.get(console.url(MissingJob), {"returned_at__isempty": "1"}).text
+    assert "alpha:3" in listed
