@@ -34,6 +34,11 @@ def slot_of(cluster: Cluster, now: datetime) -> date:
     return last_slot(now, cluster.pull_at, zone_of(cluster))
 
 
+def last_sunday(day: date) -> date:
+    """Return the Sunday on or before a day: whose look back is made late if it was missed."""
+    return day - timedelta(days=(day.weekday() - SUNDAY) % 7)
+
+
 def start_due(*, actor: Actor) -> list[Pull]:
     """Plan the pulls that are due and let workers read them; returns those that were not over.
 
@@ -42,13 +47,11 @@ def start_due(*, actor: Actor) -> list[Pull]:
     now = timezone.now()
     started = []
     for cluster in clusters_pulled():
-        slot = slot_of(cluster, now)
-        if due_at(slot, cluster.pull_at, zone_of(cluster)) <= cluster.created_at:
-            continue
-        pulls = [plan_nightly(cluster=cluster, slot=slot, actor=actor)]
-        if slot.weekday() == SUNDAY:
-            pulls.append(plan_rescan(cluster=cluster, slot=slot, actor=actor))
-        started += [pull for pull in pulls if pull.finished_at is None]
+        night = slot_of(cluster, now)
+        for plan, slot in ((plan_nightly, night), (plan_rescan, last_sunday(night))):
+            if due_at(slot, cluster.pull_at, zone_of(cluster)) > cluster.created_at:
+                pull = plan(cluster=cluster, slot=slot, actor=actor)
+                started += [pull] if pull.finished_at is None else []
     for pull in started:
         send_readers(pull)
     return started

@@ -129,6 +129,20 @@ def test_the_week_looks_further_back(
     assert Job.objects.filter(job_id=100).exists()
 
 
+def test_a_look_back_that_was_missed_on_sunday_is_made_late_and_once(
+    cluster: Cluster, slurm: FakeSlurm, clock: time_machine.Traveller
+) -> None:
+    nights(cluster, clock, 2, 17)
+    clock.move_to(day(21, 2))  # beat was down since Saturday
+    assert [pull.kind for pull in due.start_due(actor=BEAT)] == ["nightly", "rescan"]
+    look_back = Pull.objects.get(kind="rescan")
+    assert look_back.slot == date(2026, 10, 18)
+    running.run_pull(pull_id=look_back.pk, actor=BEAT)
+    clock.move_to(day(22, 2))
+    assert [pull.kind for pull in due.start_due(actor=BEAT)] == ["nightly"]
+    assert Pull.objects.filter(kind="rescan").count() == 1
+
+
 def test_each_cluster_is_pulled_by_its_own_clock_and_once(
     cluster: Cluster, slurm: FakeSlurm, clock: time_machine.Traveller
 ) -> None:
