@@ -41,7 +41,7 @@ from core.queue import after_commit
 from hpcbilling.reconciliation import admin as _reconciliation_admin  # noqa: F401 - registers
 from hpcbilling.workflows import rate_selected
 from pricing.models import JobRating
-from pricing.rating import BATCH_JOBS, Outcome
+from pricing.rating import BATCH_JOBS, Outcome, look_again
 from pricing.selectors import unpriced
 from usage.models import Job
 
@@ -100,6 +100,7 @@ class UnpricedAdmin(CsvExport, ReadOnlyAdmin):
         """Leave everything that is due to the worker."""
 
         def run(_actor: Actor, _values: dict[str, Any]) -> str:
+            look_again()
             after_commit("hpcbilling.rate_pending")
             return _t("The worker rates what is due. Look again in a moment.")
 

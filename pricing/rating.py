@@ -154,6 +154,12 @@ def rate_rechecked(
     return outcome
 
 
+def look_again() -> None:
+    """Have every job without a price judged anew at the next round, although nothing was noticed
+    that could price it: for a person who wants to see that."""
+    Recheck.objects.create()
+
+
 def _keys(rows: "QuerySet[Job] | QuerySet[JobRating]") -> Iterator[int]:
     """Yield primary keys in order; the server keeps them, also from one transaction to the next."""
     keys = rows.order_by("pk").values_list("pk", flat=True)

@@ -1,12 +1,14 @@
 """No job is missed: what rating looks for is all that a comparison of everything would find."""
 
 import io
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 from django.db import IntegrityError, connection, transaction
 from django.db.models import F, Q
 from django.test.utils import CaptureQueriesContext
@@ -335,6 +337,19 @@ def test_whatever_could_price_a_job_has_it_looked_at(cluster: Cluster, change: A
     assert JobRating.objects.filter(status="unpriced").count() == 4
     change(cluster)
     assert rate_pending(actor=SYSTEM).rated == 1
+    assert not Recheck.objects.exists()
+
+
+def test_the_command_looks_at_all_that_has_no_price(
+    cluster: Cluster, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import_rows(cluster, Row(1, account="nobody"), Row(2))
+    rate_pending(actor=SYSTEM)
+    _mapped(cluster)
+    Recheck.objects.all().delete()  # as if nobody had noticed
+    assert rate_pending(actor=SYSTEM).rated == 0
+    call_command("rate", "--json")
+    assert json.loads(capsys.readouterr().out)["rated"] == 1
     assert not Recheck.objects.exists()
 
 

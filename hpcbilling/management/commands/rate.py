@@ -9,6 +9,7 @@ from django.core.management.base import BaseCommand, CommandError
 from hpcbilling import workflows
 from hpcbilling.command_line import USAGE, actor_named, rating_line, rating_summary
 from hpcbilling.progress import steps
+from pricing.rating import look_again
 from pricing.selectors import jobs_to_rate
 from usage.models import Cluster
 
@@ -31,6 +32,7 @@ class Command(BaseCommand):
             if cluster is None:
                 raise CommandError(f"There is no cluster “{options['cluster']}”.", returncode=USAGE)
         due = jobs_to_rate().filter(cluster=cluster) if cluster else jobs_to_rate()
+        look_again()
         with steps() as bars:
             rated = bars.step("Rating jobs", due.count)
             outcome = workflows.rate_pending(actor=actor, cluster=cluster, rated=rated)
