@@ -135,7 +135,6 @@ class History:
         time.sleep(1)
         self._scontrol("update", f"JobId={self.jobs['resized']}", "NumNodes=1")
         self._scontrol("update", "NodeName=a4", "State=DOWN", "Reason=pulled")
-        self.tell("resized")
 
     def act(self) -> None:
         scontrol, ids = self._scontrol, self.jobs
@@ -160,7 +159,8 @@ class History:
         self.stack.run("scancel", str(waiting), user="news")
         time.sleep(1)
         scontrol("resume", str(ids["suspended"]))
-        self.tell("suspended")
+        for tag in ("suspended", "resized"):
+            self.tell(tag)
         self.tell("renamed_while_running")
         self.hurry("preempted")
         self.hurry("node_failed_requeued")
