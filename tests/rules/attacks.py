@@ -229,6 +229,10 @@ ATTACKS: dict[str, Attack] = {
             "usage_window", "status = 'waiting'", status="empty", asked_at="2020-01-01T00:00:00Z"
         )
     ),
+    "usage_window_of_one_cluster": Attack(
+        "UPDATE usage_window SET cluster_id = (SELECT id FROM usage_cluster WHERE name = 'second')"
+        " WHERE status = 'waiting'"
+    ),
     "usage_window_frozen": Attack(change("usage_window", "status = 'read'", attempts=7)),
     "usage_window_refuse": Attack(delete("usage_window", "status = 'waiting'")),
     "usage_window_no_truncate": truncate("usage_window"),

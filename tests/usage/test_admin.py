@@ -2,13 +2,16 @@
 
 import io
 from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
-from django.utils import translation
+from django.utils import timezone, translation
 
 from audit.models import AuditEvent
 from hpcbilling.tasks import run_import
@@ -23,7 +26,7 @@ from tests.factories import (
     make_project,
     sacct,
 )
-from usage.models import AccountMapping, Cluster, ImportRun, Job, QuarantinedRow
+from usage.models import AccountMapping, Cluster, ImportRun, Job, Pull, QuarantinedRow, Window
 from usage.raw import raw_row
 from usage.services import prepare_import
 
@@ -316,3 +319,24 @@ def test_prepared_runs_of_others_are_on_the_home_page(clerk: Client) -> None:
     cards = clerk.get(reverse("admin:index")).context["cards"]
     waiting = {str(card.name): card.count for card in cards}
     assert waiting["Uploads to confirm"] == 1
+
+
+def test_a_long_list_of_pulls_takes_no_more_queries_than_a_short_one() -> None:
+    cluster, client = make_cluster(), console.visitor("operator")
+
+    def queries(pulls: int) -> int:
+        for number in range(pulls):
+            pull = Pull.objects.create(
+                cluster=cluster, kind="manual", slot=date(2026, 10, 1), finished_at=timezone.now()
+            )
+            at = datetime(2026, 10, 1 + number, tzinfo=UTC)
+            Window.objects.create(
+                cluster=cluster, pull=pull, start=at, end=at + timedelta(1), status="failed"
+            )
+        with CaptureQueriesContext(connection) as captured:
+            page = client.get(console.url(Pull))
+        assert page.text.count("Not all was read") == Pull.objects.count()
+        return len(captured)
+
+    queries(1)
+    assert queries(1) == queries(7)

@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.contrib import admin
+from django.db.models import Exists, OuterRef, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import path
@@ -86,12 +87,17 @@ class PullAdmin(CsvExport, ReadOnlyAdmin):
         own = path("<int:pull_id>/progress/", view(self.progress), name="usage_pull_progress")
         return [own, *super().get_urls()]
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """Add whether a window of it failed."""
+        failed = Window.objects.filter(pull=OuterRef("pk"), status=Window.Status.FAILED)
+        return super().get_queryset(request).annotate(has_failed=Exists(failed))
+
     @column(_("state"), label=LABELS)
-    def state(self, pull: Pull) -> tuple[str, str]:
+    def state(self, pull: Any) -> tuple[str, str]:
         """Whether a pull is over, and whether all of it was read."""
         if pull.finished_at is None:
             return "info", _t("Running")
-        if pull.windows.filter(status=Window.Status.FAILED).exists():
+        if pull.has_failed:
             return "danger", _t("Not all was read")
         return ("warning", _t("With remarks")) if pull.error else ("success", _t("Complete"))
 

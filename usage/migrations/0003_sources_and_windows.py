@@ -7,7 +7,7 @@ import django.db.models.deletion
 from django.conf import settings
 from django.db import migrations, models
 
-from core.rules import no_truncate, refuse
+from core.rules import no_truncate, refuse, trigger
 
 RULES = [
     # Coverage is derived from windows: one that was read must stay what it was.
@@ -17,6 +17,22 @@ RULES = [
         "a window that was answered never changes",
         when="OLD.status IN ('read', 'empty', 'split')",
         name="usage_window_frozen",
+    ),
+    # Read into another cluster's books, it would count as covered here.
+    trigger(
+        "usage_window",
+        name="usage_window_of_one_cluster",
+        timing="BEFORE INSERT OR UPDATE",
+        body="""
+            IF EXISTS (SELECT 1 FROM usage_importrun
+                        WHERE id = NEW.run_id AND cluster_id <> NEW.cluster_id)
+               OR EXISTS (SELECT 1 FROM usage_pull
+                           WHERE id = NEW.pull_id AND cluster_id <> NEW.cluster_id) THEN
+                RAISE EXCEPTION 'a window, its pull and its import are of one cluster'
+                    USING ERRCODE = 'check_violation';
+            END IF;
+            RETURN NEW;
+        """,
     ),
     refuse("usage_window", "DELETE", "windows are never deleted"),
     no_truncate("usage_window"),
