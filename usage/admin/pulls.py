@@ -90,7 +90,8 @@ class PullAdmin(CsvExport, ReadOnlyAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Add whether a window of it failed."""
         failed = Window.objects.filter(pull=OuterRef("pk"), status=Window.Status.FAILED)
-        return super().get_queryset(request).annotate(has_failed=Exists(failed))
+        pulls: QuerySet[Any] = super().get_queryset(request)
+        return pulls.annotate(has_failed=Exists(failed))
 
     @column(_("state"), label=LABELS)
     def state(self, pull: Any) -> tuple[str, str]:
