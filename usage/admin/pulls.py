@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import path
@@ -87,11 +87,10 @@ class PullAdmin(CsvExport, ReadOnlyAdmin):
         own = path("<int:pull_id>/progress/", view(self.progress), name="usage_pull_progress")
         return [own, *super().get_urls()]
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+    def get_queryset(self, request: HttpRequest) -> Any:
         """Add whether a window of it failed."""
         failed = Window.objects.filter(pull=OuterRef("pk"), status=Window.Status.FAILED)
-        pulls: QuerySet[Any] = super().get_queryset(request)
-        return pulls.annotate(has_failed=Exists(failed))
+        return super().get_queryset(request).annotate(has_failed=Exists(failed))
 
     @column(_("state"), label=LABELS)
     def state(self, pull: Any) -> tuple[str, str]:
