@@ -30,7 +30,7 @@ pytestmark = [pytest.mark.slurm, pytest.mark.usefixtures("billing", "connections
 BY_TEST = Actor.system("slurm tests")
 # What each way may know differently, or was written when it was read.
 OWN = ("id", "cluster_id", "run_id", "line", "revision", "first_seen_at", "name", "flags",
-    "raw_offset", "raw_size")  # fmt: skip
+    "raw_offset", "raw_size", "raw_digest")  # fmt: skip
 GROWING = ("fingerprint", "elapsed_seconds", "cpu_seconds", "gpu_seconds", "mem_mib_seconds",
     "node_seconds", "gpu_type_seconds", "suspended_seconds")  # fmt: skip
 
