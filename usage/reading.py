@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import BinaryIO
 
-from django.db import transaction
+import structlog
+from django.db import InterfaceError, OperationalError, transaction
 from django.utils import timezone
 
 from core import metrics
@@ -29,6 +30,7 @@ from usage.sources.factory import make_source
 MAX_ERROR = 300
 MINUTE = "%Y-%m-%dT%H:%MZ"
 
+log = structlog.get_logger(__name__)
 W = Window.Status
 MakeSource = Callable[..., Source]
 
@@ -39,11 +41,15 @@ class _Busy(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """What a source said: the import of it, or nothing for an empty answer."""
+    """What a source said: the import of it, or nothing for an empty answer.
+
+    ``is_current`` says that Slurm itself answered: a file says what Slurm had when it was saved.
+    """
 
     label: str
     asked_at: datetime
     run: ImportRun | None
+    is_current: bool
 
 
 def read_window(
@@ -110,6 +116,12 @@ class _Reading:
                 self._failed(source, error.code, error.message)
             except (OSError, DomainError) as error:
                 self._failed(source, "error", str(error))
+            except (_Busy, OperationalError, InterfaceError):
+                raise
+            except Exception as error:
+                # One answer that we stumble over must not keep all later windows from being read.
+                log.exception("window_not_readable", window=self.window.pk, source=str(source))
+                self._failed(source, "internal", f"{type(error).__name__}: {error}")
         return None
 
     def _failed(self, source: SourceRow, code: str, message: str) -> None:
@@ -123,14 +135,14 @@ class _Reading:
             slurm_name=self.cluster.known_to_slurm_as,
             time_zone=self.cluster.time_zone,
         )
-        asked_at = timezone.now()
+        asked_at, is_current = timezone.now(), source.kind in LIVE_KINDS
         with tempfile.TemporaryFile() as spool:
             fetched = connection.fetch(self.span, spool)
             if fetched.empty:
-                return _Answer(fetched.label, asked_at, None)
+                return _Answer(fetched.label, asked_at, None, is_current)
             spool.seek(0)
-            run = self._import(fetched, spool, is_current=source.kind in LIVE_KINDS)
-            return _Answer(fetched.label, asked_at, run)
+            run = self._import(fetched, spool, is_current=is_current)
+            return _Answer(fetched.label, asked_at, run, is_current)
 
     def _import(self, fetched: Fetched, answer: BinaryIO, *, is_current: bool) -> ImportRun:
         """Store and import an answer. Raises SourceFailed if it can't be read whole."""
@@ -165,7 +177,8 @@ class _Reading:
                 return
             status = W.EMPTY if answer.run is None else W.READ
             self._become(status, run=answer.run, source=answer.label, asked_at=answer.asked_at)
-            missing.note(self.window, answer.run)
+            if answer.is_current:
+                missing.note(self.window, answer.run)
 
     def _split(self, refusal: WindowTooLarge) -> None:
         with transaction.atomic():

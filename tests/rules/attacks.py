@@ -68,6 +68,13 @@ def truncate(table: str) -> Attack:
     return Attack(f"TRUNCATE {table} CASCADE", also=("*_no_truncate",))
 
 
+# The second cluster becomes another name of the first one's Slurm, and is read from the same place.
+SAME_SLURM = "UPDATE usage_cluster SET slurm_name = 'demo' WHERE name = 'second'"
+SAME_SOURCE = (
+    "INSERT INTO usage_source (cluster_id, position, kind, place, is_enabled)"
+    " SELECT (SELECT id FROM usage_cluster WHERE name = 'second'), 1, kind, place, true"
+    " FROM usage_source ORDER BY id LIMIT 1"
+)
 UUID = "00000000-0000-4000-8000-000000000000"
 FROZEN_RUN = ("usage_importrun_frozen",)
 FROZEN_RECEIPT = ("receipts_receipt_frozen",)
@@ -208,6 +215,8 @@ ATTACKS: dict[str, Attack] = {
     "pull_once_a_slot": Attack(copy_of("usage_pull")),
     "pull_kind": Attack(change("usage_pull", kind="hourly")),
     "source_once": Attack(copy_of("usage_source", position=3)),
+    "usage_source_one_reader": Attack(f"{SAME_SLURM};{SAME_SOURCE}"),
+    "usage_cluster_one_reader": Attack(f"{SAME_SOURCE};{SAME_SLURM}"),
     "source_position_once": Attack(copy_of("usage_source", place="elsewhere")),
     "source_kind": Attack(change("usage_source", kind="ftp")),
     "cluster_days_read_again": Attack(change("usage_cluster", overlap_days=0)),

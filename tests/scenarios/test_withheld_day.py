@@ -143,3 +143,12 @@ def test_who_may_not_import_begins_nothing(history: History) -> None:
     trial = console.url(cluster, "trial", cluster.pk, source.pk)
     assert auditor.get(trial).status_code == 403
     assert not Pull.objects.exists()
+
+
+def test_one_slurm_is_not_read_as_two_clusters(history: History) -> None:
+    operator = console.visitor("operator")
+    operator.post(console.url(Cluster, "add"), form(history))
+    twin = form(history, name="twin", slurm_name="erawan")
+    page = operator.post(console.url(Cluster, "add"), twin)
+    assert "The cluster erawan reads the same accounting from slurmrestd main" in page.text
+    assert not Cluster.objects.filter(name="twin").exists()

@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
+from django.db import OperationalError
 
 from core.actor import Actor
 from core.errors import Invalid
@@ -253,3 +254,42 @@ def test_what_a_bad_file_said_of_a_job_is_put_right_by_the_next_answer(
     ask(cluster, slurm)
     job = Job.objects.get(job_id=3)
     assert (job.cpu_seconds, job.held) == (before, False)
+
+
+def test_an_answer_that_we_stumble_over_leaves_the_word_to_the_next_source(
+    cluster: Cluster, slurm: FakeSlurm
+) -> None:
+    def stumble(window: Interval) -> None:
+        if slurm.asked[-1][0] == "main":
+            raise ZeroDivisionError("a defect of ours")
+
+    slurm.before = stumble
+    window = ask(cluster, slurm)
+    assert (window.status, window.source) == ("read", "fake login")
+    assert window.tried == [
+        {
+            "source": "slurmrestd main",
+            "code": "internal",
+            "error": "ZeroDivisionError: a defect of ours",
+        }
+    ]
+
+
+def test_a_database_that_is_gone_fails_no_window(cluster: Cluster, slurm: FakeSlurm) -> None:
+    def gone(window: Interval) -> None:
+        raise OperationalError("the connection is closed")
+
+    slurm.before = gone
+    with pytest.raises(OperationalError):
+        ask(cluster, slurm)
+    assert Window.objects.get().status == "waiting"
+
+
+def test_a_saved_file_does_not_say_what_slurm_no_longer_has(
+    cluster: Cluster, slurm: FakeSlurm
+) -> None:
+    ask(cluster, slurm)
+    cluster.sources.filter(place="login").update(kind="folder")
+    slurm.down, slurm.rows = {"main"}, slurm.rows[1:]
+    assert ask(cluster, slurm).source == "fake login"
+    assert not MissingJob.objects.exists()

@@ -11,6 +11,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _t
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import TabularInline
+from unfold.forms import PaginationInlineFormSet
 
 from audit.console import AuditedAdmin, CsvExport
 from core.admin import ConsoleAdmin
@@ -87,11 +88,34 @@ class Connections(forms.TextInput):
         return field + render_to_string("admin/usage/cluster/connections.html", context)
 
 
+class SourceFormSet(PaginationInlineFormSet):
+    """Sources that no other cluster reads the same accounting from."""
+
+    def clean(self) -> None:
+        super().clean()
+        known_as = self.instance.known_to_slurm_as
+        for form in self.forms:
+            asked = form.cleaned_data if form.is_valid() else {}
+            if asked and not asked.get("DELETE"):
+                self._check_alone(asked["kind"], asked["place"], known_as)
+
+    def _check_alone(self, kind: str, place: str, known_as: str) -> None:
+        rows = Source.objects.filter(kind=kind, place=place).exclude(cluster=self.instance.pk)
+        for row in rows.select_related("cluster"):
+            if row.cluster.known_to_slurm_as == known_as:
+                said = _t(
+                    "The cluster %(name)s reads the same accounting from %(source)s: its jobs would"
+                    " be billed twice."
+                )
+                raise ValidationError(said % {"name": row.cluster.name, "source": row})
+
+
 class SourceInline(TabularInline):
     """Ways to a cluster's accounting, in the order in which they are asked."""
 
     model = Source
     form = SourceForm
+    formset = SourceFormSet
     extra = 0
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:

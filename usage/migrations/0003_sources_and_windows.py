@@ -9,6 +9,20 @@ from django.db import migrations, models
 
 from core.rules import no_truncate, refuse, trigger
 
+# Read as two clusters, the same jobs would be two jobs each, and billed twice.
+_ONE_READER = """
+    IF EXISTS (
+        SELECT 1 FROM usage_source s JOIN usage_cluster c ON c.id = s.cluster_id
+          JOIN usage_source t ON (t.kind, t.place) = (s.kind, s.place) AND t.cluster_id > c.id
+          JOIN usage_cluster d ON d.id = t.cluster_id
+         WHERE coalesce(nullif(c.slurm_name, ''), c.name) = coalesce(nullif(d.slurm_name, ''), d.name)
+    ) THEN
+        RAISE EXCEPTION 'another cluster reads the same accounting from the same place'
+            USING ERRCODE = 'unique_violation';
+    END IF;
+    RETURN NULL;
+"""
+
 RULES = [
     # Coverage is derived from windows: one that was read must stay what it was.
     refuse(
@@ -33,6 +47,13 @@ RULES = [
             END IF;
             RETURN NEW;
         """,
+    ),
+    *(
+        trigger(table, name=f"{table}_one_reader", timing=f"AFTER {events}", body=_ONE_READER)
+        for table, events in (
+            ("usage_source", "INSERT OR UPDATE"),
+            ("usage_cluster", "UPDATE"),
+        )
     ),
     refuse("usage_window", "DELETE", "windows are never deleted"),
     no_truncate("usage_window"),

@@ -23,7 +23,7 @@ from usage.sources.folder import Folder
 from usage.sources.slurmrestd import Slurmrestd
 
 KINDS = ("slurmrestd", "sacct", "folder")
-_SLURM_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
+_SLURM_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}", re.ASCII)
 
 
 def make_source(kind: str, place: str, *, slurm_name: str, time_zone: str = "UTC") -> Source:
