@@ -26,11 +26,16 @@ format: venv
 	.venv/bin/ruff check --fix .
 	.venv/bin/ruff format .
 
-.PHONY: test test-slow services
+.PHONY: test coverage test-slow services
 
+TESTS = .venv/bin/pytest -n auto --dist worksteal --durations=15 -m "not slow and not slurm"
 test: venv catalogues
+	$(TESTS)
+
+# The same tests, half as long again: fails when too little of the code is covered.
+coverage: venv catalogues
 	@mkdir -p test-artifacts
-	.venv/bin/pytest -n auto --dist worksteal -m "not slow and not slurm" --cov --cov-report= --cov-report=json:test-artifacts/coverage.json
+	$(TESTS) --cov --cov-report= --cov-report=json:test-artifacts/coverage.json
 	@$(PY) -m tests.coverage_floors test-artifacts/coverage.json
 
 # Only the tests that kill workers with -9 and run two beats; `make test-slow` has them too.

@@ -208,7 +208,7 @@ def test_a_difference_alone_exits_with_two(
 class Generated(TestCase):
     """Lists of all kinds: what is there is exported, planned without a difference, and restored."""
 
-    @settings(max_examples=25)
+    @settings(max_examples=10)
     @given(
         st.lists(
             st.tuples(

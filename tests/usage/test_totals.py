@@ -143,7 +143,7 @@ unfinished = st.builds(
 )
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(entries | unfinished, min_size=1, max_size=5), st.sampled_from(ZONES))
 def test_every_second_is_in_the_day_it_belongs_to(log: list[Entry], zone_name: str) -> None:
     zone = ZoneInfo(zone_name)
