@@ -4,6 +4,7 @@ from io import BytesIO
 
 import pytest
 
+from core.actor import Actor
 from hpcbilling.workflows import finish_import, resume_imports
 from pricing.models import Charge
 from tests.factories import (
@@ -13,11 +14,13 @@ from tests.factories import (
     import_rows,
     make_cluster,
     make_project,
+    make_user,
     sacct,
 )
 from usage import services
 from usage.models import ImportRun, Job, QuarantinedRow
 from usage.previews import preview_stream
+from usage.quarantine import dismiss
 from usage.quarantine_states import open_rows
 
 pytestmark = pytest.mark.django_db
@@ -58,6 +61,21 @@ def test_a_forged_row_does_not_change_a_job_that_was_known(batch_rows: int) -> N
     assert adds_up(run)
     assert Charge.objects.count() == charges
     assert open_rows().get().reason == "identity_clash"
+
+
+def test_a_forged_row_that_was_dismissed_changes_no_bill_by_itself(batch_rows: int) -> None:
+    """Night after night: the real row may be recognised by its bytes, and the forged one not."""
+    make_project("genomics")
+    cluster, clerk = make_cluster(), Actor.of(make_user("clerk"))
+    import_rows(cluster, Row(2))
+    forged = Row(4, name="x\n" + Row(2, tres="cpu=1,mem=1M,node=1").text())
+    import_rows(cluster, Row(2), forged)
+    dismiss(row_ids=[open_rows().get().pk], actor=clerk, reason="forged")
+    import_rows(cluster, Row(2), Row(5))
+    charged = list(Charge.objects.filter(job__job_id=2).values_list("pk", "amount"))
+    night = import_rows(cluster, Row(2), forged, Row(7)).run
+    assert (night.status, night.quarantined) == ("incomplete", 1)
+    assert list(Charge.objects.filter(job__job_id=2).values_list("pk", "amount")) == charged
 
 
 def test_the_same_row_twice_is_no_contradiction(batch_rows: int) -> None:
