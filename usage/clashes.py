@@ -21,19 +21,23 @@ MOST_JOBS = 200_000
 """So many changed jobs are looked for; memory stays bounded."""
 
 
-def clashing(run: ImportRun, rows: Iterable[Parsed]) -> list[Parsed]:
+def clashing(
+    run: ImportRun, rows: Iterable[Parsed], firsts: dict[tuple[int, datetime], Parsed] | None = None
+) -> list[Parsed]:
     """Return, of a run's rows read once more, those that say something else of a job that the run
     changed than a row before them. Rows from while the job ran, after one from its end, are left:
-    they change nothing."""
+    they change nothing. ``firsts`` is given the first row of each job so contradicted."""
+    contradicted = {} if firsts is None else firsts
     changed = Job.objects.filter(run=run, revision__gt=1).values_list("job_id", "submit")
     wanted = set(changed[:MOST_JOBS])
-    said: dict[tuple[int, datetime], str] = {}
+    said: dict[tuple[int, datetime], Parsed] = {}
     found = []
     for row in rows if wanted else ():
         job = row.job
         if job is None or (job.job_id, job.submit) not in wanted:
             continue
-        first = said.setdefault((job.job_id, job.submit), job.fingerprint)
-        if first != job.fingerprint and job.end is not None:
+        first = said.setdefault((job.job_id, job.submit), row)
+        if first.job and first.job.fingerprint != job.fingerprint and job.end is not None:
+            contradicted[job.job_id, job.submit] = first
             found.append(clash(row))
     return found

@@ -1,7 +1,7 @@
 """Importing usage: evidence first, then jobs in committed batches that can be resumed."""
 
 from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC
+from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -264,16 +264,29 @@ def _read_to_end(run: ImportRun, *, actor: Actor, progress: Progress) -> None:
 
 
 def _look_for_clashes(run: ImportRun, reader: Reader) -> None:
-    """Quarantine rows that contradict others of the same input, where that can be: in text with
-    columns that a user writes."""
-    if not (run.jobs_changed and reader.free_text):
+    """Quarantine rows that contradict others of the same input, which only changed jobs can have.
+
+    Their jobs say again what the first row of each says, so that no job is as a quarantined row has
+    it, whoever dismisses that row and releases the run.
+    """
+    if not run.jobs_changed:
         return
     seen = set(QuarantinedRow.objects.filter(run=run).values_list("line", flat=True))
-    rows = [row for row in clashing(run, reader_for(run)) if row.line not in seen]
+    firsts: dict[tuple[int, datetime], Parsed] = {}
+    rows = [row for row in clashing(run, reader_for(run), firsts) if row.line not in seen]
     if not rows:
         return
-    changes = {"jobs_changed": -len(rows), "quarantined": len(rows)}
+    restored = Batch()
+    restored.take(firsts.values())
+    # A contradicting row that came again had changed nothing more the second time.
+    changed = min(len(rows), run.jobs_changed)
+    changes = {
+        "jobs_changed": -changed,
+        "jobs_unchanged": changed - len(rows),
+        "quarantined": len(rows),
+    }
     with transaction.atomic():
+        write_batch(run, restored)
         insert_many(quarantined(run, reader, rows))
         ImportRun.objects.filter(pk=run.pk).update(
             **{name: F(name) + count for name, count in changes.items()}

@@ -5,7 +5,7 @@ from io import BytesIO
 import pytest
 
 from core.actor import Actor
-from hpcbilling.workflows import finish_import, resume_imports
+from hpcbilling.workflows import finish_import, release_and_rate, resume_imports
 from pricing.models import Charge
 from tests.factories import (
     SYSTEM,
@@ -63,19 +63,21 @@ def test_a_forged_row_does_not_change_a_job_that_was_known(batch_rows: int) -> N
     assert open_rows().get().reason == "identity_clash"
 
 
-def test_a_forged_row_that_was_dismissed_changes_no_bill_by_itself(batch_rows: int) -> None:
+def test_a_dismissed_forged_row_is_never_what_its_job_says(batch_rows: int) -> None:
     """Night after night: the real row may be recognised by its bytes, and the forged one not."""
     make_project("genomics")
     cluster, clerk = make_cluster(), Actor.of(make_user("clerk"))
-    import_rows(cluster, Row(2))
-    forged = Row(4, name="x\n" + Row(2, tres="cpu=1,mem=1M,node=1").text())
-    import_rows(cluster, Row(2), forged)
+    cheaper = Row(2, tres="cpu=1,mem=1M,node=1")
+    forged = Row(4, name="x\n" + cheaper.text())
+    run = import_rows(cluster, Row(2), forged).run
     dismiss(row_ids=[open_rows().get().pk], actor=clerk, reason="forged")
-    import_rows(cluster, Row(2), Row(5))
-    charged = list(Charge.objects.filter(job__job_id=2).values_list("pk", "amount"))
-    night = import_rows(cluster, Row(2), forged, Row(7)).run
-    assert (night.status, night.quarantined) == ("incomplete", 1)
-    assert list(Charge.objects.filter(job__job_id=2).values_list("pk", "amount")) == charged
+    release_and_rate(run_id=run.pk, actor=clerk, reason="the forged row is dismissed")
+    assert Job.objects.get(job_id=2).cpu_seconds == 4 * 3600
+    for other in (7, 8):
+        night = import_rows(cluster, Row(2), forged, Row(other)).run
+        assert (night.status, night.quarantined) == ("released", 1)
+        assert adds_up(night)
+        assert Job.objects.get(job_id=2).cpu_seconds == 4 * 3600
 
 
 def test_the_same_row_twice_is_no_contradiction(batch_rows: int) -> None:
@@ -119,15 +121,21 @@ def test_a_preview_tells_of_them_too() -> None:
     assert found.bad[0].reason == "identity_clash"
 
 
-def test_columns_without_free_text_are_not_read_twice(monkeypatch: pytest.MonkeyPatch) -> None:
-    cluster = make_cluster()
-    import_rows(cluster, Row(1))
-    lines = sacct(Row(1, tres="cpu=8,mem=8192M,node=1")).decode().splitlines()
-    bare = "\n".join(line.rsplit("|", 1)[0] for line in lines) + "\n"
+def bare(*rows: Row) -> bytes:
+    """An input without JobName, in which nobody can have written."""
+    lines = sacct(*rows).decode().splitlines()
+    return ("\n".join(line.rsplit("|", 1)[0] for line in lines) + "\n").encode()
 
-    def never(*_args: object) -> None:
-        raise AssertionError
 
-    monkeypatch.setattr(services, "clashing", never)
-    assert import_bytes(cluster, bare.encode()).run.jobs_changed == 1
-    assert Job.objects.get().cpu_seconds == 8 * 3600
+def test_contradictions_without_free_text_do_not_take_turns(batch_rows: int) -> None:
+    make_project("genomics")
+    cluster, clerk = make_cluster(), Actor.of(make_user("clerk"))
+    first, second = Row(2), Row(2, tres="cpu=1,mem=1M,node=1")
+    run = import_bytes(cluster, bare(first, second)).run
+    dismiss(row_ids=[open_rows().get().pk], actor=clerk, reason="double")
+    release_and_rate(run_id=run.pk, actor=clerk, reason="the second row is dismissed")
+    for other in (5, 6, 7):
+        night = import_bytes(cluster, bare(first, second, second, Row(other))).run
+        assert night.quarantined == 2
+        assert adds_up(night)
+        assert Job.objects.get(job_id=2).cpu_seconds == 4 * 3600

@@ -37,11 +37,6 @@ class Reader(Protocol):
     rows: int
 
     @property
-    def free_text(self) -> tuple[str, ...]:
-        """Columns in which a user may have hidden whole rows; none in JSON."""
-        ...
-
-    @property
     def truncated(self) -> bool:
         """Whether the input ended within a row."""
         ...
@@ -112,7 +107,6 @@ class JsonReader:
     """
 
     truncated = False
-    free_text = ()
 
     def __init__(
         self, stream: Readable, *, now: datetime, cluster_names: Collection[str] = ()

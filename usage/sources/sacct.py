@@ -121,12 +121,6 @@ class SacctReader:
         self._key = _key_of(self.columns)
 
     @property
-    def free_text(self) -> tuple[str, ...]:
-        """The columns that users write; a line feed there may begin a whole forged row."""
-        names = zip(self.columns, self._layout.free, strict=True)
-        return tuple(name for name, free in names if free)
-
-    @property
     def truncated(self) -> bool:
         return self._assembler.truncated
 
