@@ -36,11 +36,15 @@ GROWING = ("fingerprint", "elapsed_seconds", "cpu_seconds", "gpu_seconds", "mem_
 
 
 def cluster(name: str, *sources: tuple[str, str]) -> Cluster:
-    """One more cluster of ours that Slurm knows as the main one, on Berlin's clock."""
+    """One more cluster of ours that Slurm knows as the main one, on Berlin's clock.
+
+    Its sources are taken from whichever had them: the database lets one place be read for one.
+    """
     made = create_cluster(name=name, time_zone=str(BERLIN), actor=BY_TEST)
     Cluster.objects.filter(pk=made.pk).update(slurm_name=MAIN)
     made.refresh_from_db()
     for position, (kind, place) in enumerate(sources, 1):
+        Source.objects.filter(kind=kind, place=place).delete()
         Source.objects.create(cluster=made, position=position, kind=kind, place=place)
     return made
 
