@@ -132,7 +132,7 @@ ATTACKS: dict[str, Attack] = {
     "exemption_ends_after_start": Attack(change("usage_exemption", ends_at="2019-01-01T00:00:00Z")),
     "exemption_has_reason": Attack(copy_of("usage_exemption", reason=" ")),
     "exemption_of_all_ends": Attack(copy_of("usage_exemption", partition="")),
-    "usage_exemption_frozen": Attack(change("usage_exemption", partition="other")),
+    "usage_exemption_frozen": Attack(change("usage_exemption", reservation="other")),
     "usage_exemption_refuse": Attack(delete("usage_exemption")),
     "usage_exemption_no_truncate": truncate("usage_exemption"),
     "evidence_sizes": Attack(
@@ -192,6 +192,9 @@ ATTACKS: dict[str, Attack] = {
     "job_identity": Attack(copy_of("usage_job"), also=("usage_job_of_running_import",)),
     "job_quantities_positive": Attack(
         change("usage_job", cpu_seconds=-1), also=("usage_job_keeps_revisions",)
+    ),
+    "job_used_positive": Attack(
+        change("usage_job", used_cpu_seconds=-1), also=("usage_job_keeps_revisions",)
     ),
     "job_ends_after_start": Attack(
         change("usage_job", "start IS NOT NULL", end="2000-01-01T00:00:00Z"),

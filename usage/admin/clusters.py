@@ -150,12 +150,13 @@ class ClusterAdmin(AuditedAdmin, ClusterPages, CsvExport, ConsoleAdmin):
         "slurm_name": "slurm_name",
         "pull_at": "pull_at",
         "reads_from": "reads_from",
+        "reads_steps": "reads_steps",
     }
     fieldsets = (
         (None, {"fields": ("name", "slurm_name", "time_zone", "is_enabled", "created_at")}),
         (
             _("When it is read"),
-            {"fields": ("reads_from", "pull_at", "overlap_days", "rescan_days")},
+            {"fields": ("reads_from", "pull_at", "overlap_days", "rescan_days", "reads_steps")},
         ),
     )
 

@@ -21,7 +21,7 @@ class ExemptionAdmin(AuditedAdmin, CsvExport, ConsoleAdmin):
     list_display = ("matches", "cluster", "starts_at", "ends_at", "reason", "author")
     list_filter = ("cluster",)
     list_select_related = ("cluster", "author")
-    search_fields = ("account", "user_name", "partition", "qos", "state", "reason")
+    search_fields = ("account", "user_name", "partition", "qos", "state", "reservation", "reason")
     fieldsets = (
         (None, {"fields": ("cluster", "reason", "starts_at", "ends_at")}),
         (_("Which jobs"), {"fields": Exemption.CRITERIA}),
@@ -33,6 +33,7 @@ class ExemptionAdmin(AuditedAdmin, CsvExport, ConsoleAdmin):
         "user": "user_name",
         "qos": "qos",
         "state": "state",
+        "reservation": "reservation",
         "from": "starts_at",
         "until": "ends_at",
         "reason": "reason",

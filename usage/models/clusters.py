@@ -52,6 +52,14 @@ class Cluster(models.Model):
     rescan_days = models.PositiveSmallIntegerField(
         _("days read again each week"), default=35, help_text=_("The weekly, deeper look back.")
     )
+    reads_steps = models.BooleanField(
+        _("read what jobs really used"),
+        default=False,
+        help_text=_(
+            "Reads the steps of jobs as well, which tell the CPU time and memory really used:"
+            " several times as many rows. Needed only where a price list charges by use."
+        ),
+    )
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
 
     class Meta:

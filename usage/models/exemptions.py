@@ -28,6 +28,12 @@ class Exemption(models.Model):
     state = models.CharField(
         _("state"), max_length=32, blank=True, help_text=_("As in Slurm, such as NODE_FAIL.")
     )
+    reservation = models.CharField(
+        _("reservation"),
+        max_length=255,
+        blank=True,
+        help_text=_("Name of a Slurm reservation, such as one for maintenance."),
+    )
     starts_at = models.DateTimeField(
         _("from"), default=timezone.now, help_text=_("Jobs that end from here on.")
     )
@@ -43,7 +49,7 @@ class Exemption(models.Model):
     )
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
 
-    CRITERIA = ("partition", "account", "user_name", "qos", "state")
+    CRITERIA = ("partition", "account", "user_name", "qos", "state", "reservation")
 
     class Meta:
         verbose_name = _("exemption")
@@ -60,7 +66,7 @@ class Exemption(models.Model):
             ),
             models.CheckConstraint(
                 condition=Q(ends_at__isnull=False)
-                | ~Q(partition="", account="", user_name="", qos="", state=""),
+                | ~Q(partition="", account="", user_name="", qos="", state="", reservation=""),
                 name="exemption_of_all_ends",
                 violation_error_message=_(
                     "Without any criterion every job of the cluster is exempt: give an end."

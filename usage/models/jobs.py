@@ -17,7 +17,10 @@ class Job(models.Model):
     the import that last wrote the row; until that is complete or released, the job is held back.
     ``line``, ``raw_offset`` and ``raw_size`` say where in that import's unpacked input the raw row
     stands, so that it is read without what is before it; ``raw_digest`` is what that row is
-    recognised by when it comes again, null if it never is. ``tres`` is canonical TRES text.
+    recognised by when it comes again, null if it never is. ``tres`` is canonical TRES text, and
+    ``req_tres`` what was asked for, empty if that is not known. What a job really used
+    (``used_cpu_seconds``, ``used_mem_mib_seconds``) is summed from its steps, and null where those
+    were not read; ``energy_joules`` is null where nobody measured it.
 
     A million rows are added at a time, so each index is one that a query needs, and the keys of
     cluster and run are checked once a statement (trigger ``usage_job_of_running_import``).
@@ -64,6 +67,11 @@ class Job(models.Model):
     gpu_seconds = models.BigIntegerField(_("GPU seconds"))
     mem_mib_seconds = models.BigIntegerField(_("memory MiB-seconds"))
     node_seconds = models.BigIntegerField(_("node seconds"))
+    req_tres = models.TextField(_("requested TRES"), blank=True, default="", db_default="")
+    reservation = models.TextField(_("reservation"), blank=True, default="", db_default="")
+    used_cpu_seconds = models.BigIntegerField(_("CPU seconds used"), null=True)
+    used_mem_mib_seconds = models.BigIntegerField(_("memory MiB-seconds used"), null=True)
+    energy_joules = models.BigIntegerField(_("energy in joules"), null=True)
     estimated = models.BooleanField(
         _("estimated"), default=False, help_text=_("From ReqTRES, for want of AllocTRES.")
     )
@@ -86,6 +94,12 @@ class Job(models.Model):
                     suspended_seconds__gte=0,
                 ),
                 name="job_quantities_positive",
+            ),
+            models.CheckConstraint(
+                condition=(Q(used_cpu_seconds=None) | Q(used_cpu_seconds__gte=0))
+                & (Q(used_mem_mib_seconds=None) | Q(used_mem_mib_seconds__gte=0))
+                & (Q(energy_joules=None) | Q(energy_joules__gte=0)),
+                name="job_used_positive",
             ),
             models.CheckConstraint(
                 condition=Q(start=None) | Q(end=None) | Q(end__gte=F("start")),
