@@ -217,6 +217,85 @@ class ProjectTier(models.Model):
         return f"{self.project.code}: {self.tier.code} from {localtime(self.starts_at):%Y-%m-%d}"
 
 
+class Split(models.Model):
+    """Jobs of a project that end in ``[starts_at, ends_at)`` are paid for by several, in shares.
+
+    After ``ends_at`` the ``fallback`` pays for them, if there is one and no other split is in
+    force; else the project itself. Invariants, kept by the database: the splits of a project don't
+    overlap, and the shares of one add up to 100 %.
+    """
+
+    project = models.ForeignKey(
+        Project, models.PROTECT, related_name="splits", verbose_name=_("project")
+    )
+    starts_at = models.DateTimeField(_("from"), help_text=_("Jobs that end from here on."))
+    ends_at = models.DateTimeField(
+        _("until"), null=True, blank=True, help_text=_("Not included; empty means open end.")
+    )
+    fallback = models.ForeignKey(
+        Project,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        verbose_name=_("pays afterwards"),
+        help_text=_("Empty: the project itself."),
+    )
+    reason = models.CharField(_("reason"), max_length=200)
+
+    class Meta:
+        verbose_name = _("split of costs")
+        verbose_name_plural = _("splits of costs")
+        ordering = ("project", "-starts_at")
+        constraints = (
+            models.CheckConstraint(
+                condition=Q(ends_at=None) | Q(ends_at__gt=F("starts_at")),
+                name="split_ends_after_start",
+                violation_error_message=_("It must end after it begins."),
+            ),
+            models.CheckConstraint(condition=~Q(reason__regex=r"^\s*$"), name="split_has_reason"),
+            ExclusionConstraint(
+                name="split_no_overlap",
+                expressions=[
+                    (Same("project"), RangeOperators.OVERLAPS),
+                    (Span("starts_at", "ends_at"), RangeOperators.OVERLAPS),
+                ],
+                violation_error_message=_("The project has another split at that time."),
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.project.code} from {localtime(self.starts_at):%Y-%m-%d}"
+
+
+class SplitShare(models.Model):
+    """What part of a split one project pays for."""
+
+    split = models.ForeignKey(
+        Split, models.CASCADE, related_name="shares", verbose_name=_("split of costs")
+    )
+    project = models.ForeignKey(
+        Project, models.PROTECT, related_name="+", verbose_name=_("project")
+    )
+    percent = models.DecimalField(_("percent"), max_digits=7, decimal_places=4)
+
+    class Meta:
+        verbose_name = _("share")
+        verbose_name_plural = _("shares")
+        ordering = ("split", "pk")
+        constraints = (
+            models.UniqueConstraint(fields=("split", "project"), name="split_share_once"),
+            models.CheckConstraint(
+                condition=Q(percent__gt=0, percent__lte=100),
+                name="split_share_in_range",
+                violation_error_message=_("A share is more than 0 and at most 100 percent."),
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.project.code} {self.percent} %"
+
+
 class JsonType(Func):
     """What a JSON value is: ``array``, ``string`` and so on."""
 

@@ -16,7 +16,7 @@ from core import formatting
 from insights.charts import Figure, largest, stacked
 from insights.periods import Days, buckets
 from insights.selectors import cost_by, usage_by
-from pricing.models import ResourceCode
+from pricing.labels import resource_name
 from pricing.resources import RESOURCES
 from usage.models import Job
 
@@ -113,7 +113,7 @@ def _cells(jobs: QuerySet[Job], wanted: Wanted, *, monthly: bool) -> list[Cell]:
 def _names(project: str | None, resource: str, person: str) -> dict[str, str]:
     return {
         "project": project or _("No project"),
-        "resource": str(ResourceCode(resource).label),
+        "resource": resource_name(resource),
         "user": person,
     }
 

@@ -123,6 +123,8 @@ def rows_of(jobs: Sequence[Job], viewer: Viewer) -> list[JobRow]:
     documents: dict[int, int] = {}
     found = live_charges().filter(job_id__in=[job.pk for job in jobs])
     for charge in found.annotate(receipt=F("document_line__line__receipt")).order_by("resource"):
+        if charge.job_id is None:
+            continue
         charges.setdefault(charge.job_id, []).append(charge)
         if charge.receipt is not None:
             documents[charge.job_id] = charge.receipt

@@ -105,7 +105,7 @@ class ChargeStep:
     quantity: int
     made_of: Quantity | None
     unit_size: int
-    unit_price: Decimal
+    unit_price: Decimal | None
     unrounded: Decimal
     is_exact: bool
     amount: Decimal
@@ -121,6 +121,8 @@ class ChargeStep:
     @property
     def expression(self) -> str:
         """The arithmetic as one types it into a calculator."""
+        if self.unit_price is None:
+            return str(self.amount)
         return f"{self.quantity} / {self.unit_size} * {self.unit_price.normalize():f}"
 
 
@@ -205,7 +207,7 @@ def explain_job(job_id: int, *, charges: QuerySet[Charge] | None = None) -> Expl
         not_used=tuple(code for code in RESOURCES if code not in used),
         missing_rates=_missing(counting, used),
         outdated=any(
-            counting is None or row.rate.price_list_id != counting.price_list for row in in_force
+            counting is None or row.prices_from.pk != counting.price_list for row in in_force
         ),
         exempt_because=_exempt_because(job, rating),
         to_correct=bool(rating and rating.due and in_force),
@@ -312,8 +314,8 @@ def _charge_step(row: Charge, job: Job) -> ChargeStep:
         is_exact=is_exact,
         amount=row.amount,
         currency=row.currency,
-        price_list=row.rate.price_list_id,
-        price_list_name=str(row.rate.price_list),
+        price_list=row.prices_from.pk,
+        price_list_name=str(row.prices_from),
         project=row.project.code,
         generation=row.generation,
         created_at=row.created_at,
@@ -339,6 +341,8 @@ def _quantity(job: Job, resource: str) -> Quantity | None:
 def _unrounded(row: Charge) -> tuple[Decimal, bool]:
     """Return quantity × unit price ÷ unit size cut off after twelve decimals, and whether that, at
     six decimals, is the whole of it."""
+    if row.unit_price is None:
+        return row.amount, True
     numerator, denominator = row.unit_price.as_integer_ratio()
     denominator *= row.unit_size
     sign = -1 if row.quantity < 0 else 1

@@ -68,7 +68,8 @@ def waiting_for_approval() -> QuerySet[PriceList]:
 
 def rates_of(price_list: PriceList) -> dict[str, Decimal]:
     """Return the unit prices of a list by resource."""
-    return {rate.resource: rate.unit_price for rate in price_list.rates.all()}
+    rates = price_list.rates.all()
+    return {rate.resource: rate.unit_price for rate in rates if rate.unit_price is not None}
 
 
 def list_before(price_list: PriceList) -> PriceList | None:
@@ -90,7 +91,7 @@ def list_after(price_list: PriceList) -> PriceList | None:
     return _published(price_list.tier_id).filter(later).first()
 
 
-def _published(tier_id: int) -> QuerySet[PriceList]:
+def _published(tier_id: int | None) -> QuerySet[PriceList]:
     rows = PriceList.objects.filter(status=S.PUBLISHED, tier=tier_id)
     return rows.order_by("effective_at", "revision").prefetch_related("rates")
 
@@ -103,7 +104,7 @@ class Past:
     amounts: dict[str, Decimal]
 
 
-def past_of(tier_id: int, starts_at: datetime, ends_at: datetime | None) -> Past | None:
+def past_of(tier_id: int | None, starts_at: datetime, ends_at: datetime | None) -> Past | None:
     """Return what was charged of jobs of a tier that ended in ``[starts_at, ends_at)``, or None if
     that begins in the future."""
     if starts_at > timezone.now():
@@ -128,7 +129,7 @@ def differences(old: Mapping[str, Decimal], new: Mapping[str, Decimal]) -> list[
 
 
 def effect(
-    tier_id: int, rates: Mapping[str, Decimal], *, until: datetime | None = None
+    tier_id: int | None, rates: Mapping[str, Decimal], *, until: datetime | None = None
 ) -> dict[str, Effect]:
     """Return by currency what the charges of the last days would come to at these prices.
 

@@ -200,11 +200,11 @@ def _published() -> dict[tuple[str, datetime], PriceList]:
     """Return the published lists by tier and moment; of revisions, the highest."""
     rows = PriceList.objects.filter(status=PriceList.Status.PUBLISHED).order_by("revision")
     rows = rows.select_related("tier").prefetch_related("rates")
-    return {(row.tier.code, row.effective_at): row for row in rows}
+    return {(row.holder, row.effective_at): row for row in rows}
 
 
 def _waiting() -> dict[tuple[str, datetime], list[PriceList]]:
     found: dict[tuple[str, datetime], list[PriceList]] = {}
     for row in lists.waiting_for_approval():
-        found.setdefault((row.tier.code, row.effective_at), []).append(row)
+        found.setdefault((row.holder, row.effective_at), []).append(row)
     return found

@@ -22,11 +22,13 @@ class PriceBook:
         rates: dict[int, dict[str, PricedRate]] = defaultdict(dict)
         published = PriceList.objects.filter(status=PriceList.Status.PUBLISHED)
         for rate in Rate.objects.filter(price_list__in=published):
-            rates[rate.price_list_id][rate.resource] = PricedRate(rate.pk, rate.unit_price)
+            if rate.unit_price is not None:
+                rates[rate.price_list_id][rate.resource] = PricedRate(rate.pk, rate.unit_price)
         self._lists: dict[int, list[Prices]] = defaultdict(list)
         for row in published:
             prices = Prices(row.pk, row.effective_at, row.revision, row.currency, rates[row.pk])
-            self._lists[row.tier_id].append(prices)
+            if row.tier_id is not None:
+                self._lists[row.tier_id].append(prices)
 
     def at(self, tier_id: int, moment: datetime) -> Prices | None:
         """Return the list of a tier in effect at a moment."""
@@ -116,7 +118,8 @@ def live_charges_of_jobs(job_ids: Iterable[int]) -> dict[int, list[Charge]]:
     """Return the charges in force of some jobs, by job."""
     found: dict[int, list[Charge]] = defaultdict(list)
     for charge in live_charges().filter(AnyOf("job_id", job_ids)):
-        found[charge.job_id].append(charge)
+        if charge.job_id is not None:
+            found[charge.job_id].append(charge)
     return found
 
 

@@ -30,7 +30,7 @@ STEPS: Table = {
 
 def draft_price_list(
     *,
-    tier: Tier,
+    tier: Tier | None,
     effective_at: datetime,
     currency: str,
     rates: Mapping[str, Decimal],
@@ -61,7 +61,7 @@ def draft_price_list(
 
 def propose_price_list(
     *,
-    tier: Tier,
+    tier: Tier | None,
     effective_at: datetime,
     currency: str,
     rates: Mapping[str, Decimal],
@@ -84,7 +84,7 @@ def propose_price_list(
 def edit_price_list(
     *,
     price_list_id: int,
-    tier: Tier,
+    tier: Tier | None,
     effective_at: datetime,
     currency: str,
     rates: Mapping[str, Decimal],
@@ -100,7 +100,7 @@ def edit_price_list(
     with transaction.atomic():
         price_list = _locked_draft(price_list_id)
         before = describe(price_list)
-        if (price_list.tier_id, price_list.effective_at) != (tier.pk, effective_at):
+        if (price_list.tier_id, price_list.effective_at) != (tier and tier.pk, effective_at):
             price_list.revision = _next_revision(tier, effective_at)
         price_list.tier, price_list.effective_at = tier, effective_at
         price_list.currency, price_list.note = currency, note
@@ -122,7 +122,7 @@ def copy_price_list(*, price_list_id: int, actor: Actor) -> PriceList:
         tier=old.tier,
         effective_at=old.effective_at,
         currency=old.currency,
-        rates={rate.resource: rate.unit_price for rate in old.rates.all()},
+        rates={r.resource: r.unit_price for r in old.rates.all() if r.unit_price is not None},
         actor=actor,
         note=old.note,
     )
@@ -148,7 +148,7 @@ def _locked_draft(price_list_id: int) -> PriceList:
     return price_list
 
 
-def _next_revision(tier: Tier, effective_at: datetime) -> int:
+def _next_revision(tier: Tier | None, effective_at: datetime) -> int:
     same = PriceList.objects.filter(tier=tier, effective_at=effective_at)
     return int(same.aggregate(last=Max("revision"))["last"] or 0) + 1
 
@@ -312,7 +312,7 @@ def _name(user: User | None) -> str:
 def describe(price_list: PriceList) -> dict[str, object]:
     """Return a list with its rates as the audit log shows it."""
     return {
-        "tier": price_list.tier.code,
+        "tier": price_list.holder,
         "effective_at": price_list.effective_at,
         "revision": price_list.revision,
         "currency": price_list.currency,

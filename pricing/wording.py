@@ -7,8 +7,8 @@ from django.utils.translation import gettext as _
 
 from core import formatting
 from pricing.explain import ChargeStep, Explanation, ListVerdict, PaidBy
-from pricing.labels import BASE_UNITS, UNITS
-from pricing.models import RatingReason, ResourceCode
+from pricing.labels import base_unit_name, resource_name, unit_name
+from pricing.models import RatingReason
 from usage.stages import Stage
 
 
@@ -116,13 +116,13 @@ def _verdict_text(verdict: ListVerdict) -> str:
 
 
 def _charge(step: ChargeStep) -> Part:
-    label = str(ResourceCode(step.resource).label)
+    label = resource_name(step.resource)
     title = _("%(resource)s: charge #%(number)s") % {"resource": label, "number": step.charge}
     return Part(title, tuple(_arithmetic(step)))
 
 
 def _arithmetic(step: ChargeStep) -> Iterator[Row]:
-    unit = str(BASE_UNITS[step.resource])
+    unit = base_unit_name(step.resource)
     if step.made_of is not None:
         made = step.made_of
         count = f"{made.count.normalize():f}"
@@ -135,13 +135,13 @@ def _arithmetic(step: ChargeStep) -> Iterator[Row]:
     else:
         why = _("as an earlier revision of the row said")
         yield Row(_("Quantity"), f"{step.quantity} {unit} ({why})", exact=True)
-    price = f"{step.unit_price.normalize():f} {step.currency}"
+    price = f"{_price(step)} {step.currency}"
     yield Row(
         _("Unit price"),
         _("%(price)s per %(unit)s, which is %(size)s %(base)s, by the price list %(name)s")
         % {
             "price": price,
-            "unit": UNITS[step.resource],
+            "unit": unit_name(step.resource),
             "size": step.unit_size,
             "base": unit,
             "name": step.price_list_name,
@@ -150,7 +150,7 @@ def _arithmetic(step: ChargeStep) -> Iterator[Row]:
     result = f"{step.unrounded:f}" if step.is_exact else f"{step.unrounded:f}…"
     yield Row(
         _("Arithmetic"),
-        f"{step.quantity} ÷ {step.unit_size} × {step.unit_price.normalize():f} = {result}",
+        f"{step.quantity} ÷ {step.unit_size} × {_price(step)} = {result}",
         exact=True,
     )
     rounding = (
@@ -162,11 +162,15 @@ def _arithmetic(step: ChargeStep) -> Iterator[Row]:
     yield Row(_("Amount"), f"{step.amount:f} {step.currency}", exact=True)
 
 
+def _price(step: ChargeStep) -> str:
+    return "–" if step.unit_price is None else f"{step.unit_price.normalize():f}"
+
+
 def _earlier(step: ChargeStep) -> Row:
     """Return the line of a charge that is not in force any more, or of a reversal."""
-    resource = str(ResourceCode(step.resource).label)
+    resource = resource_name(step.resource)
     sums = (
-        f"{step.quantity} ÷ {step.unit_size} × {step.unit_price.normalize():f}"
+        f"{step.quantity} ÷ {step.unit_size} × {_price(step)}"
         f" = {step.amount:f} {step.currency} ({step.price_list_name})"
     )
     kind = ""
@@ -186,7 +190,7 @@ def _outcome(told: Explanation) -> Iterator[Row]:
     else:
         yield Row(_("Not charged"), _why_not(told))
     for code in told.not_used if told.job.end else ():
-        yield Row(str(ResourceCode(code).label), _("The job used none, so it costs nothing."))
+        yield Row(resource_name(code), _("The job used none, so it costs nothing."))
     if told.to_correct:
         yield Row(
             _("Note"),
@@ -208,7 +212,7 @@ def _why_not(told: Explanation) -> str:
         return _("It was not rated yet as it is now.")
     text = told.reason_text
     if told.reason == RatingReason.NO_RATE and told.missing_rates:
-        names = ", ".join(str(ResourceCode(code).label) for code in told.missing_rates)
+        names = ", ".join(resource_name(code) for code in told.missing_rates)
         text = f"{text}: {names}"
     if told.exempt_because:
         text = f"{text}: {told.exempt_because}"

@@ -19,7 +19,7 @@ from core.admin import (
     link,
     money,
 )
-from pricing.labels import UNITS
+from pricing.labels import unit_name
 from pricing.models import Charge
 from receipts.console import ReceiptPages, period_of
 from receipts.models import Line, Receipt
@@ -61,11 +61,11 @@ class LineInline(ReadOnlyInline, TabularInline):
 
     @column(_("Quantity"))
     def units(self, line: Line) -> str:
-        return f"{hours(line.quantity, line.unit_size)} {UNITS[line.resource]}"
+        return f"{hours(line.quantity, line.unit_size)} {unit_name(line.resource)}"
 
     @column(_("Unit price"))
     def price(self, line: Line) -> str:
-        return formatting.price(line.unit_price)
+        return "–" if line.unit_price is None else formatting.price(line.unit_price)
 
     @column(_("Sum of charges"))
     def sum(self, line: Line) -> str:

@@ -14,7 +14,7 @@ class ChargeItem:
     charge_id: int
     job_id: int
     resource: str
-    unit_price: Decimal
+    unit_price: Decimal | None
     unit_size: int
     quantity: int
     amount: Decimal
@@ -25,7 +25,7 @@ class LineItem:
     """A line: all charges of a resource at a unit price, and their rounded sum."""
 
     resource: str
-    unit_price: Decimal
+    unit_price: Decimal | None
     unit_size: int
     quantity: int = 0
     charged: Decimal = Decimal(0)
@@ -45,7 +45,7 @@ class Totals:
 
 def lines_of(charges: Iterable[ChargeItem], currency: str) -> list[LineItem]:
     """Group charges by resource and unit price; each line's sum is rounded once, half up."""
-    lines: dict[tuple[str, Decimal, int], LineItem] = {}
+    lines: dict[tuple[str, Decimal | None, int], LineItem] = {}
     for charge in charges:
         key = (charge.resource, charge.unit_price, charge.unit_size)
         line = lines.setdefault(key, LineItem(*key))
@@ -55,7 +55,12 @@ def lines_of(charges: Iterable[ChargeItem], currency: str) -> list[LineItem]:
         line.charge_ids.append(charge.charge_id)
     for line in lines.values():
         line.amount = round_money(line.charged, currency)
-    return [lines[key] for key in sorted(lines)]
+    return sorted(lines.values(), key=_place)
+
+
+def _place(line: LineItem) -> tuple[str, bool, Decimal, int]:
+    price = line.unit_price
+    return line.resource, price is None, price or Decimal(0), line.unit_size
 
 
 def totals_of(amounts: Iterable[Decimal], tax_rate: Decimal, currency: str) -> Totals:

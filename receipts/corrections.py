@@ -71,7 +71,8 @@ def _batch(job_ids: list[int]) -> Iterator[Correction]:
     charges: dict[int, list[Charge]] = {}
     rows = live_charges().filter(AnyOf("job_id", job_ids)).order_by("pk")
     for charge in rows.select_related("project", "document_line__line__receipt"):
-        charges.setdefault(charge.job_id, []).append(charge)
+        if charge.job_id is not None:
+            charges.setdefault(charge.job_id, []).append(charge)
     jobs = Job.objects.select_related("cluster").in_bulk(list(charges))
     for pk, charged in charges.items():
         verdict = books.judge(facts[pk])

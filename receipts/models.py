@@ -9,7 +9,8 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Project, User
-from pricing.models import Charge, ResourceCode
+from pricing.labels import resource_name
+from pricing.models import Charge
 
 
 class Series(models.Model):
@@ -175,8 +176,8 @@ class Line(models.Model):
         Receipt, models.CASCADE, related_name="lines", verbose_name=_("receipt")
     )
     position = models.PositiveIntegerField(_("position"))
-    resource = models.CharField(_("resource"), max_length=32, choices=ResourceCode.choices)
-    unit_price = models.DecimalField(_("unit price"), max_digits=18, decimal_places=6)
+    resource = models.CharField(_("resource"), max_length=64)
+    unit_price = models.DecimalField(_("unit price"), max_digits=18, decimal_places=6, null=True)
     unit_size = models.BigIntegerField(_("base units in a unit"))
     quantity = models.BigIntegerField(_("quantity in base units"))
     charged = models.DecimalField(_("sum of charges"), max_digits=24, decimal_places=6)
@@ -193,6 +194,11 @@ class Line(models.Model):
 
     def __str__(self) -> str:
         return f"{self.receipt} {self.position}"
+
+    @property
+    def resource_name(self) -> str:
+        """What people call the resource, in the current language."""
+        return resource_name(self.resource)
 
 
 class LineCharge(models.Model):

@@ -313,7 +313,7 @@ def content_of(receipt: Receipt) -> dict[str, object]:
                 line.resource,
                 line.quantity,
                 line.unit_size,
-                _plain(line.unit_price),
+                None if line.unit_price is None else _plain(line.unit_price),
                 _plain(line.amount),
                 line.jobs,
             ]

@@ -260,7 +260,7 @@ def test_lists_are_imported_as_drafts_after_a_look(clerk: Client) -> None:
     assert seen.context["result"].totals["new"] == 2
     clerk.post(console.url(PriceList, "process_import"), seen.context["confirm_form"].initial)
     made = PriceList.objects.filter(status="draft").order_by("tier__code")
-    assert [(row.tier.code, row.currency, row.note) for row in made] == [
+    assert [(row.holder, row.currency, row.note) for row in made] == [
         ("gov", "THB", ""), ("mu", "THB", "cheaper"),
     ]  # fmt: skip
     assert rates_of(made[1]) == {"cpu": Decimal("0.5"), "mem": Decimal("0.01")}

@@ -54,6 +54,7 @@ def test_each_charge_is_seconds_times_count_times_price(people: Campus) -> None:
     for step in explanation.charges:
         made = step.made_of
         assert made is not None
+        assert step.unit_price is not None
         assert made.count * made.seconds == step.quantity
         with localcontext(prec=50):
             typed = Decimal(eval(step.expression.replace("/", "*1.0/")))

@@ -199,11 +199,14 @@ def test_a_list_of_the_past_replaces_charges_that_are_on_no_document() -> None:
     new = publish("mu", MIDDLE, cpu="1")
     outcome = rate_pending(actor=SYSTEM)
     assert (outcome.rated, outcome.charges) == (1, 2)
-    found = {row.job.job_id: row for row in live_charges().select_related("job", "rate")}
+    found = {
+        row.job and row.job.job_id: row for row in live_charges().select_related("job", "rate")
+    }
     assert {number: row.amount for number, row in found.items()} == {
         1: Decimal(3), 2: Decimal(4), 3: Decimal(6), 4: Decimal(8),
     }  # fmt: skip
-    assert (found[2].generation, found[2].rate.price_list) == (2, new)
+    assert (found[2].generation, found[2].rate and found[2].rate.price_list) == (2, new)
+    assert found[4].rate is not None
     assert found[4].rate.price_list == next_list
     kept = Charge.objects.filter(job__job_id=2).order_by("pk")
     assert [row.amount for row in kept] == [Decimal(3), Decimal(-3), Decimal(4)]

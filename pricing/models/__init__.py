@@ -1,0 +1,47 @@
+"""Price lists with their rates, the charges that they make of jobs, and what became of each job."""
+
+from pricing.models.charges import Charge, ChargeBasis, ChargeKind, Counter
+from pricing.models.lists import PriceList, PriceListEditor
+from pricing.models.rates import (
+    Basis,
+    Combine,
+    Equivalent,
+    EquivalentPart,
+    Rate,
+    RateModel,
+    ResourceCode,
+    Sku,
+    Slab,
+    StatePolicy,
+)
+from pricing.models.ratings import (
+    JobRating,
+    RatedRun,
+    RatingReason,
+    RatingStatus,
+    Recheck,
+)
+
+__all__ = [
+    "Basis",
+    "Charge",
+    "ChargeBasis",
+    "ChargeKind",
+    "Combine",
+    "Counter",
+    "Equivalent",
+    "EquivalentPart",
+    "JobRating",
+    "PriceList",
+    "PriceListEditor",
+    "Rate",
+    "RateModel",
+    "RatedRun",
+    "RatingReason",
+    "RatingStatus",
+    "Recheck",
+    "ResourceCode",
+    "Sku",
+    "Slab",
+    "StatePolicy",
+]
