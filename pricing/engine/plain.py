@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from core.money import charge_amount
+from pricing.engine.errors import NoRate
 from pricing.resources import RESOURCES
 
 
@@ -38,14 +39,6 @@ class Amount(NamedTuple):
     rate: PricedRate
     amount: Decimal
     currency: str
-
-
-class NoRate(LookupError):
-    """A resource was used that the list has no rate for."""
-
-    def __init__(self, resource: str) -> None:
-        super().__init__(resource)
-        self.resource = resource
 
 
 def in_effect(lists: Sequence[Prices], moment: datetime) -> Prices | None:
