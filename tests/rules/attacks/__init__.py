@@ -1,0 +1,13 @@
+"""For each rule of the database, SQL that breaks this rule and no other."""
+
+from tests.rules.attacks import accounts, audit, payments, pricing, receipts, usage
+from tests.rules.attacks.making import Attack
+
+ATTACKS: dict[str, Attack] = {
+    **accounts.ATTACKS,
+    **audit.ATTACKS,
+    **usage.ATTACKS,
+    **pricing.ATTACKS,
+    **receipts.ATTACKS,
+    **payments.ATTACKS,
+}

@@ -1,0 +1,37 @@
+"""Attacks on the rules of accounts."""
+
+from tests.rules.attacks.making import Attack, change, copy_of, truncate
+
+ATTACKS: dict[str, Attack] = {
+    "accounts_apitoken_digest_key": Attack(copy_of("accounts_apitoken")),
+    "accounts_apitoken_no_truncate": truncate("accounts_apitoken"),
+    "accounts_apitoken_refuse": Attack(change("accounts_apitoken", scopes='["*"]')),
+    "api_token_digest": Attack(copy_of("accounts_apitoken", digest="key")),
+    "api_token_expires_later": Attack(
+        copy_of("accounts_apitoken", digest="1" * 64, expires_at="2020-01-01T00:00:00Z")
+    ),
+    "api_token_scopes_known": Attack(
+        copy_of("accounts_apitoken", digest="1" * 64, scopes=["everything"])
+    ),
+    "accounts_idempotentrequest_refuse": Attack(change("accounts_idempotentrequest", answer="")),
+    "idempotent_request_once": Attack(copy_of("accounts_idempotentrequest")),
+    "idempotent_request_status": Attack(
+        copy_of("accounts_idempotentrequest", key="other", status=500)
+    ),
+    "accounts_department_code_key": Attack(copy_of("accounts_department")),
+    "membership_role_known": Attack(change("accounts_membership", role="boss")),
+    "membership_once": Attack(copy_of("accounts_membership")),
+    "accounts_project_code_key": Attack(copy_of("accounts_project")),
+    "accounts_project_owner_id_key": Attack(
+        "UPDATE accounts_project SET owner_id = (SELECT min(id) FROM accounts_user)"
+    ),
+    "project_tier_ends_after_start": Attack(
+        change("accounts_projecttier", ends_at="2020-01-01T00:00:00Z")
+    ),
+    "project_tier_override_has_reason": Attack(change("accounts_projecttier", override=1)),
+    "project_tier_no_overlap": Attack(
+        copy_of("accounts_projecttier", starts_at="2026-01-01T00:00:00Z")
+    ),
+    "accounts_tier_code_key": Attack(copy_of("accounts_tier")),
+    "accounts_user_username_key": Attack(copy_of("accounts_user")),
+}

@@ -1,0 +1,148 @@
+"""Attacks on the rules of pricing."""
+
+from tests.rules.attacks.making import (
+    DRAFT,
+    SECOND,
+    UNBILLED,
+    Attack,
+    change,
+    copy_of,
+    delete,
+    negation,
+    truncate,
+)
+
+ATTACKS: dict[str, Attack] = {
+    "price_list_currency_code": Attack(
+        copy_of("pricing_pricelist", "status = 'draft'", revision=9, currency="bht")
+    ),
+    "price_list_steps": Attack(change("pricing_pricelist", "status = 'draft'", status="submitted")),
+    "price_list_second_person": Attack(
+        "UPDATE pricing_pricelist SET status = 'published', published_at = now(),"
+        " approved_by_id = submitted_by_id WHERE status = 'submitted'"
+    ),
+    "pricing_pricelist_starts_as_draft": Attack(
+        copy_of("pricing_pricelist", "status = 'submitted'", revision=9)
+    ),
+    "pricing_pricelist_submitted_first": Attack(
+        "UPDATE pricing_pricelist SET status = 'published', published_at = now(),"
+        f" submitted_at = now(), submitted_by_id = created_by_id, approved_by_id = ({SECOND})"
+        " WHERE status = 'draft'"
+    ),
+    "pricing_pricelist_is_approved": Attack(
+        "UPDATE pricing_pricelist SET status = 'published', published_at = now()"
+        " WHERE status = 'submitted'"
+    ),
+    "pricing_pricelist_stands": Attack(
+        change("pricing_pricelist", "status = 'submitted'", note="cheaper")
+    ),
+    "pricing_pricelist_refuse_delete": Attack(
+        "UPDATE pricing_pricelist SET status = 'draft', submitted_at = NULL, submitted_by_id = NULL"
+        " WHERE status = 'submitted';"
+        "DELETE FROM pricing_rate WHERE price_list_id NOT IN (SELECT id FROM pricing_pricelist"
+        " WHERE status = 'published');"
+        "UPDATE pricing_pricelist SET status = 'submitted', submitted_at = now() WHERE status ="
+        " 'draft';" + delete("pricing_pricelist", "status = 'submitted'")
+    ),
+    "price_list_once": Attack(copy_of("pricing_pricelist", "status = 'draft'")),
+    "pricing_pricelist_refuse": Attack(
+        change("pricing_pricelist", "status = 'published'", note="cheaper")
+    ),
+    "pricing_pricelist_no_truncate": truncate("pricing_pricelist"),
+    "rate_in_range": Attack(
+        change("pricing_rate", f"price_list_id IN ({DRAFT})", unit_price="NaN")
+    ),
+    "rate_resource_known": Attack(
+        change("pricing_rate", f"price_list_id IN ({DRAFT})", resource="coffee")
+    ),
+    "rate_once": Attack(copy_of("pricing_rate", f"price_list_id IN ({DRAFT})")),
+    "pricing_rate_frozen": Attack(
+        change("pricing_rate", f"price_list_id NOT IN ({DRAFT})", unit_price="0.01")
+    ),
+    "pricing_rate_no_truncate": truncate("pricing_rate"),
+    "charge_once": Attack(copy_of("pricing_charge", UNBILLED)),
+    "charge_amount_recomputes": Attack(
+        copy_of("pricing_charge", UNBILLED, generation=9, amount=1),
+        also=("pricing_charge_one_live",),
+    ),
+    "charge_currency_code": Attack(
+        copy_of("pricing_charge", UNBILLED, generation=9, currency="?"),
+        also=("pricing_charge_one_live", "pricing_charge_price"),
+    ),
+    "charge_sign": Attack(
+        copy_of("pricing_charge", UNBILLED, generation=9, quantity=0, amount=0),
+        also=("pricing_charge_one_live", "pricing_charge_quantity"),
+    ),
+    "charge_price_in_range": Attack(
+        copy_of("pricing_charge", UNBILLED, generation=9, unit_price="NaN", amount="NaN"),
+        also=("pricing_charge_one_live", "pricing_charge_price", "charge_amount_recomputes"),
+    ),
+    "charge_reversed_once": Attack(
+        negation(UNBILLED)
+        + ";"
+        + negation("id = (SELECT reverses_id FROM pricing_charge ORDER BY id DESC LIMIT 1)"),
+        also=("charge_once",),
+    ),
+    "pricing_charge_negates": Attack(negation(UNBILLED, resource="gpu")),
+    "pricing_charge_one_live": Attack(copy_of("pricing_charge", UNBILLED, generation=2)),
+    "pricing_charge_price": Attack(
+        copy_of("pricing_charge", UNBILLED, generation=9, unit_price="0.000000", amount="0.000000"),
+        also=("pricing_charge_one_live",),
+    ),
+    "pricing_charge_quantity": Attack(
+        copy_of("pricing_charge", UNBILLED, generation=9, quantity=36),
+        also=("pricing_charge_one_live", "charge_amount_recomputes"),
+    ),
+    "pricing_charge_project": Attack(
+        copy_of("pricing_charge", UNBILLED, generation=9, project_id=4711),
+        also=("pricing_charge_one_live",),
+    ),
+    "pricing_project_stays": Attack(
+        copy_of("accounts_project", code="short-lived")
+        + ";UPDATE pricing_jobrating SET project_id = (SELECT max(id) FROM accounts_project)"
+        " WHERE status = 'exempt';" + delete("accounts_project")
+    ),
+    "pricing_charge_rating_agrees": Attack(
+        "INSERT INTO pricing_charge SELECT (jsonb_populate_record(NULL::pricing_charge, to_jsonb(x)"
+        " || jsonb_build_object('id', nextval(pg_get_serial_sequence('pricing_charge', 'id')),"
+        " 'reverses_id', x.id, 'quantity', -x.quantity, 'amount', -x.amount))).*"
+        " FROM pricing_charge x WHERE job_id ="
+        f" (SELECT min(job_id) FROM pricing_charge WHERE {UNBILLED}) AND {UNBILLED}"
+    ),
+    "pricing_charge_refuse": Attack(change("pricing_charge", UNBILLED, estimated="true")),
+    "pricing_charge_no_truncate": truncate("pricing_charge"),
+    "job_rating_reason": Attack(
+        "UPDATE pricing_jobrating SET reason = 'no_tier' WHERE status = 'rated'"
+    ),
+    "pricing_jobrating_fits_changed": Attack(
+        "UPDATE pricing_jobrating SET status = 'exempt', reason = 'no_usage' WHERE status = 'rated'"
+    ),
+    "pricing_jobrating_fits": Attack(
+        "INSERT INTO pricing_jobrating"
+        " (job_id, status, reason, job_revision, generation, since, due)"
+        " SELECT 4711, 'unpriced', 'no_project', 1, 0, now(), false"
+    ),
+    "pricing_jobrating_project": Attack(
+        "INSERT INTO usage_job SELECT (jsonb_populate_record(NULL::usage_job, to_jsonb(x) ||"
+        ' \'{"id": 4711, "job_id": 4711}\')).* FROM usage_job x LIMIT 1;'
+        "INSERT INTO pricing_jobrating (job_id, status, reason, project_id, job_revision,"
+        " generation, since, due) SELECT 4711, 'unpriced', 'no_tier', 4711, 1, 0, now(), false",
+        also=("usage_job_of_running_import",),
+    ),
+    "pricing_jobrating_project_changed": Attack(
+        "UPDATE pricing_jobrating SET project_id = 4711 WHERE status = 'exempt'"
+    ),
+    "pricing_jobrating_refuse": Attack("DELETE FROM pricing_jobrating"),
+    "pricing_jobrating_refuse_update": Attack(
+        "UPDATE pricing_jobrating SET job_id = 4711 WHERE job_id ="
+        " (SELECT min(job_id) FROM pricing_jobrating WHERE status = 'exempt')",
+        also=("pricing_jobrating_fits_changed",),
+    ),
+    "pricing_jobrating_no_truncate": truncate("pricing_jobrating"),
+    "pricing_ratedrun_refuse": Attack("DELETE FROM pricing_ratedrun"),
+    "pricing_ratedrun_no_truncate": truncate("pricing_ratedrun"),
+    "pricing_ratedrun_whole": Attack(
+        "INSERT INTO pricing_ratedrun (run_id) SELECT id FROM usage_importrun"
+        " WHERE status = 'incomplete'"
+    ),
+}

@@ -1,0 +1,102 @@
+"""Attacks on the rules of receipts."""
+
+from tests.rules.attacks.making import (
+    BILLED,
+    UUID,
+    Attack,
+    change,
+    copy_of,
+    delete,
+    negation,
+    truncate,
+)
+
+FROZEN_RECEIPT = ("receipts_receipt_frozen",)
+
+ATTACKS: dict[str, Attack] = {
+    "receipt_window": Attack(
+        change("receipts_receipt", "status = 'draft'", window_end="2000-01-01T00:00:00Z")
+    ),
+    "receipt_total": Attack(change("receipts_receipt", "status = 'draft'", total=1)),
+    "receipt_amounts_in_range": Attack(
+        change("receipts_receipt", "status = 'draft'", net_amount="NaN", total="NaN")
+    ),
+    "receipt_currency": Attack(change("receipts_receipt", "status = 'draft'", currency="bht")),
+    "receipt_issued_has_number": Attack(
+        change("receipts_receipt", "status = 'draft'", number="RC-0")
+    ),
+    "receipt_paid_has_time": Attack(
+        change("receipts_receipt", "status = 'draft'", paid_at="2026-11-21T00:00:00Z")
+    ),
+    "receipt_void_has_reason": Attack(
+        change("receipts_receipt", "status = 'draft'", void_reason="because")
+    ),
+    "receipt_number_once": Attack(
+        change("receipts_receipt", "status = 'paid'", sequence=1), also=FROZEN_RECEIPT
+    ),
+    "receipts_receipt_number_key": Attack(
+        change("receipts_receipt", "status = 'paid'", number="RC-2026-000001"),
+        also=FROZEN_RECEIPT,
+    ),
+    "receipts_receipt_public_id_key": Attack(
+        "INSERT INTO receipts_receipt SELECT (jsonb_populate_record(NULL::receipts_receipt,"
+        " to_jsonb(x) || jsonb_build_object('id', 999))).* FROM receipts_receipt x"
+        " WHERE status = 'draft'"
+    ),
+    "receipts_receipt_frozen": Attack(
+        change("receipts_receipt", "status = 'issued'", due_on="2099-01-01")
+    ),
+    "receipts_receipt_starts_as_draft": Attack(
+        copy_of(
+            "receipts_receipt",
+            "status = 'issued'",
+            public_id=UUID,
+            number="RC-2026-000099",
+            sequence=99,
+        )
+    ),
+    "receipts_receipt_issue": Attack(
+        "UPDATE receipts_receipt SET status = 'issued', number = 'RC-2026-000099', sequence = 99,"
+        " series_id = (SELECT min(id) FROM receipts_series), issued_at = now(), due_on = now(),"
+        " sha256 = 'x' WHERE status = 'draft'"
+    ),
+    "receipts_void_reverses": Attack(
+        change(
+            "receipts_receipt",
+            "status = 'issued'",
+            status="void",
+            void_reason="x",
+            voided_at="2026-11-21T00:00:00Z",
+        )
+    ),
+    "receipts_billed_charge_stands": Attack(negation(BILLED)),
+    "receipts_receipt_no_truncate": truncate("receipts_receipt"),
+    "line_position_once": Attack(
+        "INSERT INTO receipts_line SELECT (jsonb_populate_record(NULL::receipts_line, to_jsonb(x)"
+        " || jsonb_build_object('id', 999))).* FROM receipts_line x JOIN receipts_receipt d"
+        " ON d.id = x.receipt_id WHERE d.status = 'draft' LIMIT 1"
+    ),
+    "receipts_line_frozen": Attack(change("receipts_line", amount=0)),
+    "receipts_line_no_truncate": truncate("receipts_line"),
+    "receipts_linecharge_charge_id_key": Attack(
+        "INSERT INTO receipts_linecharge (line_id, charge_id) SELECT k.line_id, k.charge_id"
+        " FROM receipts_linecharge k JOIN receipts_line l ON l.id = k.line_id"
+        " JOIN receipts_receipt d ON d.id = l.receipt_id WHERE d.status = 'draft' LIMIT 1"
+    ),
+    "receipts_linecharge_frozen": Attack(
+        "DELETE FROM receipts_linecharge WHERE charge_id IN"
+        f" (SELECT id FROM pricing_charge WHERE {BILLED})"
+    ),
+    "receipts_linecharge_no_truncate": truncate("receipts_linecharge"),
+    "notice_once": Attack(copy_of("receipts_notice")),
+    "notice_kind_known": Attack(copy_of("receipts_notice", kind="overdue")),
+    "receipts_notice_refuse": Attack(delete("receipts_notice")),
+    "receipts_notice_no_truncate": truncate("receipts_notice"),
+    "series_once": Attack(copy_of("receipts_series")),
+    "receipts_series_refuse_update": Attack(change("receipts_series", last_number=0)),
+    "receipts_series_refuse_delete": Attack(
+        "INSERT INTO receipts_series (code, fiscal_year, last_number) VALUES ('X', 2026, 0);"
+        "DELETE FROM receipts_series WHERE code = 'X'"
+    ),
+    "receipts_series_no_truncate": truncate("receipts_series"),
+}
