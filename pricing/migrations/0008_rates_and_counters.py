@@ -750,7 +750,9 @@ class Migration(migrations.Migration):
                             ),
                         ),
                         ("counter_after__gte", 0),
+                        ("counter_after__isnull", False),
                         ("counter_before__gte", 0),
+                        ("counter_before__isnull", False),
                         ("kind__in", ("usage", "item", "adjustment")),
                         ("price_list", None),
                         ("rate__isnull", False),
@@ -864,11 +866,18 @@ class Migration(migrations.Migration):
             model_name="rate",
             constraint=models.CheckConstraint(
                 condition=models.Q(
-                    models.Q(
-                        ("model__in", ("flat", "package")),
-                        ("unit_price__gte", 0),
-                        ("unit_price__lt", 1000000000000),
-                    ),
+                    ("unit_price", None),
+                    models.Q(("unit_price__gte", 0), ("unit_price__lt", 1000000000000)),
+                    _connector="OR",
+                ),
+                name="rate_in_range",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="rate",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("model__in", ("flat", "package")), ("unit_price__isnull", False)),
                     models.Q(
                         ("flat_fee", 0),
                         ("model__in", ("graduated", "volume")),
@@ -876,7 +885,7 @@ class Migration(migrations.Migration):
                     ),
                     _connector="OR",
                 ),
-                name="rate_in_range",
+                name="rate_price_by_model",
             ),
         ),
         migrations.AddConstraint(

@@ -92,9 +92,13 @@ class Rate(models.Model):
                 name="rate_once",
             ),
             models.CheckConstraint(
-                condition=Q(model__in=("flat", "package"), unit_price__gte=0, unit_price__lt=10**12)
-                | Q(model__in=("graduated", "volume"), unit_price=None, flat_fee=0),
+                condition=Q(unit_price=None) | Q(unit_price__gte=0, unit_price__lt=10**12),
                 name="rate_in_range",
+            ),
+            models.CheckConstraint(
+                condition=Q(model__in=("flat", "package"), unit_price__isnull=False)
+                | Q(model__in=("graduated", "volume"), unit_price=None, flat_fee=0),
+                name="rate_price_by_model",
             ),
             models.CheckConstraint(
                 condition=Q(resource__regex=RESOURCE_PATTERN),

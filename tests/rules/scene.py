@@ -5,6 +5,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from django.db import transaction
 from django.utils import timezone
 
 from accounts.models import (
@@ -13,6 +14,8 @@ from accounts.models import (
     Membership,
     Project,
     ProjectTier,
+    Split,
+    SplitShare,
     Tier,
     User,
 )
@@ -22,7 +25,18 @@ from core.intervals import Interval
 from hpcbilling import workflows
 from payments.models import InboundEvent
 from payments.services import Transfer, record_transfer, resolve_mismatch, start_checkout
-from pricing.models import Charge
+from pricing.models import (
+    Charge,
+    Counter,
+    Equivalent,
+    EquivalentPart,
+    PriceList,
+    PriceListEditor,
+    Rate,
+    Sku,
+    Slab,
+    StatePolicy,
+)
 from pricing.services import approve_price_list, draft_price_list, submit_price_list
 from receipts.models import Notice
 from receipts.services import create_receipt, draft_receipt, void_receipt
@@ -67,6 +81,8 @@ def build() -> None:
     _windows(cluster, run)
     _exemption(cluster, alice)
     _price_lists(actor)
+    _full_draft(cluster)
+    _split(projects)
     _documents(projects, actor)
 
 
@@ -86,6 +102,38 @@ def _price_lists(actor: Actor) -> None:
     second = Actor.of(User.objects.create_user("second"))
     draft.refresh_from_db()
     approve_price_list(price_list_id=draft.pk, seen=draft.submitted_at, actor=second)
+
+
+def _full_draft(cluster: Cluster) -> None:
+    """Everything that a list can say, on the draft; and a counter that has counted nothing."""
+    draft = PriceList.objects.get(status="draft")
+    Sku.objects.create(code="poster", name="Poster", unit="piece")
+    gpu = Rate.objects.create(
+        price_list=draft, resource="gpu", model="graduated", cluster=cluster, partition="gpu"
+    )
+    Slab.objects.create(rate=gpu, position=1, up_to=100, unit_price=15)
+    Slab.objects.create(rate=gpu, position=2, unit_price=12)
+    Rate.objects.create(price_list=draft, resource="unit:che", unit_price=1)
+    unit = Equivalent.objects.create(price_list=draft, code="che", name="Core-hour equivalents")
+    EquivalentPart.objects.create(equivalent=unit, resource="cpu")
+    EquivalentPart.objects.create(equivalent=unit, resource="mem", per=4)
+    StatePolicy.objects.create(price_list=draft, state="NODE_FAIL", percent=0, reason="ours")
+    PriceListEditor.objects.get_or_create(price_list=draft, user=draft.created_by)
+    Counter.objects.create(
+        project=Project.objects.get(code="pi_suda"),
+        rate=Rate.objects.filter(price_list__status="published").earliest("pk"),
+        month=MONTH.start.date(),
+    )
+
+
+def _split(projects: dict[str, Project]) -> None:
+    payers = ("pi_suda", "pi_niran")
+    with transaction.atomic():
+        split = Split.objects.create(
+            project=projects["pi_wichai"], starts_at=MONTH.end, reason="two grants"
+        )
+        for code in payers:
+            SplitShare.objects.create(split=split, project=projects[code], percent=50)
 
 
 def _project(code: str, pi: User) -> Project:

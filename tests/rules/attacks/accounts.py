@@ -32,6 +32,17 @@ ATTACKS: dict[str, Attack] = {
     "project_tier_no_overlap": Attack(
         copy_of("accounts_projecttier", starts_at="2026-01-01T00:00:00Z")
     ),
+    "split_ends_after_start": Attack(
+        change("accounts_split", ends_at="2020-01-01T00:00:00Z"), also=("split_no_overlap",)
+    ),
+    "split_has_reason": Attack(change("accounts_split", reason=" ")),
+    "split_no_overlap": Attack(
+        copy_of("accounts_split", starts_at="2027-06-01T00:00:00Z")
+        + ";INSERT INTO accounts_splitshare (split_id, project_id, percent)"
+        " SELECT max(s.id), max(h.project_id), 100 FROM accounts_split s, accounts_splitshare h"
+    ),
+    "split_share_in_range": Attack(change("accounts_splitshare", percent=0)),
+    "split_share_once": Attack(copy_of("accounts_splitshare")),
     "accounts_tier_code_key": Attack(copy_of("accounts_tier")),
     "accounts_user_username_key": Attack(copy_of("accounts_user")),
 }

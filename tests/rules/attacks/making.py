@@ -17,6 +17,7 @@ BILLED = (
     " JOIN receipts_receipt d ON d.id = l.receipt_id WHERE d.status = 'issued')"
 )
 SECOND = "SELECT id FROM accounts_user WHERE username = 'second'"
+SUBMITTED = "SELECT id FROM pricing_pricelist WHERE status = 'submitted'"
 DRAFT = "SELECT id FROM pricing_pricelist WHERE status = 'draft'"
 
 

@@ -3,6 +3,7 @@
 from tests.rules.attacks.making import (
     DRAFT,
     SECOND,
+    SUBMITTED,
     UNBILLED,
     Attack,
     change,
@@ -37,13 +38,19 @@ ATTACKS: dict[str, Attack] = {
         change("pricing_pricelist", "status = 'submitted'", note="cheaper")
     ),
     "pricing_pricelist_refuse_delete": Attack(
-        "UPDATE pricing_pricelist SET status = 'draft', submitted_at = NULL, submitted_by_id = NULL"
-        " WHERE status = 'submitted';"
-        "DELETE FROM pricing_rate WHERE price_list_id NOT IN (SELECT id FROM pricing_pricelist"
-        " WHERE status = 'published');"
-        "UPDATE pricing_pricelist SET status = 'submitted', submitted_at = now() WHERE status ="
-        " 'draft';" + delete("pricing_pricelist", "status = 'submitted'")
+        f"DELETE FROM pricing_rate WHERE price_list_id IN ({SUBMITTED});"
+        + delete("pricing_pricelist", "status = 'submitted'"),
+        also=("pricing_rate_frozen",),
     ),
+    "price_list_of_one": Attack(change("pricing_pricelist", "status = 'draft'", tier_id=None)),
+    "price_list_ends_after_start": Attack(
+        "UPDATE pricing_pricelist SET tier_id = NULL, ends_at = effective_at, project_id ="
+        " (SELECT min(id) FROM accounts_project) WHERE status = 'draft'"
+    ),
+    "price_list_terms_in_range": Attack(
+        change("pricing_pricelist", "status = 'draft'", cap="1", commitment="2")
+    ),
+    "price_list_editor_once": Attack(copy_of("pricing_pricelisteditor")),
     "price_list_once": Attack(copy_of("pricing_pricelist", "status = 'draft'")),
     "pricing_pricelist_refuse": Attack(
         change("pricing_pricelist", "status = 'published'", note="cheaper")
@@ -52,10 +59,30 @@ ATTACKS: dict[str, Attack] = {
     "rate_in_range": Attack(
         change("pricing_rate", f"price_list_id IN ({DRAFT})", unit_price="NaN")
     ),
+    "rate_price_by_model": Attack(
+        change("pricing_rate", f"price_list_id IN ({DRAFT})", unit_price=None)
+    ),
     "rate_resource_known": Attack(
         change("pricing_rate", f"price_list_id IN ({DRAFT})", resource="coffee")
     ),
     "rate_once": Attack(copy_of("pricing_rate", f"price_list_id IN ({DRAFT})")),
+    "rate_basis_known": Attack(
+        change("pricing_rate", f"price_list_id IN ({DRAFT}) AND resource = 'gpu'", basis="used")
+    ),
+    "rate_terms_in_range": Attack(
+        change("pricing_rate", f"price_list_id IN ({DRAFT})", discount_percent="NaN")
+    ),
+    "slab_in_range": Attack(change("pricing_slab", unit_price="NaN")),
+    "slab_once": Attack(copy_of("pricing_slab")),
+    "state_policy_in_range": Attack(change("pricing_statepolicy", reason=" ")),
+    "state_policy_once": Attack(copy_of("pricing_statepolicy")),
+    "equivalent_combine_known": Attack(change("pricing_equivalent", combine="avg")),
+    "equivalent_once": Attack(copy_of("pricing_equivalent")),
+    "equivalent_part_in_range": Attack(change("pricing_equivalentpart", per=0)),
+    "equivalent_part_once": Attack(copy_of("pricing_equivalentpart")),
+    "pricing_sku_code_key": Attack(copy_of("pricing_sku")),
+    "counter_in_range": Attack(change("pricing_counter", month="2026-11-02")),
+    "counter_once": Attack(copy_of("pricing_counter")),
     "pricing_rate_frozen": Attack(
         change("pricing_rate", f"price_list_id NOT IN ({DRAFT})", unit_price="0.01")
     ),
@@ -67,6 +94,18 @@ ATTACKS: dict[str, Attack] = {
     ),
     "charge_currency_code": Attack(
         copy_of("pricing_charge", UNBILLED, generation=9, currency="?"),
+        also=("pricing_charge_one_live", "pricing_charge_price"),
+    ),
+    "charge_basis_known": Attack(
+        copy_of("pricing_charge", UNBILLED, generation=9, basis="guessed"),
+        also=("pricing_charge_one_live",),
+    ),
+    "charge_job_by_kind": Attack(
+        copy_of("pricing_charge", UNBILLED, generation=9, kind="item"),
+        also=("pricing_charge_one_live",),
+    ),
+    "charge_priced_one_way": Attack(
+        copy_of("pricing_charge", UNBILLED, generation=9, unit_price=None),
         also=("pricing_charge_one_live", "pricing_charge_price"),
     ),
     "charge_sign": Attack(
