@@ -9,15 +9,12 @@ from django.db.models import F, Q
 
 from core.rules import refuse, trigger
 
-SAME = (
-    "tier_id", "effective_at", "revision", "currency", "note", "created_by_id", "created_at",
-    "edited_by_id",
-)  # fmt: skip
-"""What neither a step forward nor a step back changes."""
+STEPS = "ARRAY['status', 'submitted_at', 'submitted_by_id', 'rejection', 'approved_by_id', 'published_at']"
+"""All that a step forward or back changes."""
 
 
-def _row(name: str, *more: str) -> str:
-    return f"({', '.join(f'{name}.{column}' for column in (*SAME, *more))})"
+def _row(name: str) -> str:
+    return f"(to_jsonb({name}) - {STEPS})"
 
 
 RULES = [
@@ -51,9 +48,8 @@ RULES = [
         when="OLD.status = 'submitted'",
         body=f"""
             IF NEW.status = 'submitted' OR {_row("OLD")} IS DISTINCT FROM {_row("NEW")}
-               OR NEW.status = 'published' AND
-                  {_row("OLD", "submitted_by_id", "submitted_at")} IS DISTINCT FROM
-                  {_row("NEW", "submitted_by_id", "submitted_at")} THEN
+               OR NEW.status = 'published' AND (OLD.submitted_by_id, OLD.submitted_at)
+                  IS DISTINCT FROM (NEW.submitted_by_id, NEW.submitted_at) THEN
                 RAISE EXCEPTION 'a submitted price list is approved or sent back as it stands'
                     USING ERRCODE = 'restrict_violation';
             END IF;

@@ -22,9 +22,9 @@ class PriceList(models.Model):
     so a list that was approved in time takes effect by its date alone; nobody has to remember it.
 
     Invariants, kept by the database: only a draft changes; a submitted list goes back to draft or
-    is published as it stands; a published one and its rates never change; who approves is neither
-    who wrote it, nor who changed it last, nor who submitted it. Without an approver a list can be
-    published only while the site has no people at all: the first prices of a new site.
+    is published as it stands, with all that it says; a published one never changes; who approves is
+    neither who wrote it, nor who ever changed it, nor who submitted it. Without an approver a list
+    can be published only while the site has no people at all: the first prices of a new site.
     """
 
     class Status(models.TextChoices):
@@ -193,18 +193,23 @@ class PriceList(models.Model):
     @property
     def authors(self) -> frozenset[int]:
         """The people who wrote, changed or submitted it, and so can't approve it."""
-        people = (self.created_by_id, self.edited_by_id, self.submitted_by_id)
-        return frozenset(person for person in people if person is not None)
+        wrote = frozenset(editor.user_id for editor in self.editors.all())
+        return wrote if self.submitted_by_id is None else wrote | {self.submitted_by_id}
 
 
 class PriceListEditor(models.Model):
     """Somebody who ever wrote a list, and so can't approve it.
 
-    The database adds the row whenever ``edited_by`` of the list is set, and takes it away only with
-    the list.
+    The database adds the row whenever ``created_by`` or ``edited_by`` of the list is set, refuses
+    them as approvers, and takes the row away only with the list.
     """
 
-    price_list = models.ForeignKey(PriceList, models.CASCADE, related_name="editors")
+    append_only = True
+
+    # The database has the foreign key, and deletes with the list what nobody else may delete.
+    price_list = models.ForeignKey(
+        PriceList, models.DO_NOTHING, related_name="editors", db_constraint=False
+    )
     user = models.ForeignKey(User, models.PROTECT, related_name="+")
 
     class Meta:

@@ -6,7 +6,8 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, ProgrammingError, connection, transaction
+from django.utils import timezone
 
 from accounts.models import Tier, User
 from core.actor import Actor
@@ -73,11 +74,35 @@ def test_whoever_wrote_changed_or_submitted_it_cannot_approve_it(alice: Actor, b
     for author in (alice, bob, carol):
         with pytest.raises(Conflict, match="Someone else has to approve"):
             approve(waiting, author)
-        with pytest.raises(IntegrityError, match="price_list_second_person"), transaction.atomic():
+        with pytest.raises(IntegrityError, match=r"second_pers|does not"), transaction.atomic():
             PriceList.objects.filter(pk=waiting.pk).update(
                 status="published", published_at=NEXT_YEAR, approved_by=author.user_id
             )
     assert approve(waiting, Actor.of(make_user("dave"))).status == "published"
+
+
+def test_a_setter_cannot_hide_behind_the_last_editor(alice: Actor, bob: Actor) -> None:
+    draft = services.draft_price_list(
+        tier=Tier.objects.get(code="mu"), effective_at=NEXT_YEAR, currency="THB", actor=bob,
+        rates={"cpu": Decimal(1)},
+    )  # fmt: skip
+    for editor, price in ((alice, "0.01"), (bob, "0.01")):
+        services.edit_price_list(
+            price_list_id=draft.pk, tier=draft.tier, effective_at=NEXT_YEAR, currency="THB",
+            actor=editor, rates={"cpu": Decimal(price)},
+        )  # fmt: skip
+    carol = Actor.of(make_user("carol"))
+    waiting = services.submit_price_list(price_list_id=draft.pk, actor=carol)
+    with pytest.raises(Conflict, match="Someone else has to approve"):
+        approve(waiting, alice)
+    with pytest.raises(IntegrityError, match="does not approve"), transaction.atomic():
+        PriceList.objects.filter(pk=waiting.pk).update(
+            status="published", published_at=timezone.now(), approved_by=alice.user_id
+        )
+    for attempt in (waiting.editors.all().delete, lambda: waiting.editors.update(user=bob.user_id)):
+        with pytest.raises((IntegrityError, ProgrammingError)), transaction.atomic():
+            attempt()
+    assert set(waiting.editors.values_list("user_id", flat=True)) == {alice.user_id, bob.user_id}
 
 
 def test_programs_neither_submit_nor_approve_where_there_are_people(alice: Actor) -> None:

@@ -31,7 +31,6 @@ from pricing.models import (
     Equivalent,
     EquivalentPart,
     PriceList,
-    PriceListEditor,
     Rate,
     Sku,
     Slab,
@@ -118,7 +117,6 @@ def _full_draft(cluster: Cluster) -> None:
     EquivalentPart.objects.create(equivalent=unit, resource="cpu")
     EquivalentPart.objects.create(equivalent=unit, resource="mem", per=4)
     StatePolicy.objects.create(price_list=draft, state="NODE_FAIL", percent=0, reason="ours")
-    PriceListEditor.objects.get_or_create(price_list=draft, user=draft.created_by)
     Counter.objects.create(
         project=Project.objects.get(code="pi_suda"),
         rate=Rate.objects.filter(price_list__status="published").earliest("pk"),

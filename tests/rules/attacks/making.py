@@ -18,6 +18,10 @@ BILLED = (
 )
 SECOND = "SELECT id FROM accounts_user WHERE username = 'second'"
 SUBMITTED = "SELECT id FROM pricing_pricelist WHERE status = 'submitted'"
+SUBMIT = (
+    "UPDATE pricing_pricelist SET status = 'submitted', submitted_at = now(),"
+    " submitted_by_id = created_by_id WHERE status = 'draft'"
+)
 DRAFT = "SELECT id FROM pricing_pricelist WHERE status = 'draft'"
 
 

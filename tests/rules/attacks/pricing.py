@@ -3,6 +3,7 @@
 from tests.rules.attacks.making import (
     DRAFT,
     SECOND,
+    SUBMIT,
     SUBMITTED,
     UNBILLED,
     Attack,
@@ -20,7 +21,8 @@ ATTACKS: dict[str, Attack] = {
     "price_list_steps": Attack(change("pricing_pricelist", "status = 'draft'", status="submitted")),
     "price_list_second_person": Attack(
         "UPDATE pricing_pricelist SET status = 'published', published_at = now(),"
-        " approved_by_id = submitted_by_id WHERE status = 'submitted'"
+        " approved_by_id = submitted_by_id WHERE status = 'submitted'",
+        also=("pricing_pricelist_approved_by_other",),
     ),
     "pricing_pricelist_starts_as_draft": Attack(
         copy_of("pricing_pricelist", "status = 'submitted'", revision=9)
@@ -42,6 +44,55 @@ ATTACKS: dict[str, Attack] = {
         + delete("pricing_pricelist", "status = 'submitted'"),
         also=("pricing_rate_frozen",),
     ),
+    "pricing_pricelist_has_rates": Attack(
+        "DELETE FROM pricing_slab;DELETE FROM pricing_equivalentpart;DELETE FROM"
+        " pricing_equivalent;"
+        f"DELETE FROM pricing_rate WHERE price_list_id IN ({DRAFT});{SUBMIT}"
+    ),
+    "pricing_pricelist_slabs_rise": Attack(
+        f"UPDATE pricing_slab SET up_to = 100, unit_price = 1;{SUBMIT}"
+    ),
+    "pricing_pricelist_has_no_ties": Attack(
+        "INSERT INTO pricing_rate SELECT (jsonb_populate_record(NULL::pricing_rate, to_jsonb(x) ||"
+        """ '{"id": 999, "cluster_id": null, "qos": "high"}')).* FROM pricing_rate x"""
+        f" WHERE resource = 'gpu' AND price_list_id IN ({DRAFT});"
+        "INSERT INTO pricing_slab (rate_id, position, unit_price, flat_fee) VALUES (999, 1, 1, 0);"
+        + SUBMIT
+    ),
+    "pricing_pricelist_units_defined": Attack(
+        f"DELETE FROM pricing_rate WHERE resource = 'unit:che';{SUBMIT}"
+    ),
+    "pricing_pricelist_units_apart": Attack(
+        copy_of("pricing_equivalent", code="other")
+        + ";INSERT INTO pricing_equivalentpart (equivalent_id, resource, counts, per)"
+        " SELECT max(id), 'cpu', 1, 1 FROM pricing_equivalent;"
+        + copy_of("pricing_rate", "resource = 'unit:che'", resource="unit:other")
+        + ";"
+        + SUBMIT
+    ),
+    "pricing_pricelist_items_known": Attack(
+        copy_of("pricing_rate", "resource = 'unit:che'", resource="sku:nothing") + ";" + SUBMIT
+    ),
+    "pricing_pricelist_free_known": Attack(
+        change("pricing_pricelist", "status = 'draft'", free_resources="{coffee}") + ";" + SUBMIT
+    ),
+    "pricing_pricelist_keeps_editors": Attack(
+        f"UPDATE pricing_pricelist SET edited_by_id = ({SECOND}) WHERE status = 'draft';"
+        "UPDATE pricing_pricelist SET edited_by_id = created_by_id WHERE status = 'draft';"
+        f"UPDATE pricing_pricelist SET status = 'submitted', submitted_at = now(), submitted_by_id"
+        " = created_by_id WHERE status = 'draft';"
+        f"UPDATE pricing_pricelist SET status = 'published', published_at = now(), approved_by_id ="
+        f" ({SECOND}) WHERE status = 'submitted' AND effective_at = (SELECT min(effective_at)"
+        " FROM pricing_pricelist WHERE status = 'submitted')"
+    ),
+    "pricing_pricelist_approved_by_other": Attack(
+        "INSERT INTO pricing_pricelisteditor (price_list_id, user_id)"
+        f" SELECT id, ({SECOND}) FROM pricing_pricelist WHERE status = 'submitted';"
+        "UPDATE pricing_pricelist SET status = 'published', published_at = now(),"
+        f" approved_by_id = ({SECOND}) WHERE status = 'submitted'"
+    ),
+    "pricing_pricelisteditor_stays": Attack(delete("pricing_pricelisteditor")),
+    "pricing_pricelisteditor_no_truncate": truncate("pricing_pricelisteditor"),
     "price_list_of_one": Attack(change("pricing_pricelist", "status = 'draft'", tier_id=None)),
     "price_list_ends_after_start": Attack(
         "UPDATE pricing_pricelist SET tier_id = NULL, ends_at = effective_at, project_id ="
@@ -80,6 +131,26 @@ ATTACKS: dict[str, Attack] = {
     "equivalent_once": Attack(copy_of("pricing_equivalent")),
     "equivalent_part_in_range": Attack(change("pricing_equivalentpart", per=0)),
     "equivalent_part_once": Attack(copy_of("pricing_equivalentpart")),
+    "pricing_slab_frozen": Attack(
+        f"INSERT INTO pricing_slab (rate_id, position, unit_price, flat_fee) SELECT id, 1, 0, 0"
+        f" FROM pricing_rate WHERE price_list_id IN ({SUBMITTED})"
+    ),
+    "pricing_slab_no_truncate": truncate("pricing_slab"),
+    "pricing_statepolicy_frozen": Attack(
+        "INSERT INTO pricing_statepolicy (price_list_id, state, percent, reason)"
+        f" SELECT id, 'FAILED', 0, 'x' FROM ({SUBMITTED}) x"
+    ),
+    "pricing_statepolicy_no_truncate": truncate("pricing_statepolicy"),
+    "pricing_equivalent_frozen": Attack(
+        "INSERT INTO pricing_equivalent (price_list_id, code, name, partition, combine)"
+        f" SELECT id, 'x', 'x', '', 'max' FROM ({SUBMITTED}) x"
+    ),
+    "pricing_equivalent_no_truncate": truncate("pricing_equivalent"),
+    "pricing_equivalentpart_frozen": Attack(f"{SUBMIT};UPDATE pricing_equivalentpart SET per = 2"),
+    "pricing_equivalentpart_no_truncate": truncate("pricing_equivalentpart"),
+    "pricing_sku_keeps_code": Attack(change("pricing_sku", unit="hour")),
+    "pricing_sku_refuse": Attack(delete("pricing_sku")),
+    "pricing_sku_no_truncate": truncate("pricing_sku"),
     "pricing_sku_code_key": Attack(copy_of("pricing_sku")),
     "counter_in_range": Attack(change("pricing_counter", month="2026-11-02")),
     "counter_once": Attack(copy_of("pricing_counter")),
