@@ -52,6 +52,11 @@ _VALUES = {
     "gpu_seconds": "s.gpus * (s.elapsed + coalesce(s.suspended, {suspended}))",
     "mem_mib_seconds": "s.mem_kib * (s.elapsed + coalesce(s.suspended, {suspended})) / 1024",
     "node_seconds": "s.nodes * (s.elapsed + coalesce(s.suspended, {suspended}))",
+    "req_tres": "coalesce(s.req_tres, {req_tres})",
+    "reservation": "coalesce(s.reservation, {reservation})",
+    "used_cpu_seconds": "coalesce(s.used_cpu_seconds, {used_cpu_seconds})",
+    "used_mem_mib_seconds": "coalesce(s.used_mem_mib_seconds, {used_mem_mib_seconds})",
+    "energy_joules": "coalesce(s.energy_joules, {energy_joules})",
     "estimated": "s.estimated",
     "flags": "s.flags::jsonb",
     "fingerprint": "{fingerprint}",
@@ -72,6 +77,11 @@ _UNKNOWN = {
     "name": "''",
     "node_list": "''",
     "suspended": "0",
+    "req_tres": "''",
+    "reservation": "''",
+    "used_cpu_seconds": "NULL::bigint",
+    "used_mem_mib_seconds": "NULL::bigint",
+    "energy_joules": "NULL::bigint",
 }
 _KNOWN = {
     "partition": "j.partition",
@@ -79,15 +89,30 @@ _KNOWN = {
     "name": "j.name",
     "node_list": "j.node_list",
     "suspended": "j.suspended_seconds",
+    "req_tres": "j.req_tres",
+    "reservation": "j.reservation",
+    "used_cpu_seconds": "j.used_cpu_seconds",
+    "used_mem_mib_seconds": "j.used_mem_mib_seconds",
+    "energy_joules": "j.energy_joules",
 }
 
-# The same text as in usage.normalise, which a test compares: made here only where the source
-# leaves out a field that it covers.
-_FINGERPRINT = r"""coalesce(s.fingerprint, encode(sha256(convert_to(concat_ws(E'\x1f',
+# The same text as in usage.fingerprints, which a test compares: made here only where the source
+# leaves out a field that it covers, and the job has it.
+_FINGERPRINT = r"""CASE WHEN s.fingerprint IS NOT NULL
+    AND (s.req_tres IS NOT NULL OR {req_tres} = '')
+    AND (s.reservation IS NOT NULL OR {reservation} = '')
+    AND (s.used_cpu_seconds IS NOT NULL OR {used_cpu_seconds} IS NULL)
+    AND (s.used_mem_mib_seconds IS NOT NULL OR {used_mem_mib_seconds} IS NULL)
+    AND (s.energy_joules IS NOT NULL OR {energy_joules} IS NULL)
+    THEN s.fingerprint ELSE encode(sha256(convert_to(concat_ws(E'\x1f',
     s.submit, coalesce(s.start, 0), coalesce(s."end", 0), s.job_id, s.user_name, s.account,
     coalesce(s.partition, {partition}), coalesce(s.qos, {qos}), s.state, s.elapsed,
-    coalesce(s.suspended, {suspended}), s.tres, CASE WHEN s.estimated THEN 'estimated' ELSE '' END
-    ), 'UTF8')), 'hex'))"""
+    coalesce(s.suspended, {suspended}), s.tres, CASE WHEN s.estimated THEN 'estimated' ELSE '' END,
+    coalesce(s.req_tres, {req_tres}), coalesce(s.reservation, {reservation}),
+    coalesce(coalesce(s.used_cpu_seconds, {used_cpu_seconds})::text, ''),
+    coalesce(coalesce(s.used_mem_mib_seconds, {used_mem_mib_seconds})::text, ''),
+    coalesce(coalesce(s.energy_joules, {energy_joules})::text, '')
+    ), 'UTF8')), 'hex') END"""
 
 
 def _said(instead: Mapping[str, str]) -> dict[str, str]:

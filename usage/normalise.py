@@ -16,16 +16,18 @@ The rules, each observed on a running Slurm:
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import lru_cache
-from hashlib import sha256
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from usage.fingerprints import UNMEASURED, fingerprint, fingerprint_of, measured
+from usage.readings import asked, joules, reading
 from usage.reasons import Reason, RowError
 from usage.sealed import maker
-from usage.times import UNSET, Clock, Moments, seconds
-from usage.tres import InvalidTres, Reading, Tres, parse_req_mem, read_tres
+from usage.times import Clock, Moments, seconds
+from usage.tres import Tres
+from usage.used import UNKNOWN, Used
 
 __all__ = [
     "FIELD_COLUMNS",
@@ -41,7 +43,6 @@ MAX_LIST = 255  # partitions of a pending job, array tasks
 MAX_JOB_ID = 2**32
 MAX_QUANTITY = 2**63
 SMALL_MEM_KIB = 2**30  # × 2**31 seconds fits 63 bits: no need to multiply
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _STEP = re.compile(r"[0-9]{1,10}(?:_[0-9]+|_\[[^\]]*\]|\+[0-9]+)?\.[A-Za-z0-9_+]{1,40}", re.ASCII)
 _ARRAY_OR_HET = re.compile(r"[0-9]{1,10}(?:_|\+).*", re.ASCII)
 _STATE = re.compile(r"[A-Z][A-Z_]{1,31}", re.ASCII)
@@ -53,23 +54,23 @@ _STATES = frozenset(
     )
 )  # fmt: skip
 _UNPLACED = frozenset({"", "None assigned", "None", "(null)"})
-_NOTHING = read_tres("")
 
 
 # The texts that a row is made of, in the order of FIELD_COLUMNS. None: no such column.
 Cell = str | None
 Cells = tuple[
     Cell, Cell, str, str, str, str, Cell, Cell, Cell,
-    Cell, Cell, Cell, str, str, Cell, Cell, Cell, Cell,
+    Cell, Cell, Cell, str, str, Cell, Cell, Cell, Cell, Cell, Cell,
 ]  # fmt: skip
 FIELD_COLUMNS = (
     "JobIDRaw", "JobID", "Submit", "Start", "End", "State", "ElapsedRaw", "Elapsed", "Suspended",
     "AllocTRES", "ReqTRES", "ReqMem", "User", "Account", "Partition", "QOS", "NodeList", "JobName",
+    "Reservation", "ConsumedEnergyRaw",
 )  # fmt: skip
 
 _OPTIONAL = {
     "partition": "Partition", "qos": "QOS", "suspended": "Suspended", "node_list": "NodeList",
-    "name": "JobName",
+    "name": "JobName", "req_tres": "ReqTRES", "reservation": "Reservation",
 }  # fmt: skip
 
 
@@ -80,9 +81,9 @@ class JobRow:
     ``started`` is false for a job that was never placed on nodes: all its quantities are zero.
     ``start`` of a resized job is clipped to ``submit``. ``flags`` name what was odd but harmless.
     ``absent`` names optional fields that the source doesn't have; their values here mean nothing,
-    and a comparison with an earlier revision goes through ``filled``. ``fingerprint`` covers
-    identity and all that a price can depend on, and nothing else: not the name, the nodes' names,
-    display id, flags, energy, or ``started``, which a source without NodeList can't tell.
+    and a comparison with an earlier revision goes through ``filled``. ``fingerprint``: see
+    usage.fingerprints. ``req_tres`` is the canonical text of what was asked for, empty if that is
+    not known. What was used is known only once the job has ended; None: not known.
     """
 
     job_id: int
@@ -106,6 +107,11 @@ class JobRow:
     flags: tuple[str, ...]
     absent: tuple[str, ...]
     tres_canonical: str
+    req_tres: str
+    reservation: str
+    used_cpu_seconds: int | None
+    used_mem_mib_seconds: int | None
+    energy_joules: int | None
     fingerprint: str
 
     @property
@@ -135,11 +141,22 @@ class JobRow:
         held = self.held_seconds
         return tuple((kind, count * held) for kind, count in self.tres.gpu_types)
 
-    def filled(self, *, partition: str, qos: str, suspended_seconds: int) -> "JobRow":
+    def filled(
+        self,
+        *,
+        partition: str,
+        qos: str,
+        suspended_seconds: int,
+        req_tres: str = "",
+        reservation: str = "",
+        used: Used = UNKNOWN,
+        energy_joules: int | None = None,
+    ) -> "JobRow":
         """This row with what its source doesn't expose taken from an earlier revision.
 
         An absent field is not a changed one: compare the result's fingerprint, not this one's.
         """
+        cpu, mem, energy = self.used_cpu_seconds, self.used_mem_mib_seconds, self.energy_joules
         row = replace(
             self,
             partition=partition if "partition" in self.absent else self.partition,
@@ -147,8 +164,13 @@ class JobRow:
             suspended_seconds=(
                 suspended_seconds if "suspended" in self.absent else self.suspended_seconds
             ),
+            req_tres=req_tres if "req_tres" in self.absent else self.req_tres,
+            reservation=reservation if "reservation" in self.absent else self.reservation,
+            used_cpu_seconds=used.cpu_seconds if cpu is None else cpu,
+            used_mem_mib_seconds=used.mem_mib_seconds if mem is None else mem,
+            energy_joules=energy_joules if energy is None else energy,
         )
-        return replace(row, fingerprint=_fingerprint_of(row))
+        return replace(row, fingerprint=fingerprint_of(row))
 
 
 # The time that counts, after clipping: start, elapsed, suspended, flags.
@@ -185,12 +207,17 @@ def absent_fields(columns: Sequence[str]) -> tuple[str, ...]:
     return tuple(field for field, column in _OPTIONAL.items() if column not in columns)
 
 
-def normalise_cells(cells: Cells, clock: Clock, absent: tuple[str, ...]) -> JobRow | None:
-    """As normalise, for a reader that chose the cells and has excluded NUL and \\x1f."""
+def normalise_cells(
+    cells: Cells, clock: Clock, absent: tuple[str, ...], used: Used = UNKNOWN
+) -> JobRow | None:
+    """As normalise, for a reader that chose the cells and has excluded NUL and \\x1f.
+
+    ``used`` is what the job's steps used, as far as the reader saw them.
+    """
     (
         raw_id, shown_id, submit_text, start_text, end_text, state_text,
         elapsed_raw, elapsed_text, suspended_text, alloc, req, req_mem,
-        user, account, partition, qos, node_list, name,
+        user, account, partition, qos, node_list, name, reservation, energy_text,
     ) = cells  # fmt: skip
     job_id = _job_id(raw_id, shown_id)
     if job_id is None:
@@ -201,13 +228,14 @@ def normalise_cells(cells: Cells, clock: Clock, absent: tuple[str, ...]) -> JobR
     if suspended_text and suspended_text != "00:00:00":
         suspended = _duration(suspended_text, Reason.SUSPENDED)
     moments = submit, _, end = clock.moments(submit_text, start_text, end_text, elapsed + suspended)
-    partition, qos = partition or "", qos or ""
-    if len(user) + len(account) + len(partition) + len(qos) > MAX_NAME:
+    partition, qos, reservation = partition or "", qos or "", reservation or ""
+    if len(user) + len(account) + len(partition) + len(qos) + len(reservation) > MAX_NAME:
         _check_lengths(
-            ((user, MAX_NAME), (account, MAX_NAME), (qos, MAX_NAME), (partition, MAX_LIST))
-        )
+            ((user, MAX_NAME), (account, MAX_NAME), (qos, MAX_NAME), (partition, MAX_LIST),
+             (reservation, MAX_LIST))
+        )  # fmt: skip
     placed = _placed(node_list, alloc, moments, elapsed)
-    tres, canonical, flags = _reading(alloc, req, req_mem, placed)
+    tres, canonical, flags = reading(alloc, req, req_mem, placed)
     estimated = alloc is None
     if placed and elapsed and not tres.gpus and not estimated and req and "gres/gpu" in req:
         # Some sources lose them. Not to be billed as none.
@@ -217,43 +245,29 @@ def normalise_cells(cells: Cells, clock: Clock, absent: tuple[str, ...]) -> JobR
     )
     if tres.mem_kib > SMALL_MEM_KIB and tres.mem_kib * (elapsed + suspended) >= MAX_QUANTITY:
         raise RowError(Reason.TRES, "memory × time does not fit")
+    req_tres, doubts = asked(req, req_mem)
+    energy = joules(tres, energy_text) if end is not None else None
+    cpu_used, mem_used = used if end is not None else UNKNOWN
     return _make_job(
         job_id, submit, (shown_id or str(job_id))[:MAX_LIST], user, account, partition,
         qos, state, name or "", begun, end, elapsed, suspended,
-        tres.nodes, node_list or "", tres, estimated, placed, flags + odd, absent, canonical,
-        _fingerprint(
+        tres.nodes, node_list or "", tres, estimated, placed, flags + odd + doubts, absent,
+        canonical, req_tres, reservation, cpu_used, mem_used, energy,
+        fingerprint(
             f"{job_id}\x1f{user}\x1f{account}\x1f{partition}\x1f{qos}\x1f{state}"
             f"\x1f{elapsed}\x1f{suspended}\x1f{canonical}"
-            f"\x1f{'estimated' if estimated else ''}",
+            f"\x1f{'estimated' if estimated else ''}\x1f{req_tres}\x1f{reservation}\x1f"
+            + (
+                UNMEASURED
+                if cpu_used is mem_used is energy is None
+                else measured(cpu_used, mem_used, energy)
+            ),
             submit, begun, end,
         ),
     )  # fmt: skip
 
 
 _make_job = maker(JobRow)
-
-
-def _fingerprint(text: str, submit: datetime, start: datetime | None, end: datetime | None) -> str:
-    if start is None or end is None:
-        # The epoch stands for no time: no job's time is that early.
-        start, end = start or _EPOCH, end or _EPOCH
-    since, begun, ended = submit - _EPOCH, start - _EPOCH, end - _EPOCH
-    times = (
-        f"{since.days * 86400 + since.seconds}\x1f{begun.days * 86400 + begun.seconds}"
-        f"\x1f{ended.days * 86400 + ended.seconds}\x1f{text}"
-    )
-    return sha256(times.encode()).hexdigest()
-
-
-def _fingerprint_of(row: JobRow) -> str:
-    return _fingerprint(
-        f"{row.job_id}\x1f{row.user}\x1f{row.account}\x1f{row.partition}\x1f{row.qos}\x1f{row.state}"
-        f"\x1f{row.elapsed_seconds}\x1f{row.suspended_seconds}\x1f{row.tres_canonical}"
-        f"\x1f{'estimated' if row.estimated else ''}",
-        row.submit,
-        row.start,
-        row.end,
-    )
 
 
 def _job_id(raw: str | None, shown: str | None) -> int | None:
@@ -324,32 +338,6 @@ def _placed(node_list: str | None, alloc: str | None, moments: Moments, elapsed:
     if elapsed:
         raise RowError(Reason.NO_NODES, f"{elapsed} s elapsed on no node")
     return False
-
-
-def _reading(alloc: str | None, req: str | None, req_mem: str | None, placed: bool) -> Reading:
-    try:
-        if alloc:
-            return read_tres(alloc)
-        if alloc is None:
-            if req:
-                return _requested(req, req_mem)
-            if placed:
-                raise RowError(Reason.NO_REQ_TRES, "it started, but nothing is requested")
-        elif placed:
-            raise RowError(Reason.NO_ALLOC_TRES, "it started, but nothing is allocated")
-    except InvalidTres as error:
-        raise RowError(Reason.TRES, str(error)) from None
-    return _NOTHING
-
-
-def _requested(req: str, req_mem: str | None) -> Reading:
-    """An estimate. Old versions leave memory out of ReqTRES; then ReqMem has it."""
-    reading = read_tres(req)
-    if "mem=" in req or not req_mem or req_mem in UNSET:
-        return reading
-    tres = reading.tres
-    kib = parse_req_mem(req_mem, nodes=max(tres.nodes, 1), cpus=tres.cpus)
-    return read_tres(f"{req},mem={kib}K")
 
 
 def _span(

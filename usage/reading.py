@@ -134,6 +134,7 @@ class _Reading:
             source.place,
             slurm_name=self.cluster.known_to_slurm_as,
             time_zone=self.cluster.time_zone,
+            reads_steps=self.cluster.reads_steps,
         )
         asked_at, is_current = timezone.now(), source.kind in LIVE_KINDS
         with tempfile.TemporaryFile() as spool:

@@ -42,6 +42,11 @@ COLUMNS = {
     "name": "text",
     "display_id": "text NOT NULL",
     "flags": "text NOT NULL",
+    "req_tres": "text",
+    "reservation": "text",
+    "used_cpu_seconds": "bigint",
+    "used_mem_mib_seconds": "bigint",
+    "energy_joules": "bigint",
     "fingerprint": "text",
     "raw_digest": "uuid",
 }
@@ -52,7 +57,10 @@ BLOCK_ROWS = 256
 """Rows handed to COPY at a time: each hand-over costs as much as a row."""
 
 IN_FINGERPRINT = frozenset({"partition", "qos", "suspended"})
-"""Optional fields that the fingerprint covers: without one, only the stored job can complete it."""
+"""Optional fields that the fingerprint covers: without one, only the stored job can complete it.
+
+What was asked for and used belongs there too, but most jobs' sources leave some of it out: so the
+fingerprint is made without, and holds unless the stored job has it (``usage.merge``)."""
 
 _NULL = "\\N"
 _ESCAPES = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"}
@@ -83,6 +91,10 @@ def line_of(row: Parsed, job: JobRow) -> str:
     suspended: object = job.suspended_seconds
     fingerprint = job.fingerprint
     nodes, name = _text(job.node_list), _text(job.name[:1024])
+    facts = _facts(job.req_tres, job.reservation, absent)
+    used = _UNMEASURED
+    if not (job.used_cpu_seconds is job.used_mem_mib_seconds is job.energy_joules is None):
+        used = _used(job.used_cpu_seconds, job.used_mem_mib_seconds, job.energy_joules)
     if absent:
         suspended = "\\N" if "suspended" in absent else suspended
         nodes = "\\N" if "node_list" in absent else nodes
@@ -93,7 +105,7 @@ def line_of(row: Parsed, job: JobRow) -> str:
         f"\t{int(job.submit.timestamp())}\t{begun}\t{ended}"
         f"\t{job.elapsed_seconds}\t{suspended}\t{_resources(job.tres, job.tres_canonical)}"
         f"\t{'t' if job.estimated else 'f'}\t{names}\t{nodes}\t{name}"
-        f"\t{_text(job.display_id[:64])}\t{_flags(job.flags)}\t{fingerprint}"
+        f"\t{_text(job.display_id[:64])}\t{_flags(job.flags)}\t{facts}\t{used}\t{fingerprint}"
         f"\t{row.digest or _NULL}\n"
     )
 
@@ -114,6 +126,19 @@ def _names(names: tuple[str, str, str, str, str], absent: tuple[str, ...]) -> st
 @lru_cache(maxsize=16384)
 def _resources(tres: Tres, canonical: str) -> str:
     return f"{tres.cpus}\t{tres.mem_kib}\t{tres.gpus}\t{tres.nodes}\t{_text(canonical)}"
+
+
+@lru_cache(maxsize=16384)
+def _facts(req_tres: str, reservation: str, absent: tuple[str, ...]) -> str:
+    asked = _NULL if "req_tres" in absent else req_tres.translate(_ESCAPED)
+    return f"{asked}\t{_NULL if 'reservation' in absent else reservation.translate(_ESCAPED)}"
+
+
+def _used(*figures: int | None) -> str:
+    return "\t".join(_NULL if figure is None else str(figure) for figure in figures)
+
+
+_UNMEASURED = _used(None, None, None)
 
 
 @lru_cache(maxsize=1024)

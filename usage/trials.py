@@ -42,6 +42,7 @@ def try_source(source: Source) -> Trial:
             source.place,
             slurm_name=source.cluster.known_to_slurm_as,
             time_zone=source.cluster.time_zone,
+            reads_steps=source.cluster.reads_steps,
         )
         if isinstance(connection, Folder):
             return Trial(label=str(source), files=len(connection.files()))

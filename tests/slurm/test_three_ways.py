@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.slurm, pytest.mark.usefixtures("billing", "connections
 BY_TEST = Actor.system("slurm tests")
 COLUMNS = (
     "JobIDRaw,JobID,User,Account,Partition,QOS,State,Submit,Start,End,ElapsedRaw,Suspended,NodeList,"
-    "ReqTRES,AllocTRES"
+    "Reservation,ReqTRES,AllocTRES"
 )
 
 

@@ -23,10 +23,14 @@ class FakeSlurm:
     asked: list[tuple[str, Interval]] = field(default_factory=list)
     names: set[str] = field(default_factory=set)
     zones: set[str] = field(default_factory=set)
+    with_steps: set[bool] = field(default_factory=set)
     before: Before = lambda window: None
 
-    def make(self, kind: str, place: str, *, slurm_name: str, time_zone: str) -> Source:
+    def make(
+        self, kind: str, place: str, *, slurm_name: str, time_zone: str, reads_steps: bool
+    ) -> Source:
         """What the site's factory of sources would give for a connection."""
+        self.with_steps.add(reads_steps)
         self.names.add(slurm_name)
         self.zones.add(time_zone)
         return FakeSource(self, kind, place)

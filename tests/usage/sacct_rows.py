@@ -27,6 +27,7 @@ GOOD = {
     "NodeList": "n1",
     "ReqTRES": "billing=4,cpu=4,gres/gpu=2,mem=16000M,node=1",
     "AllocTRES": "billing=4,cpu=4,gres/gpu:a100=2,gres/gpu=2,mem=16000M,node=1",
+    "Reservation": "",
     "JobName": "train",
 }
 COLUMNS = tuple(GOOD)
@@ -62,7 +63,8 @@ def read_all(data: bytes, **options: object) -> tuple[SacctReader, list[Parsed]]
     assert reader.rows == len(rows)
     assert [parsed.kind for parsed in rows if parsed.kind not in ("job", "step", "bad")] == []
     position = reader.header_size
-    for parsed in rows:
+    # A job comes behind its steps.
+    for parsed in sorted(rows, key=lambda row: row.offset):
         assert parsed.offset == position
         assert (parsed.job is not None) == (parsed.kind == "job")
         assert bool(parsed.reason) == (parsed.kind == "bad")

@@ -14,8 +14,17 @@ from usage.merge import VALUE_FIELDS
 from usage.models import Cluster, ImportRun, Job
 from usage.sources.formats import open_reader
 
-RICH = (*COLUMNS, "Partition", "QOS", "Suspended")
-POOR = (COLUMNS, (*COLUMNS, "QOS"), (*COLUMNS[:-2], "JobName", "Suspended"))
+ASKED = ("ReqTRES", "Reservation")
+MEASURED = ("TotalCPU", "ConsumedEnergyRaw")
+RICH = (*COLUMNS, "Partition", "QOS", "Suspended", *ASKED, *MEASURED)
+POOR = (
+    COLUMNS,
+    (*COLUMNS, "QOS"),
+    (*COLUMNS[:-2], "JobName", "Suspended"),
+    (*COLUMNS, "Partition", "QOS", "Suspended"),
+    (*COLUMNS, "Partition", "QOS", "Suspended", *ASKED),
+    (*COLUMNS, "Suspended", *MEASURED),
+)
 NUMBERS = itertools.count(1)
 
 
@@ -27,6 +36,8 @@ def facts(job: int) -> dict[str, str]:
     return cells | {
         "ElapsedRaw": str(3600 + job - suspended), "Suspended": str(suspended),
         "Partition": f"p{job % 2}", "QOS": "normal",
+        "ReqTRES": f"cpu={job},mem=8G,node=1", "Reservation": "maint" * (job % 2),
+        "TotalCPU": f"01:0{job % 10}.500", "ConsumedEnergyRaw": str(job * 1000),
     }  # fmt: skip
 
 

@@ -4,7 +4,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from tests.usage.sacct_rows import NOW, UTC_ZONE, row
+from tests.usage.sacct_rows import GOOD, NOW, UTC_ZONE, row
 from usage.normalise import JobRow, Reason, RowError, normalise
 
 
@@ -341,6 +341,10 @@ def test_gpus_are_not_missed_before_they_count() -> None:
         {"AllocTRES": "cpu=5,gres/gpu=2"},
         {"AllocTRES": "billing=5,cpu=4,gres/gpu:a100=2,gres/gpu=2,mem=16000M,node=1"},
         {"AllocTRES": "billing=4,cpu=4,gres/gpu:h100=2,gres/gpu=2,mem=16000M,node=1"},
+        {"ReqTRES": "cpu=1"},
+        {"Reservation": "maintenance"},
+        {"AllocTRES": f"{GOOD['AllocTRES']},energy=12"},
+        {"ConsumedEnergyRaw": "12"},
     ],
 )
 def test_the_fingerprint_sees_what_is_billed(changes: dict[str, str]) -> None:
@@ -353,10 +357,10 @@ def test_the_fingerprint_sees_what_is_billed(changes: dict[str, str]) -> None:
         {"JobName": "renamed"},
         {"JobID": "1001_7"},
         {"NodeList": "n2"},
-        {"ReqTRES": "cpu=1"},
+        {"ReqTRES": "node=1,cpu=4,billing=4,mem=16000M,gres/gpu=2"},
         {"Comment": "later"},
         {"State": "COMPLETED by 7"},
-        {"AllocTRES": "node=1,gres/gpu:a100=2,mem=16000M,cpu=4,billing=4,energy=12"},
+        {"AllocTRES": "node=1,gres/gpu:a100=2,mem=16000M,cpu=4,billing=4,energy=0"},
         {"Submit": "1793527200"},
         {"Start": "2026-11-01T17:00:05+07:00"},
         {"Suspended": ""},

@@ -84,7 +84,8 @@ def test_only_what_is_needed() -> None:
     found = read(table([row(Elapsed="01:00:00")], columns))[0].job
     assert found is not None
     assert found.cpu_seconds == 4 * 3600
-    assert found.absent == ("partition", "qos", "suspended", "node_list", "name")
+    optional = ("partition", "qos", "suspended", "node_list", "name", "req_tres", "reservation")
+    assert found.absent == optional
 
 
 @pytest.mark.parametrize("change", [str.upper, str.lower, str.title, lambda name: f" {name} "])
@@ -231,7 +232,7 @@ def test_every_cut_of_a_file_is_noticed() -> None:
 
 
 def test_a_cut_in_the_last_column_that_is_billed() -> None:
-    columns = (*COLUMNS[:-2], "JobName", "AllocTRES")
+    columns = (*(name for name in COLUMNS if name not in {"AllocTRES", "Reservation"}), "AllocTRES")
     data = table([row(), row(JobIDRaw="7", JobID="7")], columns)
     reader, rows = read_all(data[:-1])
     assert (rows[-1].kind, rows[-1].reason) == ("bad", "truncated")

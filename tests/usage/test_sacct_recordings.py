@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from tests.usage.sacct_rows import FIXTURES, VERSIONS, read, read_all
+from tests.usage.sources.recordings import alike
 from usage.normalise import JobRow
 from usage.sources.sacct import Parsed
 
@@ -82,13 +83,45 @@ def test_nothing_is_bad_and_nothing_is_left_over(version: str, name: str) -> Non
 @pytest.mark.parametrize("name", ["sacct-D.psv", "sacct-X-D-epoch.psv", "sacct-X-D-ALL.psv"])
 def test_every_form_gives_the_same_jobs(version: str, name: str) -> None:
     # The text forms were recorded with TZ=UTC, the epoch form needs no zone; ALL has other columns.
-    expected = {job.fingerprint: job.name for job in jobs(version, "sacct-X-D.psv")}
-    found = {job.fingerprint: job.name for job in jobs(version, name)}
+    expected = {(job.job_id, job.submit): job for job in jobs(version, "sacct-X-D.psv")}
+    found = {(job.job_id, job.submit): job for job in jobs(version, name)}
     assert len(expected) == JOBS[version]
     assert found.keys() == expected.keys()
+    # What was used is told by steps alone, which one of these has.
+    assert [key for key, job in found.items() if not alike(job, expected[key])] == []
     # In the usual forms Comment stands beside JobName, and which of them holds a bar is unknown.
-    differing = {name for key, name in found.items() if name != expected[key]}
+    differing = {job.name for key, job in found.items() if job.name != expected[key].name}
     assert differing <= {"sbatch", "renamed|while running"}
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_steps_tell_what_their_jobs_used(version: str) -> None:
+    """Counted again here by nothing but splitting: the allocation's own total, where it is short
+    of an hour, is that of its steps to the millisecond."""
+    lines = (FIXTURES / version / "sacct-D.psv").read_text().splitlines()
+    place = {name: index for index, name in enumerate(lines[0].split("|"))}
+    told: dict[str, list[str]] = {}
+    for line in lines[1:]:
+        cells = line.split("|")
+        if len(cells) > place["TotalCPU"] and "." in cells[place["JobIDRaw"]]:
+            number = cells[place["JobIDRaw"]].split(".")[0]
+            told.setdefault(number, []).append(cells[place["TotalCPU"]])
+    seconds = {
+        number: sum(
+            sum(float(t) * 60**i for i, t in enumerate(text.split(":")[::-1])) for text in texts
+        )
+        for number, texts in told.items()
+    }
+    again = Counter(job.job_id for job in jobs(version, "sacct-D.psv"))
+    seen = 0
+    for job in jobs(version, "sacct-D.psv"):
+        assert job.used_mem_mib_seconds is None  # there is no AveRSS in it
+        if again[job.job_id] == 1 and job.end is not None:
+            spent = seconds.get(str(job.job_id), 0)
+            assert job.used_cpu_seconds == (int(spent + 0.5) if spent else None), job.job_id
+            seen += bool(spent)
+    assert seen > 50
+    assert {job.used_cpu_seconds for job in jobs(version, "sacct-X-D.psv")} == {None}
 
 
 @pytest.mark.parametrize("version", VERSIONS)

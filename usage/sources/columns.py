@@ -13,7 +13,7 @@ SACCT_COMMAND = (
     "TZ=UTC SLURM_TIME_FORMAT=%s sacct --allusers --duplicates --allocations --parsable2 "
     "--noconvert --starttime=2026-01-01 --endtime=2026-02-01 --format="
     "JobIDRaw,JobID,User,Account,Partition,QOS,State,Submit,Start,End,ElapsedRaw,Suspended,NodeList,"
-    "ReqTRES,AllocTRES"
+    "Reservation,ReqTRES,AllocTRES"
 )
 """Without JobName: a name may hold a line feed and a whole forged row, which text can't show."""
 DELIMITERS = {
@@ -64,6 +64,10 @@ _REQUIRED: tuple[tuple[str, ...], ...] = (
     ("Account",),
 )
 
+STEP_COLUMNS = ("TotalCPU", "AveRSS", "NTasks", "ConsumedEnergyRaw")
+"""What steps are read for besides; most of it is 0 or empty in a table that leaves them out."""
+_READ = frozenset((*FIELD_COLUMNS, *STEP_COLUMNS))
+
 Check = Callable[[str], object]
 
 # The shapes of cells, to find out which of several readings of a row is possible.
@@ -84,12 +88,13 @@ _SHAPES = {
     ),
     r"|[A-Za-z]+": "Layout",
     r"|[0-9]{1,20}": (
-        "AllocCPUS AllocNodes AssocID CPUTimeRAW DBIndex ElapsedRaw GID NCPUS NNodes NTasks"
-        " PlannedCPURAW Priority QOSRAW ReqCPUS ReqNodes ReservationId Restarts ResvCPURAW UID"
-        " WCKeyID"
+        "AllocCPUS AllocNodes AssocID ConsumedEnergyRaw CPUTimeRAW DBIndex ElapsedRaw GID NCPUS"
+        " NNodes NTasks PlannedCPURAW Priority QOSRAW ReqCPUS ReqNodes ReservationId Restarts"
+        " ResvCPURAW UID WCKeyID"
     ),
     r"|(?:[a-z][^\s=,|]*=[^\s=,|]+)(?:,[a-z][^\s=,|]*=[^\s=,|]+)*": "AllocTRES ReqTRES",
-    r"[^\s|\x00-\x1f]{0,255}": "Account Cluster Group Partition QOS ReqMem User",
+    r"[^\s|\x00-\x1f]{0,255}": "Account Cluster Group Partition QOS ReqMem Reservation User",
+    r"|[0-9]+(?:\.[0-9]+)?[KMGTP]?": "AveRSS",
 }
 _CHECKS: dict[str, Check] = {
     name: re.compile(shape, re.ASCII).fullmatch
@@ -136,9 +141,10 @@ class Layout:
         # All that is billed comes before anything that can hold a delimiter: no need to search.
         self.simple_tail = self.last_free and all(self.free[first_free:])
         # Billed cells come after what a user can write, who could imitate them there.
-        self.exposed = any(first_free < i < self.width and not self.free[i] for i in self.used)
+        read = (*self.used, *(places[name] for name in STEP_COLUMNS if name in places))
+        self.exposed = any(first_free < i < self.width and not self.free[i] for i in read)
         # Cut off within the last cell, a row is still whole as far as billing goes.
-        self.last_harmless = self.columns[-1] not in FIELD_COLUMNS or self.columns[-1] == "JobName"
+        self.last_harmless = self.columns[-1] not in _READ or self.columns[-1] == "JobName"
         self.absent = absent_fields(self.columns)
 
     @staticmethod

@@ -19,15 +19,15 @@ from typing import BinaryIO
 from core.intervals import Interval
 from usage.connections import SacctConnection
 from usage.sources.base import MAX_ANSWER_BYTES, Fetched, SourceFailed, WindowTooLarge, keep
+from usage.sources.columns import STEP_COLUMNS
 from usage.sources.processes import Finished, run
 
 COLUMNS = (
     "Cluster", "JobIDRaw", "JobID", "User", "Account", "Partition", "QOS", "State", "Submit",
-    "Start", "End", "ElapsedRaw", "Suspended", "NodeList", "ReqTRES", "AllocTRES",
+    "Start", "End", "ElapsedRaw", "Suspended", "NodeList", "Reservation", "ReqTRES", "AllocTRES",
 )  # fmt: skip
 EPOCH = {"TZ": "UTC", "SLURM_TIME_FORMAT": "%s"}
 """sacct prints in the client's time zone, in which a night in autumn has an hour twice."""
-_HEADER = "|".join(COLUMNS)
 _SUBMIT = COLUMNS.index("Submit")
 _TOO_LARGE = ("too wide of a date range", "exceeds size limit", "too large")
 _MAX_FIRST_LINES = 1 << 16
@@ -36,22 +36,29 @@ _MAX_CLUSTERS_BYTES = 1 << 20
 
 
 class SacctCommand:
-    """Reads one cluster's jobs with sacct."""
+    """Reads one cluster's jobs with sacct, and their steps where what they used is wanted."""
 
     kind = "sacct"
 
     def __init__(
-        self, connection: SacctConnection, *, cluster: str, max_bytes: int = MAX_ANSWER_BYTES
+        self,
+        connection: SacctConnection,
+        *,
+        cluster: str,
+        reads_steps: bool = False,
+        max_bytes: int = MAX_ANSWER_BYTES,
     ) -> None:
         self._connection = connection
         self._cluster = cluster
         self._max_bytes = max_bytes
+        self._with_steps = reads_steps
+        self._columns = (*COLUMNS, *STEP_COLUMNS) if reads_steps else COLUMNS
 
     def fetch(self, window: Interval, into: BinaryIO) -> Fetched:
         """See Source.fetch. What is written is what sacct printed, with its header."""
         into.seek(0)
         into.truncate()
-        answer = _Answer(into, self._max_bytes)
+        answer = _Answer(into, self._max_bytes, "|".join(self._columns))
         try:
             finished = self._run(self._arguments(window), answer)
         except WindowTooLarge as refusal:
@@ -70,14 +77,14 @@ class SacctCommand:
             *self._words(self._connection.command),
             "--allusers",
             "--duplicates",
-            "--allocations",
+            *(() if self._with_steps else ("--allocations",)),
             "--parsable2",
             "--noconvert",
             f"--clusters={self._cluster}",
             f"--starttime=uts{int(window.start.timestamp())}",
             # A part of a second is rounded up: rather too many jobs than too few.
             f"--endtime=uts{-int(-window.end.timestamp() // 1)}",
-            f"--format={','.join(COLUMNS)}",
+            f"--format={','.join(self._columns)}",
         ]
 
     def _words(self, command: Sequence[str]) -> list[str]:
@@ -159,9 +166,10 @@ class _Names:
 class _Answer:
     """What sacct prints, written to a file and watched as it passes."""
 
-    def __init__(self, into: BinaryIO, limit: int) -> None:
+    def __init__(self, into: BinaryIO, limit: int, header: str) -> None:
         self._into = into
         self._limit = limit
+        self._header = header
         self._first = b""
         self._looking = True
         self._size = self._lines = 0
@@ -183,11 +191,11 @@ class _Answer:
         lines = self._first.split(b"\n", 2)
         if len(lines) < 3 and len(self._first) < _MAX_FIRST_LINES:
             if len(lines) == 2:
-                _refuse_header(lines[0])
+                _refuse_header(lines[0], self._header)
             return
         self._looking = False
         self._first = b""
-        _refuse_header(lines[0])
+        _refuse_header(lines[0], self._header)
         cells = lines[1].split(b"|") if len(lines) > 1 else []
         if len(cells) <= _SUBMIT or not cells[_SUBMIT].isdigit():
             raise SourceFailed(
@@ -208,8 +216,8 @@ class _Answer:
             raise SourceFailed("cut_off", "The last line of sacct is cut off.")
 
 
-def _refuse_header(line: bytes) -> None:
-    if line.removesuffix(b"\r").decode("utf-8", "replace").lower() != _HEADER.lower():
+def _refuse_header(line: bytes, header: str) -> None:
+    if line.removesuffix(b"\r").decode("utf-8", "replace").lower() != header.lower():
         raise SourceFailed(
             "not_sacct",
             f"The first line is not the header of sacct: {line[:80].decode('utf-8', 'replace')!r}."

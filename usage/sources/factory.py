@@ -26,12 +26,20 @@ KINDS = ("slurmrestd", "sacct", "folder")
 _SLURM_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}", re.ASCII)
 
 
-def make_source(kind: str, place: str, *, slurm_name: str, time_zone: str = "UTC") -> Source:
+def make_source(
+    kind: str,
+    place: str,
+    *,
+    slurm_name: str,
+    time_zone: str = "UTC",
+    reads_steps: bool = False,
+) -> Source:
     """Return a source, without having talked to it.
 
     ``place`` is the name of a connection, or for a folder its path below the site's drop folder.
     ``slurm_name`` is what Slurm calls the cluster; ``time_zone`` is the cluster's, in which the
-    days in file names and the times in its files are meant. Raises SourceFailed (code
+    days in file names and the times in its files are meant. ``reads_steps`` asks for the steps of
+    jobs too, which tell what they used; a folder has what was put there. Raises SourceFailed (code
     ``connection``) if there is no such connection, or it is of another kind.
     """
     if _SLURM_NAME.fullmatch(slurm_name) is None:
@@ -40,9 +48,9 @@ def make_source(kind: str, place: str, *, slurm_name: str, time_zone: str = "UTC
         return Folder(Path(settings.DROP_FOLDER_ROOT), place, zone=ZoneInfo(time_zone))
     connection = _connection(place)
     if kind == "slurmrestd" and isinstance(connection, SlurmrestdConnection):
-        return Slurmrestd(connection, cluster=slurm_name)
+        return Slurmrestd(connection, cluster=slurm_name, reads_steps=reads_steps)
     if kind == "sacct" and isinstance(connection, SacctConnection):
-        return SacctCommand(connection, cluster=slurm_name)
+        return SacctCommand(connection, cluster=slurm_name, reads_steps=reads_steps)
     raise SourceFailed(
         "connection",
         f"The connection {place!r} is of kind {connection.kind!r}, but the cluster's source says"

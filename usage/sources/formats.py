@@ -99,7 +99,8 @@ class _Kept:
 
 
 class JsonReader:
-    """Reads the jobs of a slurmrestd answer, or of ``sacct --json``; steps within are left alone.
+    """Reads the jobs of a slurmrestd answer, or of ``sacct --json``; of the steps within only
+    what they used is read.
 
     Each record comes out once, as a job or bad with a reason. ``line`` is its 1-based number,
     ``offset`` and ``size`` are its bytes in the unpacked input. What is wrong with the whole of it

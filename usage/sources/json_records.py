@@ -15,6 +15,7 @@ from typing import Any
 
 from usage.sources.columns import FileRefused
 from usage.sources.unpacking import Readable
+from usage.used import StepUse, step_of_record
 
 CHUNK = 1 << 18
 MAX_RECORD_BYTES = 32 << 20
@@ -98,7 +99,7 @@ class _Numbers:
     def __init__(self) -> None:
         self.faults: list[str] = []
         self.decoder = json.JSONDecoder(
-            object_hook=_without_step,
+            object_hook=_small_step,
             parse_int=self._integer,
             parse_float=self._float,
             parse_constant=self._fault,
@@ -122,9 +123,9 @@ class _Numbers:
             self.faults.append(text[:24])
 
 
-def _without_step(found: dict[str, Any]) -> dict[str, Any] | None:
-    """Forget a job's steps as they go by: there may be thousands, and they are never billed."""
-    return None if "step" in found else found
+def _small_step(found: dict[str, Any]) -> dict[str, Any] | StepUse:
+    """Keep of a job's steps only what they used, as they go by: there may be thousands."""
+    return step_of_record(found) if "step" in found else found
 
 
 class _Cursor:
@@ -252,7 +253,8 @@ def records(stream: Readable) -> Iterator[Record]:
             bad = "\ufffd" in text and not _is_utf8(raw)
             numbers.faults.clear()
             value = numbers.decoder.decode(text)
-        yield Record(element.offset, raw, value or {}, tuple(numbers.faults), bad)
+        said = value if isinstance(value, dict) else {}
+        yield Record(element.offset, raw, said, tuple(numbers.faults), bad)
 
 
 def _is_utf8(raw: bytes) -> bool:

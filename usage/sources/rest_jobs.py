@@ -13,6 +13,7 @@ from typing import Any
 from usage.normalise import FIELD_COLUMNS, JobRow, absent_fields, normalise_cells
 from usage.reasons import Reason, RowError
 from usage.times import Clock
+from usage.used import own_of_record, total
 
 # Where Slurm prints one word of several, it is the first of these, else the base state.
 _STATE_FLAGS = (
@@ -40,10 +41,12 @@ _NO_VALUE = (2**32 - 2, 2**64 - 2)  # Slurm's NO_VAL, which some versions let th
 
 
 def normalise_record(record: Mapping[str, Any], clock: Clock) -> JobRow:
-    """Normalise one job. Raises RowError."""
+    """Normalise one job, decoded as usage.sources.json_records does. Raises RowError."""
     row = as_columns(record)
     cells: Any = tuple(row.get(column) for column in FIELD_COLUMNS)
-    job = normalise_cells(cells, clock, absent_fields(tuple(row)))
+    steps = record.get("steps")
+    used = total(steps if isinstance(steps, list) else (), own_of_record(_part(record, "time")))
+    job = normalise_cells(cells, clock, absent_fields(tuple(row)), used)
     if job is None:
         raise RowError(Reason.JOB_ID, f"a step where a job is expected: {row['JobIDRaw'][:40]}")
     if job.started and job.elapsed_seconds and not job.tres.gpus:
@@ -71,6 +74,9 @@ def as_columns(record: Mapping[str, Any]) -> dict[str, str]:
     row["AllocTRES"] = _tres(tres, "allocated")
     if "requested" in tres:
         row["ReqTRES"] = _tres(tres, "requested")
+    reservation = _reservation(record.get("reservation"))
+    if reservation is not None:
+        row["Reservation"] = reservation
     for column, name in _TEXTS.items():
         if name in record or column not in _OPTIONAL_TEXTS:
             row[column] = _text(record, name)
@@ -149,6 +155,15 @@ def _tres(tres: Mapping[str, Any], name: str) -> str:
     if not isinstance(items, list):
         raise RowError(Reason.MISSING, f"no {name} TRES")
     return ",".join(_pairs(items))
+
+
+def _reservation(reservation: Any) -> str | None:
+    """The name, empty without one; None where it isn't told: v0.0.38 writes a number for it."""
+    if not isinstance(reservation, dict) or "name" not in reservation:
+        return None
+    if type(reservation["name"]) is int:
+        return None if reservation["name"] else ""
+    return _text(reservation, "name")
 
 
 def _pairs(items: Sequence[Any]) -> list[str]:

@@ -11,6 +11,7 @@ from usage.reasons import Reason
 from usage.sources.columns import Layout
 from usage.sources.lines import Lines
 from usage.sources.recover import recover
+from usage.used import UNKNOWN, Used
 
 MAX_JOINED_LINES = 64
 
@@ -20,6 +21,7 @@ class Row:
     """A logical row. ``cells`` has one text per column, or is None for a row that can't be read.
 
     ``cut``: the input ended within it. ``raw`` is safe to store. ``problem``: why it can't be read.
+    ``used`` and ``steps_digest`` are filled where steps are read: what they used, and their text.
     """
 
     line: int
@@ -30,6 +32,8 @@ class Row:
     cut: bool
     flags: tuple[str, ...] = ()
     problem: tuple[Reason, str] | None = None
+    used: Used = UNKNOWN
+    steps_digest: bytes = b""
 
 
 class Assembler:

@@ -1,7 +1,8 @@
 """Reads what ``sacct --parsable2`` printed: one pass, constant memory, nothing lost.
 
 Each logical row comes out once, as a job, a step, or bad with a reason. Its byte range is known,
-and the ranges follow one another from the end of the header to the end of the input. (A job name
+and the ranges follow one another from the end of the header to the end of the input. Where steps
+tell what a job used, it comes out behind its steps, which are added up for it. (A job name
 that holds a whole forged row, line feed included, can't be told from a real one in text: leave
 JobName out of the columns, or read JSON, where users are not trusted.)
 """
@@ -29,12 +30,13 @@ from usage.sources.columns import (
 )
 from usage.sources.lines import Lines
 from usage.sources.rows import Assembler, Row
+from usage.sources.steps import Steps
 from usage.times import Clock
 
 __all__ = ["FileRefused", "Parsed", "SacctReader"]
 
 UTC = ZoneInfo("UTC")
-_READING = 1
+_READING = 2
 """Counted up when rows are read in another way, so that none is recognised by an old digest."""
 _SIFTED_ROWS = 2000
 _PASSED_OVER = 9
@@ -114,6 +116,7 @@ class SacctReader:
         if has_header:
             self._consume(line)
         self._layout = Layout(self.columns)
+        self._steps = Steps(self._layout)
         first = [] if has_header else [line]
         self._assembler = Assembler(self._layout, delimiter, self._lines, max_line_bytes, first)
         way = (_READING, self.columns, delimiter, zone.key, knows_zone, sorted(self._own))
@@ -127,6 +130,8 @@ class SacctReader:
     def __iter__(self) -> Iterator[Parsed]:
         begin = self.header_size
         rows = self._assembler.rows(self._line_number, begin)
+        if self._steps.are_told:
+            rows = self._steps.gathered(rows)
         for parsed in map(self._parsed, rows) if self.recognise is None else self._sifted(rows):
             self.rows += 1
             yield parsed
@@ -178,6 +183,7 @@ class SacctReader:
     def _digest_of(self, row: Row) -> str:
         digest = self._digest.copy()
         digest.update(row.raw.encode())
+        digest.update(row.steps_digest)
         return digest.hexdigest()
 
     def _parsed(self, row: Row) -> Parsed:
@@ -187,7 +193,7 @@ class SacctReader:
         cells: list[str | None] = [*row.cells, None]
         elsewhere = self._elsewhere(row.cells) if layout.cluster is not None else ""
         try:
-            job = normalise_cells(layout.pick(cells), self._clock, layout.absent)
+            job = normalise_cells(layout.pick(cells), self._clock, layout.absent, row.used)
         except RowError as error:
             if elsewhere:
                 return _bad(row, Reason.OTHER_CLUSTER, elsewhere)

@@ -2,8 +2,8 @@
 
 What its versions do differently, as observed:
 
-* from v0.0.39 on, any flag turns the defaults of the others off, so all three are sent; v0.0.38
-  knows only skip_steps, and neither truncates times nor hides duplicates of a window;
+* from v0.0.39 on, any flag turns the defaults of the others off, so all that is wanted is sent;
+  v0.0.38 knows only skip_steps, and neither truncates times nor hides duplicates of a window;
 * errors come with status 200 (22.05: a bad token, slurmdbd down, too wide a range), with a list of
   jobs beside them that is wrong;
 * a window for a cluster that doesn't exist is answered like one in which nothing ran.
@@ -45,7 +45,8 @@ Result = TypeVar("Result")
 
 
 class Slurmrestd:
-    """Reads one cluster's jobs. ``pause`` waits between tries; tests give one that doesn't."""
+    """Reads one cluster's jobs, and their steps where what they used is wanted. ``pause`` waits
+    between tries; tests give one that doesn't."""
 
     kind = "slurmrestd"
 
@@ -54,11 +55,13 @@ class Slurmrestd:
         connection: SlurmrestdConnection,
         *,
         cluster: str,
+        reads_steps: bool = False,
         pause: Callable[[float], None] = time.sleep,
         max_bytes: int = MAX_ANSWER_BYTES,
     ) -> None:
         self._connection = connection
         self._cluster = cluster
+        self._with_steps = reads_steps
         self._pause = pause
         self._max_bytes = max_bytes
         self._api = ""
@@ -182,8 +185,9 @@ class Slurmrestd:
             "start_time": f"uts{int(window.start.timestamp())}",
             # A part of a second is rounded up: rather too many jobs than too few.
             "end_time": f"uts{-int(-window.end.timestamp() // 1)}",
-            "skip_steps": "true",
         }
+        if not self._with_steps:
+            query["skip_steps"] = "true"
         if self._api in WITH_FLAGS:
             query |= {"show_duplicates": "true", "disable_truncate_usage_time": "true"}
         return f"/slurmdb/{self._api}/jobs?{urlencode(query)}"

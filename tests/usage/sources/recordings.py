@@ -9,6 +9,7 @@ from tests.usage.sacct_rows import FIXTURES, NOW
 from usage.normalise import JobRow
 from usage.sources.formats import Parsed, open_reader
 from usage.sources.unpacking import unpacked
+from usage.used import Used
 
 SHAPES = {
     "v0.0.38": "22.05/sacct-X-D.json.zst",
@@ -35,6 +36,7 @@ JOB: dict[str, Any] = {
     "partition": "gpu",
     "priority": {"set": True, "infinite": False, "number": 1},
     "qos": "normal",
+    "reservation": {"id": 0, "name": "", "requested": ""},
     "state": {"current": ["COMPLETED"], "reason": "None"},
     "steps": [],
     "submit_line": "sbatch -p gpu --gres=gpu:a100:2 job.sh",
@@ -86,6 +88,24 @@ def answer(*jobs: Any, **around: Any) -> bytes:
     """An answer of slurmrestd with these jobs."""
     body = {"jobs": list(jobs), "meta": {"plugin": {}}, "errors": [], "warnings": []} | around
     return json.dumps(body, indent=2).encode()
+
+
+def completed(found: JobRow, other: JobRow) -> JobRow:
+    """A job with what its own form doesn't expose taken from another form of it."""
+    return found.filled(
+        partition=other.partition,
+        qos=other.qos,
+        suspended_seconds=other.suspended_seconds,
+        req_tres=other.req_tres,
+        reservation=other.reservation,
+        used=Used(other.used_cpu_seconds, other.used_mem_mib_seconds),
+        energy_joules=other.energy_joules,
+    )
+
+
+def alike(one: JobRow, other: JobRow) -> bool:
+    """Whether two forms of a job are the same job, as far as each of them tells."""
+    return completed(one, other).fingerprint == completed(other, one).fingerprint
 
 
 def parsed(data: bytes, **options: Any) -> list[Parsed]:

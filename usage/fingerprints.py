@@ -1,0 +1,48 @@
+"""What a job is recognised as unchanged by: identity and all that a price can depend on. Pure.
+
+Not covered: the name, the nodes' names, the display id, flags, and ``started``, which a source
+without NodeList can't tell. ``usage.merge`` has the same in SQL, which a test compares.
+"""
+
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from usage.normalise import JobRow
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def fingerprint(text: str, submit: datetime, start: datetime | None, end: datetime | None) -> str:
+    """Return the digest (hex) of a job's times and of ``text``, which says the rest."""
+    if start is None or end is None:
+        # The epoch stands for no time: no job's time is that early.
+        start, end = start or _EPOCH, end or _EPOCH
+    since, begun, ended = submit - _EPOCH, start - _EPOCH, end - _EPOCH
+    times = (
+        f"{since.days * 86400 + since.seconds}\x1f{begun.days * 86400 + begun.seconds}"
+        f"\x1f{ended.days * 86400 + ended.seconds}\x1f{text}"
+    )
+    return sha256(times.encode()).hexdigest()
+
+
+def measured(*figures: int | None) -> str:
+    """Return what was measured of a job as text; an unknown figure is an empty one."""
+    return "\x1f".join("" if figure is None else str(figure) for figure in figures)
+
+
+UNMEASURED = measured(None, None, None)
+
+
+def fingerprint_of(row: "JobRow") -> str:
+    """Return the fingerprint that follows from what a row says."""
+    return fingerprint(
+        f"{row.job_id}\x1f{row.user}\x1f{row.account}\x1f{row.partition}\x1f{row.qos}\x1f{row.state}"
+        f"\x1f{row.elapsed_seconds}\x1f{row.suspended_seconds}\x1f{row.tres_canonical}"
+        f"\x1f{'estimated' if row.estimated else ''}\x1f{row.req_tres}\x1f{row.reservation}"
+        f"\x1f{measured(row.used_cpu_seconds, row.used_mem_mib_seconds, row.energy_joules)}",
+        row.submit,
+        row.start,
+        row.end,
+    )
