@@ -15,7 +15,7 @@ from receipts.models import Line
 from receipts.services import draft_receipt, issue_receipt
 from tests.databases import Database
 from tests.factories import OCTOBER, SYSTEM, Row, import_rows, make_cluster, make_project
-from tests.rules.attacks import copy_of
+from tests.rules.attacks.making import copy_of
 from usage import stages
 from usage.models import ImportRun, Job
 from usage.stages import Stage
