@@ -92,3 +92,23 @@ def set_trigger(
 
 
 _BY_INDEX = ("enable_seqscan", "enable_hashjoin", "enable_mergejoin", "jit")
+
+
+def function(
+    signature: str, *, returns: str, body: str, declare: str = "", pure: bool = False
+) -> RunSQL:
+    """Make a function that only reads; the only one of its name.
+
+    ``signature`` is the name with its arguments. ``body`` is SQL or, with ``declare``, PL/pgSQL
+    without BEGIN and END. A ``pure`` one reads no tables and names nothing that a caller could slip
+    in, so it has no search path of its own, which would keep it from being inlined.
+    """
+    language, text = (
+        ("plpgsql", f"DECLARE {declare} BEGIN {body} END") if declare else ("sql", body)
+    )
+    options = "IMMUTABLE" if pure else "STABLE SET search_path = public, pg_temp"
+    return RunSQL(
+        f"CREATE FUNCTION {signature} RETURNS {returns} LANGUAGE {language} {options} PARALLEL SAFE"
+        f" AS $rule$ {text} $rule$",
+        f"DROP FUNCTION {signature.partition('(')[0]}",
+    )

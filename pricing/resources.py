@@ -63,10 +63,7 @@ FAMILIES: Mapping[str, Resource] = {
 }
 """By what stands before the colon. Equivalents and SKUs may have fractions: millionths."""
 
-MAX_CODE = 64
-"""The longest resource code."""
-
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+/-]*", re.ASCII)
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,55}", re.ASCII)
 
 FIGURES = tuple(resource.quantity for resource in RESOURCES.values())
 """The names of a job's priced quantities, in the order of ``RESOURCES``."""
@@ -80,7 +77,7 @@ def resource_of(code: str) -> Resource:
         return found
     family, colon, name = code.partition(":")
     kind = FAMILIES.get(family)
-    if kind is None or not colon or len(code) > MAX_CODE or _NAME.fullmatch(name) is None:
+    if kind is None or not colon or _NAME.fullmatch(name) is None:
         raise UnknownResource(code)
     return Resource(code, kind.quantity, kind.unit_size, kind.unit)
 

@@ -7,6 +7,7 @@ guessed, because each of these numbers ends up on somebody's bill.
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -19,6 +20,7 @@ MAX_MEM_KIB = (
 _MEMORY = re.compile(r"([0-9]{1,16})(?:\.([0-9]{1,6}))?([KMGTP]?)", re.ASCII)
 _REQ_MEM = re.compile(r"([0-9]{1,16}(?:\.[0-9]{1,6})?[KMGTP]?)([nc]?)", re.ASCII)
 _COUNT = re.compile(r"[0-9]{1,19}", re.ASCII)
+_BILLING = re.compile(r"[0-9]{1,19}(?:\.[0-9]{1,6})?", re.ASCII)
 _AMOUNT = re.compile(r"-?([0-9]{1,20})(?:\.([0-9]{1,6}))?([KMGTPE]?)", re.ASCII)
 _KIB = {"K": 1, "": 2**10, "M": 2**10, "G": 2**20, "T": 2**30, "P": 2**40}
 _POWERS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40, "P": 2**50, "E": 2**60}
@@ -36,6 +38,7 @@ class Tres:
 
     ``gpus`` is every GPU once: Slurm lists the same devices as ``gres/gpu`` and again by type.
     ``gpu_types`` holds the typed ones, sorted, so ``gpus`` is never less than their sum.
+    ``billing`` is Slurm's weighted sum of the others and may have a fraction, exact here.
     ``other`` keeps what we don't know as text, sorted by key.
     """
 
@@ -44,7 +47,7 @@ class Tres:
     gpus: int
     nodes: int
     gpu_types: tuple[tuple[str, int], ...]
-    billing: int | None
+    billing: Decimal | None
     other: tuple[tuple[str, str], ...]
 
 
@@ -101,7 +104,7 @@ def _read(text: str) -> Reading:
         gpus=_limited(_GPU, max(total_typed, untyped or 0)),
         nodes=_count("node", values.get("node", "0")),
         gpu_types=typed,
-        billing=_count("billing", values["billing"], 2**63) if "billing" in values else None,
+        billing=_billing(values["billing"]) if "billing" in values else None,
         other=other,
     )
     return Reading(
@@ -137,6 +140,14 @@ def _count(key: str, text: str, limit: int = MAX_COUNT) -> int:
     if _COUNT.fullmatch(text) is None:
         raise InvalidTres(f"{key} is not a whole number: {text[:40]!r}")
     return _limited(key, int(text), limit)
+
+
+def _billing(text: str) -> Decimal:
+    if _BILLING.fullmatch(text) is None:
+        raise InvalidTres(f"billing is not a number: {text[:40]!r}")
+    if Decimal(text) >= 2**63:
+        raise InvalidTres("billing is absurdly large")
+    return Decimal(_amount("billing", text))
 
 
 def _memory_kib(key: str, text: str) -> int:

@@ -87,10 +87,17 @@ class Tariff:
         return None
 
     def _equivalents(self) -> tuple[Equivalent, ...]:
-        """Those that apply: of each code that has a rate the most specific one."""
+        """Those that apply: of each code that has a rate the most specific one.
+
+        A cluster is more than a partition.
+        """
         ours = [one for one in self.terms.equivalents if one.meets(self.cluster_id, self.partition)]
-        best = {one.code: one for one in sorted(ours, key=lambda one: one.specificity)}
+        best = {one.code: one for one in sorted(ours, key=_precedence)}
         return tuple(one for one in best.values() if one.resource in self.rates)
+
+
+def _precedence(one: Equivalent) -> tuple[int, bool]:
+    return one.specificity, one.cluster_id is not None
 
 
 def _currency(layers: Sequence[Sequence[Rate]]) -> str:

@@ -30,7 +30,8 @@ class Equivalent:
     """A unit that a list defines, such as the core-hour equivalent: the max or sum of its parts.
 
     Where it applies, the resources of its parts are priced by it and by nothing else. Among those
-    of one code the most specific for a job's cluster and partition counts. Raises InvalidRate.
+    of one code the most specific for a job's cluster and partition counts; one for the cluster
+    before one for the partition. Raises InvalidRate.
     """
 
     code: str

@@ -1,3 +1,5 @@
+from decimal import Decimal
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,13 +17,19 @@ def test_reads_all_that_is_billed() -> None:
         gpus=4,
         nodes=2,
         gpu_types=(("a100", 3), ("h100", 1)),
-        billing=127,
+        billing=Decimal(127),
         other=(("energy", "77"), ("license/ansys", "5")),
     )
 
 
 def test_nothing_is_no_resources() -> None:
     assert parse_tres("") == Tres(0, 0, 0, 0, (), None, ())
+
+
+def test_billing_may_have_a_fraction() -> None:
+    reading = read_tres("billing=0002.500000,cpu=1")
+    assert reading.tres.billing == Decimal("2.5")
+    assert reading.canonical == "cpu=1,billing=2.5"
 
 
 @pytest.mark.parametrize(
@@ -108,7 +116,9 @@ def test_unknown_resources_are_kept_and_flagged(text: str, flags: tuple[str, ...
         "gres/gpu:a100=1.5",
         "gres/gpu:a100=2147483647,gres/gpu:h100=2147483647",
         "billing=9999999999999999999",
+        "billing=9223372036854775808",
         "billing=1e3",
+        "billing=1.0000001",
         "license/x=NaN",
         "license/x=1_0",
         "gres/npu=" + "1" * 21,
