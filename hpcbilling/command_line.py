@@ -21,6 +21,7 @@ class Counts(Protocol):
     jobs_new: int
     jobs_changed: int
     jobs_unchanged: int
+    jobs_older: int
     steps: int
     quarantined: int
 
@@ -57,6 +58,17 @@ def rows_line(counts: Counts) -> str:
         f"{rows:,} rows = {jobs:,} jobs ({counts.jobs_new:,} new, {counts.jobs_changed:,} changed,"
         f" {counts.jobs_unchanged:,} unchanged) + {counts.steps:,} steps"
         f" + {counts.quarantined:,} quarantined"
+    )
+
+
+def older_line(run: ImportRun) -> str:
+    """Return what to know about an input that is older than what is known."""
+    one = run.jobs_older == 1
+    jobs, stay = ("job says", "stays as it is") if one else ("jobs say", "stay as they are")
+    as_of = f"{run.as_of:%Y-%m-%d %H:%M:%S}" if run.as_of else "?"
+    return (
+        f"{run.jobs_older:,} {jobs} something else than a later input told, and {stay}:"
+        f" this one is as of {as_of} UTC. If it was made later, give it again with --as-of."
     )
 
 

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from django.db import DatabaseError
 
@@ -81,8 +82,7 @@ def import_usage(
     actor: Actor,
     columns: Sequence[str] = (),
     time_zone: str = "",
-    progress: Progress = lambda run: None,
-    rated: Advance = lambda jobs: None,
+    as_of: datetime | None = None,
 ) -> Imported:
     """Store input, read it, and rate what it brought.
 
@@ -97,8 +97,9 @@ def import_usage(
         columns=columns,
         time_zone=time_zone,
         confirmed=True,
+        as_of=as_of,
     )
-    return finish_import(run_id=run.pk, actor=actor, progress=progress, rated=rated)
+    return finish_import(run_id=run.pk, actor=actor)
 
 
 def finish_import(

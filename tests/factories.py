@@ -117,9 +117,12 @@ def import_rows(cluster: Cluster, *rows: Row | str) -> workflows.Imported:
     return import_bytes(cluster, sacct(*rows))
 
 
-def import_bytes(cluster: Cluster, content: bytes) -> workflows.Imported:
+def import_bytes(
+    cluster: Cluster, content: bytes, *, as_of: datetime | None = None
+) -> workflows.Imported:
+    stream = io.BytesIO(content)
     return workflows.import_usage(
-        cluster=cluster, stream=io.BytesIO(content), origin="test.psv", actor=SYSTEM
+        cluster=cluster, stream=stream, origin="test.psv", actor=SYSTEM, as_of=as_of
     )
 
 

@@ -21,11 +21,13 @@ class Tally:
     jobs_unchanged: int = 0
     steps: int = 0
     quarantined: int = 0
+    jobs_older: int = 0
+    """Of the unchanged: what a later input had told otherwise."""
 
     def as_counts(self) -> dict[str, int]:
         """Return the counts by column of the import run, with their sum as ``rows_read``."""
         counts = asdict(self)
-        return {"rows_read": sum(counts.values()), **counts}
+        return {"rows_read": sum(counts.values()) - self.jobs_older, **counts}
 
     def add(self, other: "Tally") -> None:
         """Add the counts of a further batch."""
@@ -33,7 +35,7 @@ class Tally:
             setattr(self, name, getattr(self, name) + count)
 
 
-_NOTHING = Merged(0, 0, 0)
+_NOTHING = Merged(0, 0, 0, 0)
 
 
 @dataclass(slots=True)
@@ -85,6 +87,7 @@ class Batch:
             jobs_unchanged=merged.unchanged + self.repeated,
             steps=self.steps,
             quarantined=len(self.bad),
+            jobs_older=merged.older,
         )
 
 
@@ -99,12 +102,15 @@ def clash(row: Parsed) -> Parsed:
     )
 
 
-def write_batch(run: ImportRun, batch: Batch) -> Tally:
-    """Write the jobs of a batch within the caller's transaction and tell how each row was used."""
+def write_batch(run: ImportRun, batch: Batch, *, looked: bool) -> Tally:
+    """Write the jobs of a batch within the caller's transaction and tell how each row was used.
+
+    ``looked`` says whether the whole input was looked over: see ``usage.merge.merge``.
+    """
     if not batch.lines:
         return batch.tally(_NOTHING)
     with staging.staged(batch.lines):
-        return batch.tally(merge(run, len(batch.lines)))
+        return batch.tally(merge(run, len(batch.lines), looked=looked))
 
 
 def classify(run: ImportRun, batch: Batch) -> Tally:
@@ -112,4 +118,4 @@ def classify(run: ImportRun, batch: Batch) -> Tally:
     if not batch.lines:
         return batch.tally(_NOTHING)
     with staging.staged(batch.lines):
-        return batch.tally(survey(run.cluster_id))
+        return batch.tally(survey(run))

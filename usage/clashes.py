@@ -1,43 +1,106 @@
-"""Jobs that stand in one input twice and say different things, far apart.
+"""Rows of one input that say different things of one job.
 
 slurmdbd has each attempt of a job once. Text can have it twice if files were put together, or if a
-job's name holds a line feed and a whole forged row: then nothing tells which of the two is real, so
-the input waits for a person. (A forged row of a job that is nowhere else in the input can't be told
-from a real one at all; it shows in the comparison with Slurm's own totals. Where users are not
-trusted, take JSON, or leave free text such as JobName out.)
+job's name holds a line feed and a whole forged row: then nothing tells which of the two is real. So
+the first row stands, the others are quarantined, and the input waits for a person. (A forged row of
+a job that is nowhere else in the input can't be told from a real one at all; it shows in the
+comparison with Slurm's own totals. Where users are not trusted, take JSON, or leave free text such
+as JobName out.)
 
-Within a batch of rows this is seen in passing. Across batches it matters only where the input
-changed a job that was known: those jobs are few, and the input is read once more for them.
+Within a batch of rows this is seen in passing. Across batches it matters only where the input would
+change a job that is known: before it does, the whole input is looked over once, by PostgreSQL and
+however large it is, and what contradicts a row before it is never merged. That an import changes no
+job which it wrote itself is a rule of the database too (trigger ``usage_job_said_once``).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime
 
+from django.db import connection
+
+from usage.ages import moment_of
 from usage.batches import clash
-from usage.models import ImportRun, Job
-from usage.sources.formats import Parsed
+from usage.sources.formats import FileRefused, Parsed
 
-MOST_JOBS = 200_000
-"""So many changed jobs are looked for; memory stays bounded."""
+SHARE = 10_000
+"""So many rows are written down at a time; memory stays bounded."""
+
+_BEGIN = """
+    DROP TABLE IF EXISTS usage_told, usage_clash;
+    CREATE TEMPORARY TABLE usage_told (
+           line bigint NOT NULL, job_id bigint NOT NULL, submit bigint NOT NULL, said uuid NOT NULL)
+"""
+_FIND = """
+    CREATE TEMPORARY TABLE usage_clash AS
+    SELECT t.line FROM usage_told t JOIN (
+             SELECT job_id, submit, (array_agg(said ORDER BY line))[1] AS first FROM usage_told
+              GROUP BY job_id, submit HAVING min(said::text) <> max(said::text)
+           ) f USING (job_id, submit)
+     WHERE t.said <> f.first;
+    CREATE INDEX ON usage_clash (line);
+    DROP TABLE usage_told
+"""
+_NEXT = "SELECT line FROM usage_clash WHERE line > %s ORDER BY line LIMIT 1000"
 
 
-def clashing(
-    run: ImportRun, rows: Iterable[Parsed], firsts: dict[tuple[int, datetime], Parsed] | None = None
-) -> list[Parsed]:
-    """Return, of a run's rows read once more, those that say something else of a job that the run
-    changed than a row before them. Rows from while the job ran, after one from its end, are left:
-    they change nothing. ``firsts`` is given the first row of each job so contradicted."""
-    contradicted = {} if firsts is None else firsts
-    changed = Job.objects.filter(run=run, revision__gt=1).values_list("job_id", "submit")
-    wanted = set(changed[:MOST_JOBS])
-    said: dict[tuple[int, datetime], Parsed] = {}
-    found = []
-    for row in rows if wanted else ():
-        job = row.job
-        if job is None or (job.job_id, job.submit) not in wanted:
-            continue
-        first = said.setdefault((job.job_id, job.submit), row)
-        if first.job and first.job.fingerprint != job.fingerprint and job.end is not None:
-            contradicted[job.job_id, job.submit] = first
-            found.append(clash(row))
-    return found
+@contextmanager
+def looked_over(rows: Iterable[Parsed]) -> Iterator[datetime | None]:
+    """Look over all rows of an input; yields the latest moment that they tell.
+
+    Within the block ``sorted_out`` knows which of them contradict a row before them.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(_BEGIN)
+        latest = _take_down(rows)
+        cursor.execute(_FIND)
+        try:
+            yield latest
+        finally:
+            cursor.execute("DROP TABLE IF EXISTS usage_clash")
+
+
+def _take_down(rows: Iterable[Parsed]) -> datetime | None:
+    latest, lines = None, list[str]()
+    # What is refused on the way is refused again when it is read to be imported.
+    with suppress(FileRefused):
+        for row in rows:
+            job = row.job
+            if job is None:
+                continue
+            moment = moment_of(job)
+            latest = moment if latest is None or moment > latest else latest
+            said = job.fingerprint[:32]
+            lines.append(f"{row.line}\t{job.job_id}\t{int(job.submit.timestamp())}\t{said}\n")
+            if len(lines) == SHARE:
+                _copy(lines)
+                lines.clear()
+    _copy(lines)
+    return latest
+
+
+def _copy(lines: Iterable[str]) -> None:
+    with connection.cursor() as cursor, cursor.copy("COPY usage_told FROM STDIN") as copy:
+        copy.write("".join(lines))
+
+
+def sorted_out(rows: Iterable[Parsed]) -> Iterator[Parsed]:
+    """Return the rows of an input that was looked over; what contradicts a row before is bad."""
+    clashes = _clashes()
+    line = next(clashes, None)
+    for row in rows:
+        while line is not None and line < row.line:
+            line = next(clashes, None)
+        yield clash(row) if row.line == line and row.kind in {"job", "same"} else row
+
+
+def _clashes() -> Iterator[int]:
+    last = -1
+    while True:
+        with connection.cursor() as cursor:
+            cursor.execute(_NEXT, [last])
+            lines = [line for (line,) in cursor.fetchall()]
+        if not lines:
+            return
+        yield from lines
+        last = lines[-1]

@@ -1,7 +1,8 @@
 """What a job is recognised as unchanged by: identity and all that a price can depend on. Pure.
 
 Not covered: the name, the nodes' names, the display id, flags, and ``started``, which a source
-without NodeList can't tell. ``usage.merge`` has the same in SQL, which a test compares.
+without NodeList can't tell. Nor, of a job that has not ended, its times so far: they grow, and it
+is charged at its end only. ``usage.merge`` has the same in SQL, which a test compares.
 """
 
 from datetime import UTC, datetime
@@ -39,7 +40,8 @@ def fingerprint_of(row: "JobRow") -> str:
     """Return the fingerprint that follows from what a row says."""
     return fingerprint(
         f"{row.job_id}\x1f{row.user}\x1f{row.account}\x1f{row.partition}\x1f{row.qos}\x1f{row.state}"
-        f"\x1f{row.elapsed_seconds}\x1f{row.suspended_seconds}\x1f{row.tres_canonical}"
+        f"\x1f{row.elapsed_seconds if row.end else 0}"
+        f"\x1f{row.suspended_seconds if row.end else 0}\x1f{row.tres_canonical}"
         f"\x1f{'estimated' if row.estimated else ''}\x1f{row.req_tres}\x1f{row.reservation}"
         f"\x1f{measured(row.used_cpu_seconds, row.used_mem_mib_seconds, row.energy_joules)}",
         row.submit,

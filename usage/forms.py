@@ -55,6 +55,16 @@ class UploadForm(ConsoleForm):
         help_text=_("Only if it differs from the cluster's, for times that carry no zone."),
     )
 
+    as_of = forms.DateTimeField(
+        label=_("Made at"),
+        required=False,
+        widget=forms.DateTimeInput(attrs={"type": "datetime-local"}),
+        help_text=_(
+            "Only if the file was made later than the latest moment in it. An older file does not"
+            " change what a newer one told."
+        ),
+    )
+
     def clean_columns(self) -> list[str]:
         return [name for name in re.split(r"[\s,|;]+", self.cleaned_data["columns"]) if name]
 

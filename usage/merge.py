@@ -6,8 +6,14 @@ What a row does to a job that is stored already:
 * The fingerprint decides whether the row says something new. An estimate never replaces a figure
   of record, and a row from while the job ran never replaces one from after its end: both come
   from older or poorer sources, not from a change in Slurm.
+* An input that is older than the one that a job was last read from changes nothing of it (see
+  ``usage.ages``), and a job that ended never runs again.
+* An import says of a job one thing: a further row of it that says something else is left to those
+  who look for contradictions (``usage.clashes``).
 * A change keeps what the job said before as a revision, and makes the job wait for the run that
   brought the change.
+* Of a job that runs only the time grows, and what follows from it: the fingerprint leaves that out,
+  so it is kept up to date without a revision.
 * A row that says the same as a job that an incomplete run left confirms that job: it belongs to
   the run that confirms it from then on.
 
@@ -32,6 +38,12 @@ class Merged(NamedTuple):
     new: int
     changed: int
     unchanged: int
+    older: int
+    """Of the unchanged: what a later input had told otherwise."""
+
+
+class Unlooked(Exception):
+    """Known jobs would change, but nobody looked over the whole input so far."""
 
 
 _VALUES = {
@@ -71,6 +83,12 @@ _VALUES = {
 VALUE_FIELDS = tuple(name.strip('"') for name in _VALUES)[:-6]
 """What a row says of a job, besides its identity, its fingerprint and where it stands."""
 
+GROWING_FIELDS = (
+    "elapsed_seconds", "suspended_seconds", "cpu_seconds", "gpu_seconds", "mem_mib_seconds",
+    "node_seconds",
+)  # fmt: skip
+"""What grows while a job runs."""
+
 _UNKNOWN = {
     "partition": "''",
     "qos": "''",
@@ -106,8 +124,10 @@ _FINGERPRINT = r"""CASE WHEN s.fingerprint IS NOT NULL
     AND (s.energy_joules IS NOT NULL OR {energy_joules} IS NULL)
     THEN s.fingerprint ELSE encode(sha256(convert_to(concat_ws(E'\x1f',
     s.submit, coalesce(s.start, 0), coalesce(s."end", 0), s.job_id, s.user_name, s.account,
-    coalesce(s.partition, {partition}), coalesce(s.qos, {qos}), s.state, s.elapsed,
-    coalesce(s.suspended, {suspended}), s.tres, CASE WHEN s.estimated THEN 'estimated' ELSE '' END,
+    coalesce(s.partition, {partition}), coalesce(s.qos, {qos}), s.state,
+    CASE WHEN s."end" IS NULL THEN 0 ELSE s.elapsed END,
+    CASE WHEN s."end" IS NULL THEN 0 ELSE coalesce(s.suspended, {suspended}) END,
+    s.tres, CASE WHEN s.estimated THEN 'estimated' ELSE '' END,
     coalesce(s.req_tres, {req_tres}), coalesce(s.reservation, {reservation}),
     coalesce(coalesce(s.used_cpu_seconds, {used_cpu_seconds})::text, ''),
     coalesce(coalesce(s.used_mem_mib_seconds, {used_mem_mib_seconds})::text, ''),
@@ -123,24 +143,47 @@ def _said(instead: Mapping[str, str]) -> dict[str, str]:
 
 
 _SAME = f"{_said(_KNOWN)['fingerprint']} = j.fingerprint"
-_CHANGES = (
+_DIFFERS = (
     f"NOT {_SAME} AND NOT (s.estimated AND NOT j.estimated)"
     ' AND NOT (s."end" IS NULL AND j."end" IS NOT NULL)'
 )
+_NOT_OLDER = (
+    "coalesce(%(as_of)s::timestamptz"
+    " >= (SELECT r.as_of FROM usage_importrun r WHERE r.id = j.run_id), true)"
+)
+# Whatever the age: the end of a job comes after all that was told while it ran, and what Slurm
+# recorded replaces an estimate. The rule usage_job_not_set_back says the same.
+_LATER = (
+    f'(j."end" IS NULL AND s."end" IS NOT NULL OR j.estimated AND NOT s.estimated OR {_NOT_OLDER})'
+)
+_CHANGES = f"{_DIFFERS} AND j.run_id <> %(run)s AND {_LATER}"
+_OLDER = f"{_DIFFERS} AND j.run_id <> %(run)s AND NOT {_LATER}"
+_GROWS = (
+    f'j."end" IS NULL AND {_SAME} AND (s.elapsed, coalesce(s.suspended, j.suspended_seconds))'
+    " IS DISTINCT FROM (j.elapsed_seconds, j.suspended_seconds)"
+)
 _UNFINISHED = (
     "SELECT id FROM usage_importrun WHERE cluster_id = %(cluster)s AND status = 'incomplete'"
+)
+_CONFIRMS = (
+    f'({_SAME} AND CASE WHEN j."end" IS NOT NULL THEN j.run_id IN ({_UNFINISHED})'
+    f" ELSE ({_GROWS} OR j.run_id IN ({_UNFINISHED})) AND {_NOT_OLDER} END)"
 )
 _NEW = _said(_UNKNOWN)
 _PARTS = {
     "stage": TABLE,
     "job": "j.cluster_id = %(cluster)s AND j.job_id = s.job_id"
     " AND j.submit = to_timestamp(s.submit)",
+    "differs": _DIFFERS,
     "changes": _CHANGES,
-    "same": _SAME,
+    "older": _OLDER,
+    "grows": _GROWS,
+    "confirms": _CONFIRMS,
     "unfinished": _UNFINISHED,
     "columns": ", ".join(_NEW),
     "values": ", ".join(_NEW.values()),
     "assignments": ", ".join(f"{name} = {value}" for name, value in _said(_KNOWN).items()),
+    "growth": ", ".join(f"{name} = {_said(_KNOWN)[name]}" for name in GROWING_FIELDS),
 }
 
 
@@ -153,7 +196,8 @@ def _statement(text: LiteralString) -> str:
 # all jobs instead: it has no statistics of staged rows, nor of jobs that came a moment ago.
 _SURVEY = _statement("""
     SELECT count(*), count(*) FILTER (WHERE j.id IS NULL), count(*) FILTER (WHERE {changes}),
-           count(*) FILTER (WHERE {same} AND j.run_id IN ({unfinished}))
+           count(*) FILTER (WHERE {confirms}), count(*) FILTER (WHERE {older}),
+           count(*) FILTER (WHERE {differs} OR {grows})
       FROM {stage} s LEFT JOIN LATERAL (SELECT * FROM usage_job j WHERE {job} LIMIT 1) j ON true""")
 
 _INSERT = _statement("""
@@ -173,7 +217,7 @@ _TOUCHED = _statement("""
       FROM (SELECT s.*, (SELECT j.id FROM usage_job j WHERE {job} LIMIT 1) AS known
               FROM {stage} s OFFSET 0) s
       JOIN usage_job j ON j.id = s.known
-     WHERE {changes} OR {same} AND j.run_id IN ({unfinished})
+     WHERE {changes} OR {confirms}
      ORDER BY j.id FOR NO KEY UPDATE OF j""")
 
 _KEEP = """
@@ -191,12 +235,12 @@ _CHANGE = _statement("""
       FROM usage_touched s
      WHERE j.id = s.id AND s.changes""")
 
-_CONFIRM = """
+_CONFIRM = _statement("""
     UPDATE usage_job j
        SET run_id = %(run)s, line = s.line, raw_offset = s.raw_offset, raw_size = s.raw_size,
-           raw_digest = s.raw_digest
+           raw_digest = s.raw_digest, {growth}
       FROM usage_touched s
-     WHERE j.id = s.id AND NOT s.changes"""
+     WHERE j.id = s.id AND NOT s.changes""")
 
 # Plans that are ruled out cost so much that PostgreSQL would compile each statement: for seconds.
 _BY_KEY = """
@@ -206,31 +250,41 @@ _BY_KEY = """
     SET LOCAL enable_seqscan = off"""
 
 
-def survey(cluster_id: int | None) -> Merged:
-    """Tell what merging the staged rows would do, without writing anything."""
+def survey(run: ImportRun) -> Merged:
+    """Tell what merging the staged rows would do, without writing anything; ``run`` may be one that
+    is not stored."""
+    arguments = {"cluster": run.cluster_id, "run": run.pk or 0, "as_of": run.as_of}
     with connection.cursor() as cursor:
-        rows, new, changes, _confirms = _look(cursor, {"cluster": cluster_id})
-    return Merged(new, changes, rows - new - changes)
+        rows, new, changes, _confirms, older, _differs = _look(cursor, arguments)
+    return Merged(new, changes, rows - new - changes, older)
 
 
-def merge(run: ImportRun, rows: int) -> Merged:
-    """Merge the staged rows, so many and each of another job, within the caller's transaction."""
-    arguments = {"cluster": run.cluster_id, "run": run.pk}
+def merge(run: ImportRun, rows: int, *, looked: bool) -> Merged:
+    """Merge the staged rows, so many and each of another job, within the caller's transaction.
+
+    Unless the whole input was ``looked`` over, so that its age is known and no row contradicts
+    another one, nothing of known jobs may change: Unlooked is raised instead, to be tried again.
+    """
+    arguments = {"cluster": run.cluster_id, "run": run.pk, "as_of": run.as_of}
     with connection.cursor() as cursor:
         new = 0
         if run.jobs_new and not (run.jobs_changed or run.jobs_unchanged):
             # A first import: nothing was known so far, so don't look before adding.
             new = _add(cursor, arguments, all_new=True)
             if new == rows:
-                return Merged(new, 0, 0)
-        _rows, missing, changes, confirms = _look(cursor, arguments)
+                return Merged(new, 0, 0, 0)
+        _rows, missing, changes, confirms, older, differs = _look(cursor, arguments)
+        if differs and not looked:
+            raise Unlooked
         if missing:
             new += _add(cursor, arguments, all_new=missing == rows)
+            if new < missing and not looked:
+                raise Unlooked
         changed = 0
         # Fewer added than were missing: another importer had some of them first, so look again.
         if changes or confirms or new < missing:
             changed = _write_known(cursor, arguments)
-    return Merged(new, changed, rows - new - changed)
+    return Merged(new, changed, rows - new - changed, older)
 
 
 def _add(cursor: Any, arguments: Mapping[str, Any], *, all_new: bool) -> int:

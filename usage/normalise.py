@@ -255,7 +255,7 @@ def normalise_cells(
         canonical, req_tres, reservation, cpu_used, mem_used, energy,
         fingerprint(
             f"{job_id}\x1f{user}\x1f{account}\x1f{partition}\x1f{qos}\x1f{state}"
-            f"\x1f{elapsed}\x1f{suspended}\x1f{canonical}"
+            f"\x1f{elapsed if end else 0}\x1f{suspended if end else 0}\x1f{canonical}"
             f"\x1f{'estimated' if estimated else ''}\x1f{req_tres}\x1f{reservation}\x1f"
             + (
                 UNMEASURED

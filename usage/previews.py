@@ -3,7 +3,9 @@
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from itertools import islice
 from typing import BinaryIO
 from zoneinfo import ZoneInfo
@@ -11,6 +13,7 @@ from zoneinfo import ZoneInfo
 from django.db import transaction
 from django.utils import timezone
 
+from usage.ages import moment_of
 from usage.batches import Batch, Tally, classify
 from usage.belonging import NotOurs, apply, own_rows, settlement
 from usage.explanations import explain_refusal
@@ -28,7 +31,8 @@ class Preview:
 
     ``error`` is why the whole input would be refused, else empty. A job that occurs twice in one
     input, far apart, is counted as new twice: nothing is written in between. ``all_read`` is false
-    if looking stopped for want of time.
+    if looking stopped for want of time. Of a stream, which is read once, the age is not known: jobs
+    that would be left as older count as changed.
     """
 
     tally: Tally = field(default_factory=Tally)
@@ -92,7 +96,21 @@ def preview_run(
     After ``seconds`` it stops and tells of the rows read so far.
     """
     run = ImportRun.objects.select_related("cluster", "evidence").get(pk=run_id)
+    if run.as_of is None and run.cluster.jobs.exists():
+        run.as_of = _latest_told(run, time.monotonic() + seconds / 2)
     return _preview(run, lambda: reader_for(run), progress, seconds)
+
+
+def _latest_told(run: ImportRun, until: float) -> datetime | None:
+    """Return the latest moment that an input tells, None if there was no time to find out."""
+    latest = None
+    with suppress(FileRefused):
+        for row in reader_for(run):
+            if row.job is not None and (latest is None or moment_of(row.job) > latest):
+                latest = moment_of(row.job)
+            if row.line % BATCH_ROWS == 0 and time.monotonic() > until:
+                return None
+    return latest
 
 
 def _open(run: ImportRun, make_reader: Callable[[], Reader]) -> tuple[Reader, Iterator[Parsed]]:

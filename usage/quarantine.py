@@ -188,6 +188,7 @@ def read_again(*, run_id: int, actor: Actor) -> ImportRun:
             status=S.RUNNING,
             requested_by_id=actor.user_id,
             retry_of=run,
+            as_of=run.as_of,
         )
         record("import.repeated", actor=actor, target=made, data={"import": run.pk})
         after_commit(RUN_TASK, made.pk)

@@ -142,10 +142,12 @@ class _Reading:
             if fetched.empty:
                 return _Answer(fetched.label, asked_at, None, is_current)
             spool.seek(0)
-            run = self._import(fetched, spool, is_current=is_current)
+            run = self._import(fetched, spool, asked_at, is_current=is_current)
             return _Answer(fetched.label, asked_at, run, is_current)
 
-    def _import(self, fetched: Fetched, answer: BinaryIO, *, is_current: bool) -> ImportRun:
+    def _import(
+        self, fetched: Fetched, answer: BinaryIO, asked_at: datetime, *, is_current: bool
+    ) -> ImportRun:
         """Store and import an answer. Raises SourceFailed if it can't be read whole."""
         run = prepare_import(
             cluster=self.cluster,
@@ -155,7 +157,7 @@ class _Reading:
             columns=fetched.columns,
             time_zone=fetched.time_zone,
             confirmed=True,
-            is_current=is_current,
+            as_of=asked_at if is_current else None,
         )
         try:
             run = run_import(run_id=run.pk, actor=self._actor, progress=self._progress)

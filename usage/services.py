@@ -1,6 +1,7 @@
 """Importing usage: evidence first, then jobs in committed batches that can be resumed."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
@@ -20,10 +21,12 @@ from core.locks import Space, hold_until_commit, lock_rows, session_lock
 from core.queue import after_commit
 from core.transitions import Table, transition
 from usage import evidence as evidence_store
+from usage.ages import check_age, latest_told
 from usage.batches import Batch, Tally, write_batch
 from usage.belonging import NotOurs, own_rows, settle
-from usage.clashes import clashing
-from usage.models import Cluster, Evidence, ImportRun, Job, JobRevision, QuarantinedRow
+from usage.clashes import looked_over, sorted_out
+from usage.merge import Unlooked
+from usage.models import Cluster, Evidence, ImportRun, Job, JobRevision
 from usage.quarantine import quarantined, release_if_dismissed
 from usage.recognition import recogniser
 from usage.sources.formats import FileRefused, Parsed, Reader, open_reader
@@ -79,21 +82,24 @@ def prepare_import(
     columns: Sequence[str] = (),
     time_zone: str = "",
     confirmed: bool = False,
-    is_current: bool = False,
+    as_of: datetime | None = None,
 ) -> ImportRun:
     """Store the input and return the run that will read it, not yet started.
 
+    ``as_of`` is the moment at which the input was made, if that is known (see ``usage.ages``).
     ``confirmed`` input needs nobody's word: its run counts as running from the start, so that it is
     gone on with if the caller dies. A run that waits for a person's word is left to them.
 
     Input that this cluster has read already in the same way gives the earlier run back, whatever
-    its state: a running one may then be resumed, a finished one has nothing left to do. Only if it
-    ``is_current``, Slurm's own word of this moment, and jobs were changed since, is it read once
-    more: what was changed there and then back would stay changed here. Raises Conflict for input
-    whose jobs were read in another way.
+    its state: a running one may then be resumed, a finished one has nothing left to do. It is read
+    once more only if it is known to be newer (``as_of``) than when it was read, and jobs were
+    changed since, or were told otherwise before: what was changed there and then back would stay
+    changed here. Raises Conflict for input whose jobs were read in another way, Invalid for an age
+    or a zone that can't be.
     """
     zone = time_zone or cluster.time_zone
     check_time_zone(zone)
+    check_age(as_of)
     stored = evidence_store.store(stream)
     with transaction.atomic():
         hold_until_commit(Space.CLUSTER_IMPORT, f"prepare {cluster.pk}")
@@ -104,7 +110,7 @@ def prepare_import(
         known = same.exclude(status__in=passed_over).order_by("pk").last()
         if known is None:
             _check_not_read_otherwise(stored)
-        elif not (is_current and known.finished_at and _overtaken(known)):
+        elif not _reads_again(known, as_of):
             return known
         run = ImportRun.objects.create(
             cluster=cluster,
@@ -115,14 +121,27 @@ def prepare_import(
             status=S.RUNNING if confirmed else S.PREPARED,
             requested_by_id=actor.user_id,
             retry_of=known,
+            as_of=as_of,
         )
         record(
             "import.prepared",
             actor=actor,
             target=run,
-            data={"cluster": cluster.name, "sha256": stored.sha256, "origin": run.origin},
+            data={
+                "cluster": cluster.name,
+                "sha256": stored.sha256,
+                "origin": run.origin,
+                "as_of": as_of.isoformat() if as_of else None,
+            },
         )
     return run
+
+
+def _reads_again(known: ImportRun, as_of: datetime | None) -> bool:
+    """Whether input that was read already may change something: see ``prepare_import``."""
+    if known.finished_at is None or as_of is None or (known.as_of and as_of <= known.as_of):
+        return False
+    return known.jobs_older > 0 or _overtaken(known)
 
 
 def _overtaken(run: ImportRun) -> bool:
@@ -136,11 +155,13 @@ def _overtaken(run: ImportRun) -> bool:
     return replaced.exclude(values__end=None).exists()
 
 
-def _check_not_read_otherwise(stored: Evidence, run_id: int | None = None) -> None:
+def _check_not_read_otherwise(stored: Evidence, run: ImportRun | None = None) -> None:
     """Raise Conflict if input gave jobs in another reading: for another cluster, with another time
     zone or other columns its jobs would be other jobs, and be billed a second time."""
+    if run is not None and run.retry_of_id:
+        return  # the same reading once more
     read = ImportRun.objects.filter(evidence=stored, rows_read__gt=F("steps") + F("quarantined"))
-    other = read.exclude(pk=run_id or 0).select_related("cluster").first()
+    other = read.exclude(pk=run.pk if run else 0).select_related("cluster").first()
     if other is not None:
         raise Conflict(
             "read_otherwise",
@@ -166,7 +187,7 @@ def confirm_import(*, run_id: int, actor: Actor) -> None:
         (run,) = lock_rows(ImportRun.objects.all(), run_id)
         if run.status != S.PREPARED:
             raise Conflict("stale_status", _("This import is not waiting for confirmation."))
-        _check_not_read_otherwise(run.evidence, run.pk)
+        _check_not_read_otherwise(run.evidence, run)
         record("import.confirmed", actor=actor, target=run, data={"origin": run.origin})
         after_commit(RUN_TASK, run.pk)
 
@@ -200,7 +221,7 @@ def run_import(*, run_id: int, actor: Actor, progress: Progress = lambda run: No
             )
         run = ImportRun.objects.select_related("cluster", "evidence").get(pk=run_id)
         if run.status == S.PREPARED:
-            _check_not_read_otherwise(run.evidence, run.pk)
+            _check_not_read_otherwise(run.evidence, run)
             transition(
                 ImportRun.objects.all(), table=STEPS, pk=run.pk, before=S.PREPARED, after=S.RUNNING
             )
@@ -245,9 +266,8 @@ def _open(run: ImportRun, actor: Actor) -> tuple[Reader, Iterator[Parsed]]:
 
 def _read_to_end(run: ImportRun, *, actor: Actor, progress: Progress) -> None:
     try:
-        reader, rows = _open(run, actor)
-        while _take_batch(run, reader, rows):
-            progress(run)
+        with ExitStack() as stack:
+            reader = _read_batches(run, stack, actor=actor, progress=progress)
     except FileRefused as refusal:
         _give_up(run, refusal, actor=actor)
         return
@@ -257,41 +277,32 @@ def _read_to_end(run: ImportRun, *, actor: Actor, progress: Progress) -> None:
             raise
         _give_up(run, _read_otherwise(), actor=actor)
         return
-    _look_for_clashes(run, reader)
     run.truncated = reader.truncated
     whole = not (run.quarantined or run.truncated)
     _finish(run, S.COMPLETE if whole else S.INCOMPLETE, actor=actor)
 
 
-def _look_for_clashes(run: ImportRun, reader: Reader) -> None:
-    """Quarantine rows that contradict others of the same input, which only changed jobs can have.
+def _read_batches(run: ImportRun, stack: ExitStack, *, actor: Actor, progress: Progress) -> Reader:
+    """Read the rest of a run's input; returns the reader, at its end.
 
-    Their jobs say again what the first row of each says, so that no job is as a quarantined row has
-    it, whoever dismisses that row and releases the run.
+    Before the first known job changes, all of the input is looked over, and what is to be read is
+    begun with once more: ``stack`` keeps what was found as long as it lasts.
     """
-    if not run.jobs_changed:
-        return
-    seen = set(QuarantinedRow.objects.filter(run=run).values_list("line", flat=True))
-    firsts: dict[tuple[int, datetime], Parsed] = {}
-    rows = [row for row in clashing(run, reader_for(run), firsts) if row.line not in seen]
-    if not rows:
-        return
-    restored = Batch()
-    restored.take(firsts.values())
-    # A contradicting row that came again had changed nothing more the second time.
-    changed = min(len(rows), run.jobs_changed)
-    changes = {
-        "jobs_changed": -changed,
-        "jobs_unchanged": changed - len(rows),
-        "quarantined": len(rows),
-    }
-    with transaction.atomic():
-        write_batch(run, restored)
-        insert_many(quarantined(run, reader, rows))
-        ImportRun.objects.filter(pk=run.pk).update(
-            **{name: F(name) + count for name, count in changes.items()}
-        )
-    _add(run, changes)
+    looked = False
+    reader, rows = _open(run, actor)
+    while True:
+        try:
+            if not _take_batch(run, reader, rows, looked=looked):
+                return reader
+        except Unlooked:
+            latest = stack.enter_context(looked_over(reader_for(run)))
+            run.as_of = run.as_of or latest or run.created_at
+            ImportRun.objects.filter(pk=run.pk).update(as_of=run.as_of)
+            looked = True
+            reader, rows = _open(run, actor)
+            rows = sorted_out(rows)
+        else:
+            progress(run)
 
 
 def _give_up(run: ImportRun, refusal: FileRefused, *, actor: Actor) -> None:
@@ -301,24 +312,26 @@ def _give_up(run: ImportRun, refusal: FileRefused, *, actor: Actor) -> None:
     _finish(run, status, actor=actor, refusal=refusal)
 
 
-def _take_batch(run: ImportRun, reader: Reader, rows: Iterator[Parsed]) -> bool:
+def _take_batch(run: ImportRun, reader: Reader, rows: Iterator[Parsed], *, looked: bool) -> bool:
     """Commit the next rows together; returns whether there were any. What was read before the
     input became unreadable is committed too."""
     batch = Batch()
     try:
         batch.take(islice(rows, BATCH_ROWS))
     except FileRefused:
-        _commit_batch(run, reader, batch)
+        _commit_batch(run, reader, batch, looked=looked)
         raise
-    _commit_batch(run, reader, batch)
+    # A batch that is all of an input has shown its contradictions already.
+    is_all = not run.rows_read and len(batch) < BATCH_ROWS and run.as_of is not None
+    _commit_batch(run, reader, batch, looked=looked or is_all)
     return bool(batch)
 
 
-def _commit_batch(run: ImportRun, reader: Reader, batch: Batch) -> None:
+def _commit_batch(run: ImportRun, reader: Reader, batch: Batch, *, looked: bool) -> None:
     if not batch:
         return
     with transaction.atomic():
-        tally = write_batch(run, batch)
+        tally = write_batch(run, batch, looked=looked)
         insert_many(quarantined(run, reader, batch.bad))
         changes = tally.as_counts()
         ImportRun.objects.filter(pk=run.pk).update(
@@ -341,6 +354,8 @@ def _count(tally: Tally) -> None:
 def _finish(run: ImportRun, status: S, *, actor: Actor, refusal: FileRefused | None = None) -> None:
     """End a run; the jobs of a complete one are free for rating from this commit on."""
     run.finished_at = timezone.now()
+    if run.as_of is None and (run.jobs_new or run.jobs_changed):
+        run.as_of = latest_told(run) or run.created_at
     if refusal is not None:
         run.error_code, run.error = refusal.code, str(refusal)
     with transaction.atomic():
@@ -351,6 +366,7 @@ def _finish(run: ImportRun, status: S, *, actor: Actor, refusal: FileRefused | N
             before=S.RUNNING,
             after=status,
             finished_at=run.finished_at,
+            as_of=run.as_of,
             error=run.error,
             error_code=run.error_code,
             truncated=run.truncated,
@@ -369,9 +385,11 @@ def summary(run: ImportRun) -> dict[str, Any]:
         "jobs_new": run.jobs_new,
         "jobs_changed": run.jobs_changed,
         "jobs_unchanged": run.jobs_unchanged,
+        "jobs_older": run.jobs_older,
         "steps": run.steps,
         "quarantined": run.quarantined,
         "truncated": run.truncated,
+        "as_of": run.as_of.isoformat() if run.as_of else None,
         "error": run.error,
     }
 

@@ -39,6 +39,7 @@ from pricing.models import (
 from pricing.services import approve_price_list, draft_price_list, submit_price_list
 from receipts.models import Notice
 from receipts.services import create_receipt, draft_receipt, void_receipt
+from tests.factories import Row, import_rows
 from usage.models import (
     AccountMapping,
     Cluster,
@@ -76,6 +77,7 @@ def build() -> None:
         run = workflows.import_usage(
             cluster=cluster, stream=stream, origin="recording", actor=actor
         ).run
+    import_rows(cluster, Row(9999, state="RUNNING"))
     _usage_leftovers(run)
     _windows(cluster, run)
     _exemption(cluster, alice)

@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from django.db import OperationalError
+from django.utils import timezone
 
 from core.actor import Actor
 from core.errors import Invalid
@@ -249,7 +250,8 @@ def test_what_a_bad_file_said_of_a_job_is_put_right_by_the_next_answer(
 ) -> None:
     ask(cluster, slurm)
     before = Job.objects.get(job_id=3).cpu_seconds
-    bad = import_bytes(cluster, sacct(replace(slurm.rows[2], tres=MORE), Row(7, seconds=-1))).run
+    content = sacct(replace(slurm.rows[2], tres=MORE), Row(7, seconds=-1))
+    bad = import_bytes(cluster, content, as_of=timezone.now()).run
     assert (bad.status, Job.objects.get(job_id=3).held) == ("incomplete", True)
     ask(cluster, slurm)
     job = Job.objects.get(job_id=3)

@@ -28,10 +28,10 @@ def test_unchanged_rows_are_not_interpreted_again() -> None:
     load(cluster, sacct(*ROWS))
     changed = Row(7, tres="cpu=8,mem=8192M,node=1")
     count, run = interpreted(cluster, sacct(*ROWS[:6], changed, *ROWS[7:], Row(99)))
-    # The changed one is read once more, in the look for rows that contradict each other.
+    # Before one changes, all are looked over for rows that contradict each other.
     assert run.status == "complete"
     assert (run.jobs_new, run.jobs_changed, run.jobs_unchanged) == (1, 1, 29)
-    assert count == 2 + 31
+    assert count == 2 + 31 + 2
     count, run = interpreted(cluster, sacct(changed, Row(99)))
     assert (count, run.jobs_unchanged) == (0, 2)
     assert Job.objects.get(job_id=7).cpu_seconds == 8 * 3600

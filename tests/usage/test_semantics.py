@@ -145,9 +145,10 @@ def test_a_runaway_job_that_was_mended_is_taken_back() -> None:
             seconds=0,
             extra={"Start": begun, "Submit": str(int(begun) - 60)},
         ),
+        Row(8, account="elsewhere", end=Row().end + timedelta(days=1)),
     ).run
     assert (run.jobs_changed, before) == (1, 2)
-    job = Job.objects.get()
+    job = Job.objects.get(job_id=7)
     assert (job.revision, job.cpu_seconds) == (2, 0)
     assert not live_charges().exists()
     assert sum(Charge.objects.values_list("amount", flat=True)) == 0

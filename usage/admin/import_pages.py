@@ -100,6 +100,7 @@ class ImportPages(CsvExport, ReadOnlyAdmin):
                 actor=actor,
                 columns=values["columns"],
                 time_zone=values["time_zone"],
+                as_of=values["as_of"],
             )
             said = _t("The file is stored. Nothing is imported yet.")
             if prepared.status != S.PREPARED:

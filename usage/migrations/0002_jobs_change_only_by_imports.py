@@ -10,11 +10,20 @@ _SAID = (
     " mem_mib_seconds, node_seconds, estimated, flags, first_seen_at"
 )
 
+# Of a job that runs the time grows, without a revision.
+_GROWS = (
+    "elapsed_seconds, suspended_seconds, cpu_seconds, gpu_seconds, mem_mib_seconds, node_seconds"
+)
+_STAYS = ", ".join(name for name in _SAID.split(", ") if name not in _GROWS.split(", "))
+
 
 def _row(row: str, columns: str) -> str:
     return "(" + ", ".join(f"{row}.{name.strip()}" for name in columns.split(",")) + ")"
 
 
+_RUNS_ON = (
+    f'(OLD."end" IS NULL AND {_row("OLD", _STAYS)} IS NOT DISTINCT FROM {_row("NEW", _STAYS)})'
+)
 _RUN_IDENTITY = "id, public_id, cluster_id, evidence_id, columns, time_zone, origin, requested_by_id, created_at"
 _RELEASE = "ARRAY['status', 'released_at', 'released_by_id', 'release_reason']"
 
@@ -42,7 +51,7 @@ RULES = [
         "usage_job",
         name="usage_job_keeps_revisions",
         timing="BEFORE UPDATE",
-        when=f"{_row('OLD', _SAID)} IS DISTINCT FROM {_row('NEW', _SAID)}",
+        when=f"{_row('OLD', _SAID)} IS DISTINCT FROM {_row('NEW', _SAID)} AND NOT {_RUNS_ON}",
         body="""
             IF NEW.revision <= OLD.revision OR NEW.revision - OLD.revision <> (
                 SELECT count(*) FROM usage_jobrevision
@@ -57,9 +66,25 @@ RULES = [
             RETURN NEW;
         """,
     ),
+    trigger(
+        "usage_job",
+        name="usage_job_grows_by_imports",
+        timing="BEFORE UPDATE",
+        when=f"{_row('OLD', _GROWS)} IS DISTINCT FROM {_row('NEW', _GROWS)} AND {_RUNS_ON}",
+        body="""
+            IF NOT EXISTS (
+                SELECT 1 FROM usage_importrun
+                 WHERE id = NEW.run_id AND cluster_id = NEW.cluster_id AND status = 'running'
+            ) THEN
+                RAISE EXCEPTION 'a job that runs grows by an import only'
+                    USING ERRCODE = 'restrict_violation';
+            END IF;
+            RETURN NEW;
+        """,
+    ),
     # A job is held back until its run is complete or released. Unchanged it goes over only from a
     # run that ended incomplete to one that is running: neither is a held job let go nor a free one
-    # held again that way.
+    # held again that way. A job that runs is billed by nobody, so it goes over with each reading.
     trigger(
         "usage_job",
         name="usage_job_held_by_run",
@@ -68,7 +93,7 @@ RULES = [
         " (OLD.run_id, OLD.line, OLD.raw_offset, OLD.raw_size, OLD.raw_digest) IS DISTINCT FROM"
         " (NEW.run_id, NEW.line, NEW.raw_offset, NEW.raw_size, NEW.raw_digest)",
         body="""
-            IF NOT EXISTS (
+            IF OLD."end" IS NOT NULL AND NOT EXISTS (
                 SELECT 1 FROM usage_importrun WHERE id = OLD.run_id AND status = 'incomplete'
             ) OR NOT EXISTS (
                 SELECT 1 FROM usage_importrun

@@ -68,6 +68,10 @@ class ImportRun(models.Model):
     time. A run that dies goes on where its last committed batch ended. Jobs of a run are held back
     from rating until the run is complete or a named person releases it. ``retry_of`` is the run
     whose evidence it reads again, in the same way, with today's program and settings.
+
+    ``as_of`` is how old the input is (see ``usage.ages``); it is known, at the latest, when the run
+    ends. Jobs that a later input had told of otherwise stay as they are and are counted in
+    ``jobs_older``, which is a part of the unchanged.
     """
 
     class Status(models.TextChoices):
@@ -102,6 +106,7 @@ class ImportRun(models.Model):
     jobs_new = models.BigIntegerField(_("new jobs"), default=0)
     jobs_changed = models.BigIntegerField(_("changed jobs"), default=0)
     jobs_unchanged = models.BigIntegerField(_("unchanged jobs"), default=0)
+    jobs_older = models.BigIntegerField(_("older than what is known"), default=0)
     steps = models.BigIntegerField(_("steps"), default=0)
     quarantined = models.BigIntegerField(_("quarantined"), default=0)
     truncated = models.BooleanField(_("cut off"), default=False)
@@ -112,6 +117,7 @@ class ImportRun(models.Model):
         related_name="retries",
         verbose_name=_("reads again"),
     )
+    as_of = models.DateTimeField(_("as of"), null=True)
     error_code = models.CharField(_("kind of error"), max_length=32, blank=True)
     error = models.TextField(_("error"), blank=True)
     created_at = models.DateTimeField(_("started"), auto_now_add=True)
@@ -151,6 +157,16 @@ class ImportRun(models.Model):
                     quarantined__gte=0,
                 ),
                 name="import_run_counts_positive",
+            ),
+            models.CheckConstraint(
+                condition=Q(jobs_older__gte=0, jobs_older__lte=F("jobs_unchanged")),
+                name="import_run_older_are_unchanged",
+            ),
+            models.CheckConstraint(
+                condition=~Q(status__in=("complete", "incomplete", "released"))
+                | Q(jobs_new=0, jobs_changed=0)
+                | Q(as_of__isnull=False),
+                name="import_run_has_age",
             ),
             models.CheckConstraint(
                 condition=Q(status__in=("prepared", "running"), finished_at=None)

@@ -2,9 +2,10 @@
 
 import json
 import sys
-from argparse import ArgumentParser, RawDescriptionHelpFormatter
+from argparse import ArgumentParser, ArgumentTypeError, RawDescriptionHelpFormatter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from django.utils import timezone
 
 from core.actor import Actor
 from core.errors import DomainError
+from core.site import site_zone
 from hpcbilling import workflows
 from hpcbilling.command_line import (
     FAILED,
@@ -20,6 +22,7 @@ from hpcbilling.command_line import (
     USAGE,
     actor_named,
     import_summary,
+    older_line,
     preview_summary,
     rating_line,
     rows_line,
@@ -28,7 +31,7 @@ from hpcbilling.progress import Counted, Steps, steps
 from pricing.rating import Outcome
 from usage.models import Cluster, ImportRun
 from usage.previews import Preview, preview_stream
-from usage.services import check_time_zone, create_cluster
+from usage.services import check_time_zone, create_cluster, prepare_import
 from usage.sources.columns import SACCT_COMMAND
 
 S = ImportRun.Status
@@ -81,6 +84,14 @@ class Command(BaseCommand):
             help="zone of times that carry none, such as Asia/Bangkok (default: the cluster's)",
         )
         parser.add_argument(
+            "--as-of",
+            default=None,
+            type=_moment,
+            metavar="TIME",
+            help="when the file was made, such as 2026-11-30T08:00+07:00, or now (default: the"
+            " latest moment in it); an older file does not change what a newer one told",
+        )
+        parser.add_argument(
             "--create-cluster", action="store_true", help="add the cluster if it is not there"
         )
         parser.add_argument(
@@ -129,13 +140,19 @@ class Command(BaseCommand):
 
     def _import(self, stream: Counted, bars: Steps, actor: Actor, **options: Any) -> None:
         written = bars.step("Writing jobs", lambda: stream.rows)
-        imported = workflows.import_usage(
+        prepared = prepare_import(
             cluster=self._cluster(actor, **options),
             stream=stream,
             origin="standard input" if options["path"] == "-" else Path(options["path"]).name,
             actor=actor,
             columns=_columns(options["columns"]),
             time_zone=options["timezone"],
+            as_of=options["as_of"],
+            confirmed=True,
+        )
+        imported = workflows.finish_import(
+            run_id=prepared.pk,
+            actor=actor,
             progress=lambda run: written(run.rows_read),
             rated=bars.step("Rating jobs"),
         )
@@ -170,6 +187,8 @@ class Command(BaseCommand):
                 when = timezone.localtime(run.created_at).strftime("%Y-%m-%d %H:%M")
                 self.stdout.write(f"Nothing changed: this input was imported at {when}.")
             self.stdout.write(rows_line(run))
+            if run.jobs_older:
+                self.stdout.write(older_line(run))
             self.stdout.write(rating_line(rating))
         if run.status == S.FAILED:
             raise CommandError(f"Refused: {run.error}", returncode=FAILED)
@@ -214,6 +233,15 @@ def _opened(path: str) -> Iterator[Any]:
         raise CommandError(f"{path} can't be read: {error.strerror}.", returncode=USAGE) from error
     with stream:
         yield stream
+
+
+def _moment(text: str) -> datetime:
+    """Return the moment that an argument names; one without an offset is in the site's zone."""
+    try:
+        moment = timezone.now() if text == "now" else datetime.fromisoformat(text)
+        return moment if moment.tzinfo else moment.replace(tzinfo=site_zone())
+    except ValueError as error:
+        raise ArgumentTypeError(f"“{text}” is no moment: write 2026-11-30T08:00+07:00.") from error
 
 
 def _columns(text: str) -> list[str]:

@@ -33,7 +33,13 @@ ATTACKS: dict[str, Attack] = {
     "import_run_rows_add_up": Attack(change("usage_importrun", rows_read=77), also=FROZEN_RUN),
     "import_run_counts_positive": Attack(
         "UPDATE usage_importrun SET steps = -1, jobs_new = jobs_new + 1",
-        also=(*FROZEN_RUN, "import_run_evidence_gives_jobs_once"),
+        also=(*FROZEN_RUN, "import_run_evidence_gives_jobs_once", "import_run_has_age"),
+    ),
+    "import_run_older_are_unchanged": Attack(
+        change("usage_importrun", "status = 'complete'", jobs_older=1), also=FROZEN_RUN
+    ),
+    "import_run_has_age": Attack(
+        change("usage_importrun", "status = 'complete'", as_of=None), also=FROZEN_RUN
     ),
     "import_run_finished_has_time": Attack(
         change("usage_importrun", finished_at=None), also=FROZEN_RUN
@@ -86,6 +92,16 @@ ATTACKS: dict[str, Attack] = {
         also=("usage_job_keeps_revisions",),
     ),
     "usage_job_keeps_revisions": Attack(change("usage_job", cpu_seconds=1)),
+    "usage_job_grows_by_imports": Attack(change("usage_job", '"end" IS NULL', gpu_seconds=1)),
+    "usage_job_not_set_back": Attack(
+        'UPDATE usage_job SET "end" = NULL, revision = revision + 1, run_id = (SELECT max(id) FROM'
+        " usage_importrun) WHERE id = (SELECT min(id) FROM usage_job)",
+        also=("usage_job_keeps_revisions",),
+    ),
+    "usage_job_said_once": Attack(
+        "UPDATE usage_job SET revision = revision + 1 WHERE id = (SELECT min(id) FROM usage_job)",
+        also=("usage_job_keeps_revisions",),
+    ),
     "usage_job_held_by_run": Attack(
         "UPDATE usage_job SET run_id = (SELECT min(id) FROM usage_importrun WHERE status ="
         " 'incomplete') WHERE id = (SELECT min(id) FROM usage_job)"

@@ -1,0 +1,61 @@
+"""How old an input is, so that an older one never undoes what a newer one told.
+
+Files arrive in any order: one that was saved last week may be imported first tonight. The rule:
+
+* An answer of Slurm itself is as of the moment at which it was asked for.
+* A file is as of what a person states, and else of the latest moment that it tells: it can't have
+  been made before that. So its age is never taken for less than it is. When a file was written or
+  sent says nothing: it may be a copy.
+* A job is changed by an input that is as of the same moment as the one that it was last read from,
+  or a later one. From an older one it stays as it is, and the import counts it (``jobs_older``).
+* Whatever the ages, a job that ran is ended by an input that has its end, and a figure that Slurm
+  recorded replaces an estimate. Nothing makes a job run again that had ended.
+
+The way out, where a file is newer than it looks (a corrected export of few jobs, say): give the
+moment at which it was made, with ``--as-of`` or on the upload page. The last two rules stand in the
+database too (trigger ``usage_job_not_set_back``).
+"""
+
+from datetime import datetime, timedelta
+
+from django.db import connection
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from core.errors import Invalid
+from usage.models import ImportRun
+from usage.normalise import JobRow
+
+CLOCKS_DIFFER = timedelta(minutes=5)
+
+
+def check_age(as_of: datetime | None) -> None:
+    """Raise Invalid for a moment that is still to come."""
+    if as_of is not None and as_of > timezone.now() + CLOCKS_DIFFER:
+        raise Invalid("as_of", _("An input can't be from the future."))
+
+
+def moment_of(job: JobRow) -> datetime:
+    """Return the latest moment that a row tells: until then it can't have been written."""
+    if job.end is not None:
+        return max(job.end, job.submit)
+    if job.start is None:
+        return job.submit
+    return max(job.submit, job.start + timedelta(seconds=job.held_seconds))
+
+
+_LATEST = """
+    SELECT max(greatest(submit, coalesce("end",
+               start + (elapsed_seconds + suspended_seconds) * interval '1 second', submit)))
+      FROM usage_job WHERE run_id = %s"""
+
+
+def latest_told(run: ImportRun) -> datetime | None:
+    """Return the latest moment that the jobs which a run wrote tell; None if it wrote none.
+
+    For a run that added jobs and changed none: nothing rests on what else it read.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(_LATEST, [run.pk])
+        found: datetime | None = cursor.fetchone()[0]
+    return found
