@@ -10,12 +10,6 @@ _SAID = (
     " mem_mib_seconds, node_seconds, estimated, flags, first_seen_at"
 )
 
-# Of a job that runs the time grows, without a revision.
-_GROWS = (
-    "elapsed_seconds, suspended_seconds, cpu_seconds, gpu_seconds, mem_mib_seconds, node_seconds"
-)
-_STAYS = ", ".join(name for name in _SAID.split(", ") if name not in _GROWS.split(", "))
-
 
 def _row(row: str, columns: str) -> str:
     return "(" + ", ".join(f"{row}.{name.strip()}" for name in columns.split(",")) + ")"
@@ -51,7 +45,7 @@ RULES = [
         "usage_job",
         name="usage_job_keeps_revisions",
         timing="BEFORE UPDATE",
-        when=f"{_row('OLD', _SAID)} IS DISTINCT FROM {_row('NEW', _SAID)} AND NOT {_RUNS_ON}",
+        when=f"{_row('OLD', _SAID)} IS DISTINCT FROM {_row('NEW', _SAID)}",
         body="""
             IF NEW.revision <= OLD.revision OR NEW.revision - OLD.revision <> (
                 SELECT count(*) FROM usage_jobrevision
@@ -61,22 +55,6 @@ RULES = [
                  WHERE id = NEW.run_id AND cluster_id = NEW.cluster_id AND status = 'running'
             ) THEN
                 RAISE EXCEPTION 'a job changes only with a revision that keeps what it said'
-                    USING ERRCODE = 'restrict_violation';
-            END IF;
-            RETURN NEW;
-        """,
-    ),
-    trigger(
-        "usage_job",
-        name="usage_job_grows_by_imports",
-        timing="BEFORE UPDATE",
-        when=f"{_row('OLD', _GROWS)} IS DISTINCT FROM {_row('NEW', _GROWS)} AND {_RUNS_ON}",
-        body="""
-            IF NOT EXISTS (
-                SELECT 1 FROM usage_importrun
-                 WHERE id = NEW.run_id AND cluster_id = NEW.cluster_id AND status = 'running'
-            ) THEN
-                RAISE EXCEPTION 'a job that runs grows by an import only'
                     USING ERRCODE = 'restrict_violation';
             END IF;
             RETURN NEW;

@@ -5,7 +5,58 @@ from django.db.models import F, Q
 
 from core.rules import refuse, trigger
 
+# Of a job that runs these grow, without a revision.
+_GROWS = (
+    "elapsed_seconds, suspended_seconds, cpu_seconds, gpu_seconds, mem_mib_seconds, node_seconds,"
+    " used_cpu_seconds, used_mem_mib_seconds, energy_joules"
+)
+_STAYS = (
+    "revision, fingerprint, display_id, user_name, account, partition, qos, state, name, node_list,"
+    ' start, "end", tres, estimated, flags, first_seen_at, req_tres, reservation'
+)
+
+
+def _row(row: str, columns: str) -> str:
+    return "(" + ", ".join(f"{row}.{name.strip()}" for name in columns.split(",")) + ")"
+
+
+def _changes(columns: str) -> str:
+    return f"{_row('OLD', columns)} IS DISTINCT FROM {_row('NEW', columns)}"
+
+
+_RUNS_ON = f'(OLD."end" IS NULL AND NOT {_changes(_STAYS)})'
+
+
+def _keeps_revisions(when: str) -> str:
+    return (
+        "DROP TRIGGER usage_job_keeps_revisions ON usage_job;"
+        " CREATE TRIGGER usage_job_keeps_revisions BEFORE UPDATE ON usage_job FOR EACH ROW"
+        f" WHEN ({when}) EXECUTE FUNCTION usage_job_keeps_revisions();"
+    )
+
+
+_SAID = f"{_STAYS}, {_GROWS}"
 RULES = [
+    migrations.RunSQL(
+        _keeps_revisions(f"{_changes(_SAID)} AND NOT {_RUNS_ON}"),
+        _keeps_revisions(_changes(_SAID)),
+    ),
+    trigger(
+        "usage_job",
+        name="usage_job_grows_by_imports",
+        timing="BEFORE UPDATE",
+        when=f"{_changes(_GROWS)} AND {_RUNS_ON}",
+        body="""
+            IF NOT EXISTS (
+                SELECT 1 FROM usage_importrun
+                 WHERE id = NEW.run_id AND cluster_id = NEW.cluster_id AND status = 'running'
+            ) THEN
+                RAISE EXCEPTION 'a job that runs grows by an import only'
+                    USING ERRCODE = 'restrict_violation';
+            END IF;
+            RETURN NEW;
+        """,
+    ),
     # See usage.ages. A run whose age is not known yet is still being read.
     trigger(
         "usage_job",
@@ -35,7 +86,7 @@ RULES = [
 
 
 class Migration(migrations.Migration):
-    dependencies = [("usage", "0007_exemptions")]
+    dependencies = [("usage", "0008_facts_of_richer_prices")]
 
     operations = [
         migrations.AddField(
