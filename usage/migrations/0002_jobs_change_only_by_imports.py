@@ -15,9 +15,6 @@ def _row(row: str, columns: str) -> str:
     return "(" + ", ".join(f"{row}.{name.strip()}" for name in columns.split(",")) + ")"
 
 
-_RUNS_ON = (
-    f'(OLD."end" IS NULL AND {_row("OLD", _STAYS)} IS NOT DISTINCT FROM {_row("NEW", _STAYS)})'
-)
 _RUN_IDENTITY = "id, public_id, cluster_id, evidence_id, columns, time_zone, origin, requested_by_id, created_at"
 _RELEASE = "ARRAY['status', 'released_at', 'released_by_id', 'release_reason']"
 
