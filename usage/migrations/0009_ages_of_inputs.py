@@ -7,12 +7,12 @@ from core.rules import refuse, trigger
 
 # Of a job that runs these grow, without a revision.
 _GROWS = (
-    "elapsed_seconds, suspended_seconds, cpu_seconds, gpu_seconds, mem_mib_seconds, node_seconds,"
-    " used_cpu_seconds, used_mem_mib_seconds, energy_joules"
+    "elapsed_seconds, suspended_seconds, cpu_seconds, gpu_seconds, mem_mib_seconds, node_seconds"
 )
 _STAYS = (
     "revision, fingerprint, display_id, user_name, account, partition, qos, state, name, node_list,"
-    ' start, "end", tres, estimated, flags, first_seen_at, req_tres, reservation'
+    ' start, "end", tres, estimated, flags, first_seen_at, req_tres, reservation,'
+    " used_cpu_seconds, used_mem_mib_seconds, energy_joules"
 )
 
 
