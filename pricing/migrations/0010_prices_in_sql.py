@@ -142,6 +142,16 @@ GPUS = function(
     """,
 )
 
+# The list whose terms count: the tier's, and without one the first.
+TERMS = function(
+    "pricing_terms(lists bigint[])",
+    returns="bigint",
+    body="""
+        SELECT id FROM pricing_pricelist WHERE id = ANY (lists)
+        ORDER BY tier_id IS NULL, array_position(lists, id) LIMIT 1
+    """,
+)
+
 # The equivalents that apply to a job: of each code that has a rate the most specific one.
 EQUIVALENTS = function(
     "pricing_equivalents(lists bigint[], cluster_id bigint, partition text, qos text)",
@@ -149,7 +159,7 @@ EQUIVALENTS = function(
     body="""
         SELECT DISTINCT ON (one.code) one.id, 'unit:' || one.code
         FROM pricing_equivalent one
-        WHERE one.price_list_id = $1[cardinality($1)]
+        WHERE one.price_list_id = pricing_terms($1)
         AND (one.cluster_id IS NULL OR one.cluster_id = $2) AND one.partition IN ('', $3)
         AND pricing_choose($1, 'unit:' || one.code, $2, $3, $4) IS NOT NULL
         ORDER BY one.code, (one.cluster_id IS NOT NULL)::int + (one.partition <> '')::int DESC,
@@ -222,6 +232,8 @@ GPU_COUNT = function(
     """,
 )
 
+# The whole job, before it is divided over projects. ``lists`` are those that price it, negotiated
+# ones first; by itself a rate is priced by its own list alone. NULL where it prices nothing of it.
 QUANTITY = function(
     "pricing_quantity(rate_id bigint, job_id bigint, lists bigint[] DEFAULT NULL)",
     returns="bigint",
@@ -233,7 +245,7 @@ QUANTITY = function(
         SELECT * INTO job FROM usage_job WHERE id = $2;
         SELECT * INTO rate FROM pricing_rate WHERE id = $1;
         lists := coalesce(lists, ARRAY[rate.price_list_id]);
-        SELECT * INTO terms FROM pricing_pricelist WHERE id = lists[cardinality(lists)];
+        SELECT * INTO terms FROM pricing_pricelist WHERE id = pricing_terms(lists);
         IF coalesce(job.elapsed_seconds + job.suspended_seconds, 0) = 0 OR terms.id IS NULL
         OR rate.resource LIKE 'sku:%' THEN
             RETURN NULL;
@@ -309,5 +321,5 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
-        UNIT_SIZE, CUMULATIVE, CHOOSE, TRES, MEMORY, GPUS, EQUIVALENTS, UNITS, GPU_COUNT, QUANTITY,
+        UNIT_SIZE, CUMULATIVE, CHOOSE, TRES, MEMORY, GPUS, TERMS, EQUIVALENTS, UNITS, GPU_COUNT, QUANTITY,
     ]  # fmt: skip

@@ -10,7 +10,7 @@ from django.db import connection, transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from accounts.models import Tier
+from accounts.models import Tier, User
 from pricing import engine
 from pricing.models import Equivalent, EquivalentPart, PriceList, Rate, Slab, StatePolicy
 from pricing.resources import resource_of
@@ -164,6 +164,14 @@ def test_by_itself_a_rate_has_the_terms_of_its_list(
                 "pricing_quantity(%s, %s, %s)", rate.rate_id, job.pk, [TIERS]
             )
         transaction.set_rollback(True)
+
+
+def test_terms_are_of_the_tier_or_else_of_the_first_list(database: Database) -> None:
+    user = User.objects.create(username="alice")
+    PriceList.objects.create(pk=TIERS + 1, user=user, effective_at=NOW, currency="THB")
+    assert ask("pricing_terms(%s)", [TIERS + 1, OURS, TIERS]) == TIERS
+    assert ask("pricing_terms(%s)", [TIERS + 1, OURS]) == TIERS + 1
+    assert ask("pricing_terms(%s)", []) is None
 
 
 @pytest.mark.parametrize("resource", [*some.RESOURCES, "sku:setup"])
