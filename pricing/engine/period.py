@@ -12,7 +12,7 @@ def job_minimum(total: Decimal, *, minimum: Decimal, percent: Decimal = Decimal(
     ``percent`` is the part of a split job that this project bears: it bears that part of the
     minimum too.
     """
-    least = round_half_up(minimum * percent / 100, CHARGE_DECIMALS)
+    least = round_half_up((minimum * percent).scaleb(-2), CHARGE_DECIMALS)
     return max(least - total, Decimal(0))
 
 
