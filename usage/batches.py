@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 
-from usage import staging
+from usage import adding, staging
 from usage.merge import Merged, merge, survey
 from usage.models import ImportRun
 from usage.normalise import JobRow
@@ -44,9 +44,14 @@ class Batch:
 
     A job stands in an input once. A further row that says something else of it is bad: in text,
     a name with a line feed may hold a forged row (rows of other batches: see ``usage.clashes``).
+    With a ``beginning`` none of the jobs is expected to be known, and they are ``new``: lines for
+    ``usage.adding``. ``broken_off``: what comes after these rows can't be read.
     """
 
+    beginning: bytes = b""
+    broken_off: bool = False
     lines: list[str] = field(default_factory=list)
+    new: list[bytes] = field(default_factory=list)
     bad: list[Parsed] = field(default_factory=list)
     steps: int = 0
     repeated: int = 0
@@ -54,7 +59,7 @@ class Batch:
     _said: dict[tuple[int, datetime], str] = field(default_factory=dict)
 
     def __len__(self) -> int:
-        return len(self.lines) + len(self.bad) + self.steps + self.repeated
+        return len(self.lines) + len(self.new) + len(self.bad) + self.steps + self.repeated
 
     def take(self, rows: Iterable[Parsed]) -> bool:
         """Take rows in; returns whether there were any."""
@@ -72,12 +77,19 @@ class Batch:
 
     def _take_job(self, row: Parsed, job: JobRow) -> None:
         before = self._said.setdefault((job.job_id, job.submit), job.fingerprint)
-        if len(self._said) > len(self.lines):
-            self.lines.append(staging.line_of(row, job))
+        if len(self._said) > len(self.lines) + len(self.new):
+            if self.beginning:
+                self.new.append(adding.line_of(self.beginning, row, job))
+            else:
+                self.lines.append(staging.line_of(row, job))
         elif before == job.fingerprint:
             self.repeated += 1
         else:
             self.bad.append(clash(row))
+
+    def in_order(self) -> bytes:
+        """Return the lines of new jobs in the order of their identity."""
+        return adding.in_order(self._said, self.new)
 
     def tally(self, merged: Merged) -> Tally:
         """Return the counts of the batch, given what became of its jobs."""
@@ -105,8 +117,12 @@ def clash(row: Parsed) -> Parsed:
 def write_batch(run: ImportRun, batch: Batch, *, looked: bool) -> Tally:
     """Write the jobs of a batch within the caller's transaction and tell how each row was used.
 
-    ``looked`` says whether the whole input was looked over: see ``usage.merge.merge``.
+    ``looked`` says whether the whole input was looked over: see ``usage.merge.merge``. Raises
+    ``adding.KnownAfterAll``.
     """
+    if batch.new:
+        adding.add(batch.in_order())
+        return batch.tally(Merged(len(batch.new), 0, 0, 0))
     if not batch.lines:
         return batch.tally(_NOTHING)
     with staging.staged(batch.lines):

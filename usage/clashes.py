@@ -13,9 +13,10 @@ however large it is, and what contradicts a row before it is never merged. That 
 job which it wrote itself is a rule of the database too (trigger ``usage_job_said_once``).
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
+from functools import partial
 
 from django.db import connection
 
@@ -84,9 +85,15 @@ def _copy(lines: Iterable[str]) -> None:
         copy.write("".join(lines))
 
 
-def sorted_out(rows: Iterable[Parsed]) -> Iterator[Parsed]:
-    """Return the rows of an input that was looked over; what contradicts a row before is bad."""
-    clashes = _clashes()
+Ask = Callable[[Callable[[], list[int]]], list[int]]
+
+
+def sorted_out(rows: Iterable[Parsed], ask: Ask = lambda question: question()) -> Iterator[Parsed]:
+    """Return the rows of an input that was looked over; what contradicts a row before is bad.
+
+    ``ask`` has the database asked by the thread that has the connection.
+    """
+    clashes = _clashes(ask)
     line = next(clashes, None)
     for row in rows:
         while line is not None and line < row.line:
@@ -94,13 +101,19 @@ def sorted_out(rows: Iterable[Parsed]) -> Iterator[Parsed]:
         yield clash(row) if row.line == line and row.kind in {"job", "same"} else row
 
 
-def _clashes() -> Iterator[int]:
+def contradictions_found() -> bool:
+    """Whether rows of the input that was looked over contradict others."""
+    return bool(_clashes_after(-1))
+
+
+def _clashes(ask: Ask) -> Iterator[int]:
     last = -1
-    while True:
-        with connection.cursor() as cursor:
-            cursor.execute(_NEXT, [last])
-            lines = [line for (line,) in cursor.fetchall()]
-        if not lines:
-            return
+    while lines := ask(partial(_clashes_after, last)):
         yield from lines
         last = lines[-1]
+
+
+def _clashes_after(line: int) -> list[int]:
+    with connection.cursor() as cursor:
+        cursor.execute(_NEXT, [line])
+        return [line for (line,) in cursor.fetchall()]

@@ -3,7 +3,8 @@
 import hashlib
 import io
 import tempfile
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO, Protocol
 
 from django.db import transaction
@@ -15,6 +16,8 @@ from usage.sources.unpacking import zstd
 
 CHUNK_BYTES = 1 << 20
 """Raw bytes in one stored chunk, before compression."""
+MOST_CHUNKS = 16
+"""So many stored chunks are kept at hand for a reader that works ahead."""
 
 
 class Readable(Protocol):
@@ -94,12 +97,51 @@ def _unpack(chunk: bytes | memoryview) -> bytes:
         raise EvidenceDamaged(f"a chunk of evidence can't be unpacked: {error}") from error
 
 
-class _Raw(io.RawIOBase):
-    """A readable stream over the chunks of one piece of evidence, one chunk in memory."""
+class Chunks:
+    """The stored chunks of a piece of evidence in their order, some of them fetched beforehand.
 
-    def __init__(self, evidence: Evidence) -> None:
+    ``next`` may be called from another thread than the one that has the connection, if ``ask`` has
+    the fetching done there.
+    """
+
+    def __init__(
+        self, evidence: Evidence, ask: Callable[[Callable[[], None]], None] = lambda fetch: fetch()
+    ) -> None:
         self._evidence_id = evidence.pk
+        self._ask = ask
         self._index = 0
+        self._wanted = 1
+        self._taken = 0
+        self._ready: deque[bytes | memoryview] = deque()
+
+    def next(self) -> bytes:
+        """Return the next chunk unpacked; nothing after the last."""
+        if not self._ready:
+            self._ask(self.fetch)
+        if not self._ready:
+            return b""
+        self._taken += 1
+        return _unpack(self._ready.popleft())
+
+    def fetch(self) -> None:
+        """Have as many chunks at hand as will be wanted soon: twice what was taken since."""
+        self._wanted, self._taken = min(max(self._wanted, 2 * self._taken), MOST_CHUNKS), 0
+        missing = self._wanted - len(self._ready)
+        if missing <= 0:
+            return
+        chunks = EvidenceChunk.objects.filter(
+            evidence_id=self._evidence_id, index__range=(self._index, self._index + missing - 1)
+        )
+        found = list(chunks.order_by("index").values_list("data", flat=True))
+        self._index += len(found)
+        self._ready.extend(found)
+
+
+class _Raw(io.RawIOBase):
+    """A readable stream over chunks, one of them unpacked in memory."""
+
+    def __init__(self, chunks: Chunks) -> None:
+        self._chunks = chunks
         self._rest = b""
 
     def readable(self) -> bool:
@@ -107,23 +149,17 @@ class _Raw(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         if not self._rest:
-            self._rest = self._next()
+            self._rest = self._chunks.next()
         view = memoryview(buffer)
         count = min(len(view), len(self._rest))
         view[:count] = self._rest[:count]
         self._rest = self._rest[count:]
         return count
 
-    def _next(self) -> bytes:
-        chunks = EvidenceChunk.objects.filter(evidence_id=self._evidence_id, index=self._index)
-        row = chunks.values_list("data", flat=True).first()
-        self._index += 1
-        return b"" if row is None else _unpack(row)
 
-
-def open_evidence(evidence: Evidence) -> BinaryIO:
+def open_evidence(evidence: Evidence, chunks: Chunks | None = None) -> BinaryIO:
     """Return the original bytes of a piece of evidence as a buffered binary stream."""
-    return io.BufferedReader(_Raw(evidence), buffer_size=1 << 16)
+    return io.BufferedReader(_Raw(chunks or Chunks(evidence)), buffer_size=1 << 16)
 
 
 def read_range(evidence: Evidence, offset: int, size: int) -> bytes:

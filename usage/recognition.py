@@ -1,52 +1,61 @@
 """Knowing a row again by its bytes, so that what did not change is not even interpreted.
 
 Most rows of a night were read the night before. Each job keeps a digest of the row that it was last
-read from and of all that decided how that was read. A row with the same digest says the same: only
-its job id and submit time have to be read, to find the job.
+read from and of all that decided how that was read. A row with the same digest says the same.
 
 A job that an incomplete import left is not recognised: its row is read in full, and confirms it.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Iterable, Iterator
 
 from django.db import connection
 
 from usage.models import ImportRun
-from usage.sources.sacct import Sketch
+from usage.sources.sieve import DIGEST_BYTES, Recogniser
+
+MOST_SKIPPED = 8
+"""So many job ids between two that are asked for are looked at, too: a way along the index is
+shorter than two ways down."""
 
 _FIND = """
-    SELECT s.place FROM unnest(
-             string_to_array(%(jobs)s, ',')::bigint[],
-             string_to_array(%(submits)s, ',')::bigint[],
-             string_to_array(%(digests)s, ',')::uuid[]
-           ) WITH ORDINALITY AS s (job_id, submit, digest, place)
-     WHERE (
-             SELECT j.raw_digest = s.digest AND j.run_id NOT IN (
-                      SELECT id FROM usage_importrun
-                       WHERE cluster_id = %(cluster)s AND status = 'incomplete'
-                    )
-               FROM usage_job j
-              WHERE j.cluster_id = %(cluster)s AND j.job_id = s.job_id
-                AND j.submit = to_timestamp(s.submit)
-              LIMIT 1
+    SELECT string_agg(uuid_send(j.raw_digest), ''::bytea)
+      FROM unnest(%(first)s::bigint[], %(last)s::bigint[]) AS s (first, last)
+      JOIN usage_job j ON j.cluster_id = %(cluster)s AND j.job_id BETWEEN s.first AND s.last
+     WHERE j.raw_digest IS NOT NULL AND j.run_id NOT IN (
+             SELECT id FROM usage_importrun
+              WHERE cluster_id = %(cluster)s AND status = 'incomplete'
            )"""
 
 
-def recogniser(run: ImportRun) -> Callable[[Sequence[Sketch]], Collection[int]]:
-    """Return what tells which of some rows are known: their places in the sequence."""
+def recogniser(run: ImportRun) -> Recogniser:
+    """Return what tells the digests of rows that say what their jobs say already."""
 
-    def known(sketches: Sequence[Sketch]) -> Collection[int]:
-        if not sketches:
-            return ()
-        jobs, submits, digests = zip(*sketches, strict=True)
-        arguments: dict[str, str | int] = {
-            "jobs": ",".join(jobs),
-            "submits": ",".join(submits),
-            "digests": ",".join(digests),
+    def known(job_ids: Collection[int]) -> Collection[bytes]:
+        firsts, lasts = zip(*_spans(job_ids), strict=True)
+        arguments: dict[str, int | str] = {
+            "first": _array(firsts),
+            "last": _array(lasts),
             "cluster": run.cluster_id,
         }
         with connection.cursor() as cursor:
             cursor.execute(_FIND, arguments)
-            return {place - 1 for (place,) in cursor.fetchall()}
+            found = bytes(cursor.fetchone()[0] or b"")
+        return {found[place : place + DIGEST_BYTES] for place in range(0, len(found), DIGEST_BYTES)}
 
     return known
+
+
+def _array(numbers: Iterable[int]) -> str:
+    return f"{{{','.join(map(str, numbers))}}}"
+
+
+def _spans(job_ids: Collection[int]) -> Iterator[tuple[int, int]]:
+    """Yield the first and the last of ids that lie close together."""
+    ordered = sorted(job_ids)
+    first = last = ordered[0]
+    for job_id in ordered:
+        if job_id - last > MOST_SKIPPED:
+            yield first, last
+            first = job_id
+        last = job_id
+    yield first, last

@@ -15,16 +15,18 @@ from django.utils.translation import gettext_lazy as _
 from audit.services import record
 from core import metrics
 from core.actor import Actor
+from core.ahead import Ahead
 from core.bulk import insert_many
 from core.errors import Conflict, Invalid
 from core.locks import Space, hold_until_commit, lock_rows, session_lock
 from core.queue import after_commit
 from core.transitions import Table, transition
 from usage import evidence as evidence_store
+from usage.adding import KnownAfterAll, beginning_of
 from usage.ages import check_age, latest_told
 from usage.batches import Batch, Tally, write_batch
 from usage.belonging import NotOurs, own_rows, settle
-from usage.clashes import looked_over, sorted_out
+from usage.clashes import contradictions_found, looked_over, sorted_out
 from usage.merge import Unlooked
 from usage.models import Cluster, Evidence, ImportRun, Job, JobRevision
 from usage.quarantine import quarantined, release_if_dismissed
@@ -216,9 +218,7 @@ def run_import(*, run_id: int, actor: Actor, progress: Progress = lambda run: No
     """
     with session_lock(Space.IMPORT_RUN, run_id) as held:
         if not held:
-            raise Conflict(
-                "import_running", _("This import is being run by someone else just now.")
-            )
+            raise _is_running()
         run = ImportRun.objects.select_related("cluster", "evidence").get(pk=run_id)
         if run.status == S.PREPARED:
             _check_not_read_otherwise(run.evidence, run)
@@ -231,11 +231,15 @@ def run_import(*, run_id: int, actor: Actor, progress: Progress = lambda run: No
         return run
 
 
-def reader_for(run: ImportRun) -> Reader:
+def _is_running() -> Conflict:
+    return Conflict("import_running", _("This import is being run by someone else just now."))
+
+
+def reader_for(run: ImportRun, chunks: evidence_store.Chunks | None = None) -> Reader:
     """Return the reader of a run's evidence. ``now`` is the run's own time, so that a resumed run
     judges each row exactly as the first attempt did."""
     return open_reader(
-        evidence_store.open_evidence(run.evidence),
+        evidence_store.open_evidence(run.evidence, chunks),
         columns=run.columns or None,
         zone=ZoneInfo(run.time_zone),
         now=run.created_at.astimezone(UTC),
@@ -244,23 +248,29 @@ def reader_for(run: ImportRun) -> Reader:
     )
 
 
-def _recognising(run: ImportRun) -> Reader:
-    reader = reader_for(run)
-    if isinstance(reader, SacctReader):
-        reader.recognise = recogniser(run)
+def _recognising(run: ImportRun, ahead: Ahead[Batch], *, by_bytes: bool) -> Reader:
+    chunks = evidence_store.Chunks(run.evidence, ahead.ask)
+    ahead.before_each(chunks.fetch)
+    reader = reader_for(run, chunks)
+    if isinstance(reader, SacctReader) and by_bytes:
+        known = recogniser(run)
+        reader.recognise = lambda job_ids: ahead.ask(lambda: known(job_ids))
     return reader
 
 
-def _open(run: ImportRun, actor: Actor) -> tuple[Reader, Iterator[Parsed]]:
-    """Return a run's reader and the rows that are still to be read. Raises FileRefused."""
-    reader = _recognising(run)
+def _open(
+    run: ImportRun, actor: Actor, ahead: Ahead[Batch], *, by_bytes: bool
+) -> tuple[Reader, Iterator[Parsed]]:
+    """Return a run's reader and the rows that are still to be read, of which those that are known
+    ``by_bytes`` are not interpreted. Raises FileRefused."""
+    reader = _recognising(run, ahead, by_bytes=by_bytes)
     if run.rows_read:
         return reader, islice(iter(reader), run.rows_read, None)
     try:
         return reader, own_rows(run.cluster, reader, lambda: reader_for(run))
     except NotOurs as misfit:
         settle(run, misfit, actor=actor)
-        reader = _recognising(run)
+        reader = _recognising(run, ahead, by_bytes=by_bytes)
         return reader, own_rows(run.cluster, reader, lambda: reader_for(run))
 
 
@@ -285,24 +295,50 @@ def _read_to_end(run: ImportRun, *, actor: Actor, progress: Progress) -> None:
 def _read_batches(run: ImportRun, stack: ExitStack, *, actor: Actor, progress: Progress) -> Reader:
     """Read the rest of a run's input; returns the reader, at its end.
 
-    Before the first known job changes, all of the input is looked over, and what is to be read is
-    begun with once more: ``stack`` keeps what was found as long as it lasts.
+    It is begun with once more, where the last committed batch ended, if a job is known that seemed
+    to be new, and before the first known job changes: then all of the input is looked over, and
+    ``stack`` keeps what was found as long as it lasts.
     """
-    looked = False
-    reader, rows = _open(run, actor)
+    looked, may_be_new = False, True
     while True:
         try:
-            if not _take_batch(run, reader, rows, looked=looked):
-                return reader
+            return _write_batches(run, actor, progress, looked=looked, may_be_new=may_be_new)
+        except KnownAfterAll:
+            may_be_new = False
         except Unlooked:
             latest = stack.enter_context(looked_over(reader_for(run)))
             run.as_of = run.as_of or latest or run.created_at
             ImportRun.objects.filter(pk=run.pk).update(as_of=run.as_of)
             looked = True
-            reader, rows = _open(run, actor)
-            rows = sorted_out(rows)
-        else:
+
+
+def _write_batches(
+    run: ImportRun, actor: Actor, progress: Progress, *, looked: bool, may_be_new: bool
+) -> Reader:
+    """Commit the rows that are still to be read, batch by batch, while the next ones are read and
+    made ready in another thread. Raises FileRefused, KnownAfterAll and Unlooked."""
+    beginning = beginning_of(run) if may_be_new else b""
+    empty = bool(beginning) and not Job.objects.filter(cluster=run.cluster_id).exists()
+    ahead = Ahead[Batch]()
+    # A row that contradicts another one is told by its place, which known ones don't have.
+    by_bytes = not (looked and contradictions_found())
+    reader, rows = _open(run, actor, ahead, by_bytes=by_bytes)
+    if looked:
+        rows = sorted_out(rows, ahead.ask)
+
+    def new_batch() -> Batch:
+        # While all that came was new, the next rows are most likely new, too.
+        all_new = not (run.jobs_changed or run.jobs_unchanged) and (run.jobs_new or empty)
+        return Batch(beginning if all_new else b"")
+
+    with ahead.making(lambda: _batches(rows, new_batch)) as batches:
+        for batch in batches:
+            # A batch that is all of an input has shown its contradictions already.
+            is_all = not run.rows_read and len(batch) < BATCH_ROWS and not batch.broken_off
+            known_age = run.as_of is not None
+            _commit_batch(run, reader, batch, looked=looked or (is_all and known_age))
             progress(run)
+    return reader
 
 
 def _give_up(run: ImportRun, refusal: FileRefused, *, actor: Actor) -> None:
@@ -312,31 +348,31 @@ def _give_up(run: ImportRun, refusal: FileRefused, *, actor: Actor) -> None:
     _finish(run, status, actor=actor, refusal=refusal)
 
 
-def _take_batch(run: ImportRun, reader: Reader, rows: Iterator[Parsed], *, looked: bool) -> bool:
-    """Commit the next rows together; returns whether there were any. What was read before the
-    input became unreadable is committed too."""
-    batch = Batch()
-    try:
-        batch.take(islice(rows, BATCH_ROWS))
-    except FileRefused:
-        _commit_batch(run, reader, batch, looked=looked)
-        raise
-    # A batch that is all of an input has shown its contradictions already.
-    is_all = not run.rows_read and len(batch) < BATCH_ROWS and run.as_of is not None
-    _commit_batch(run, reader, batch, looked=looked or is_all)
-    return bool(batch)
+def _batches(rows: Iterator[Parsed], new_batch: Callable[[], Batch]) -> Iterator[Batch]:
+    """Yield rows in batches, also what was read before the input became unreadable."""
+    while True:
+        batch = new_batch()
+        try:
+            more = batch.take(islice(rows, BATCH_ROWS))
+        except FileRefused:
+            batch.broken_off = True
+            if batch:
+                yield batch
+            raise
+        if not more:
+            return
+        yield batch
 
 
 def _commit_batch(run: ImportRun, reader: Reader, batch: Batch, *, looked: bool) -> None:
-    if not batch:
-        return
     with transaction.atomic():
         tally = write_batch(run, batch, looked=looked)
         insert_many(quarantined(run, reader, batch.bad))
         changes = tally.as_counts()
-        ImportRun.objects.filter(pk=run.pk).update(
-            **{name: F(name) + count for name, count in changes.items()}
-        )
+        # Nobody else can have gone on with it, unless this one's lock was lost on the way.
+        as_it_stood = ImportRun.objects.filter(pk=run.pk, rows_read=run.rows_read, status=S.RUNNING)
+        if not as_it_stood.update(**{name: F(name) + count for name, count in changes.items()}):
+            raise _is_running()
     _add(run, changes)
     _count(tally)
 

@@ -105,7 +105,7 @@ def line_of(row: Parsed, job: JobRow) -> str:
         f"\t{int(job.submit.timestamp())}\t{begun}\t{ended}"
         f"\t{job.elapsed_seconds}\t{suspended}\t{_resources(job.tres, job.tres_canonical)}"
         f"\t{'t' if job.estimated else 'f'}\t{names}\t{nodes}\t{name}"
-        f"\t{_text(job.display_id[:64])}\t{_flags(job.flags)}\t{facts}\t{used}\t{fingerprint}"
+        f"\t{job.display_id[:64].translate(_ESCAPED)}\t{flags_text(job.flags)}\t{facts}\t{used}\t{fingerprint}"
         f"\t{row.digest or _NULL}\n"
     )
 
@@ -142,6 +142,6 @@ _UNMEASURED = _used(None, None, None)
 
 
 @lru_cache(maxsize=1024)
-def _flags(flags: tuple[str, ...]) -> str:
+def flags_text(flags: tuple[str, ...]) -> str:
     """Flags are names of our own, so this is JSON without anything to escape."""
     return "[" + ", ".join(f'"{flag}"' for flag in flags) + "]"

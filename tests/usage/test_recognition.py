@@ -13,6 +13,8 @@ from usage.raw import raw_row
 pytestmark = pytest.mark.django_db
 
 ROWS = [Row(number) for number in range(1, 31)]
+LAST = 1
+"""The last row of a piece of input is read: what comes next may belong to it."""
 
 
 def interpreted(cluster: Cluster, content: bytes) -> tuple[int, ImportRun]:
@@ -33,7 +35,7 @@ def test_unchanged_rows_are_not_interpreted_again() -> None:
     assert (run.jobs_new, run.jobs_changed, run.jobs_unchanged) == (1, 1, 29)
     assert count == 2 + 31 + 2
     count, run = interpreted(cluster, sacct(changed, Row(99)))
-    assert (count, run.jobs_unchanged) == (0, 2)
+    assert (count, run.jobs_unchanged) == (LAST, 2)
     assert Job.objects.get(job_id=7).cpu_seconds == 8 * 3600
 
 
@@ -53,7 +55,7 @@ def test_what_an_incomplete_import_left_is_confirmed_and_then_recognised() -> No
     job = Job.objects.get(job_id=1)
     assert (job.run, raw_row(job)) == (run, ROWS[0].text())
     count, run = interpreted(cluster, sacct(*ROWS[1:]))
-    assert (count, run.status) == (0, "complete")
+    assert (count, run.status) == (LAST, "complete")
 
 
 def test_steps_and_bad_rows_are_read_each_time() -> None:

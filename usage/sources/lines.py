@@ -1,7 +1,6 @@
 """Physical lines from a stream of bytes, in bounded memory."""
 
 from collections.abc import Iterable, Iterator
-from itertools import chain
 from typing import BinaryIO
 
 from usage.sources.columns import FileRefused
@@ -19,12 +18,29 @@ class Lines:
         self._chunks = _chunks(stream)
         self._limit = max_line_bytes
         self.unterminated = False
-        self._iterator = chain.from_iterable(self._blocks())
+        self._blocks = self._read()
+        self._block: Iterator[bytes] = iter(())
 
     def __iter__(self) -> Iterator[bytes]:
-        return self._iterator
+        return self
 
-    def _blocks(self) -> Iterator[list[bytes]]:
+    def __next__(self) -> bytes:
+        for line in self._block:
+            return line
+        self._block = iter(next(self._blocks))
+        return next(self)
+
+    def block(self) -> list[bytes]:
+        """Return the next lines, as many as are at hand; none at the end."""
+        found = list(self._block)
+        while not found:
+            try:
+                found = next(self._blocks)
+            except StopIteration:
+                break
+        return found
+
+    def _read(self) -> Iterator[list[bytes]]:
         number = 1
         rest = b""
         for chunk in self._chunks:

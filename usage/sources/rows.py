@@ -3,9 +3,8 @@
 A row is put together only where one reading is possible. Every line ends up in exactly one row.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
 
 from usage.reasons import Reason
 from usage.sources.columns import Layout
@@ -14,6 +13,9 @@ from usage.sources.recover import recover
 from usage.used import UNKNOWN, Used
 
 MAX_JOINED_LINES = 64
+
+Known = Callable[[Sequence[bytes]], Collection[int]]
+"""Tells which of some lines, by place, are rows that are known and need not be read."""
 
 
 @dataclass(slots=True)
@@ -39,7 +41,8 @@ class Row:
 class Assembler:
     """Iterate once for the rows, in the order and without gaps between their bytes.
 
-    ``line`` and ``offset`` are where the input goes on; ``first`` is a line that was read ahead.
+    A row of which ``known`` told that it is known is None. ``line`` and ``offset`` are where the
+    input goes on; ``first`` is a line that was read ahead.
     """
 
     def __init__(
@@ -56,31 +59,43 @@ class Assembler:
         self.leading = 0
         self.truncated = False
 
-    def rows(self, line_number: int, offset: int) -> Iterator[Row]:
+    def rows(self, line_number: int, offset: int, known: Known) -> Iterator[Row | None]:
         width, delimiter, lines = self._layout.width, self._delimiter, self._lines
         typable = delimiter == "\x1f"
-        for line in chain(self._first, lines):
-            line_number += 1
-            cut = lines.unterminated
-            size = len(line) if cut else len(line) + 1
-            try:
-                raw = line.decode()
-            except UnicodeDecodeError:
-                row = self._not_utf8(line, line_number, offset, cut)
-            else:
-                raw = raw.removesuffix("\r")
-                row = Row(line_number, offset, size, raw, raw.split(delimiter), cut)
-            offset += size
-            if b"\0" in line or (b"\x1f" in line and not typable):
-                self._spoil(row)
-            if row.cells is not None and len(row.cells) == width and not self._open:
-                # The usual case: a whole row, which ends the one before it.
-                if self._held is not None:
-                    yield self._held
-                self._held = row
-                self._begun = True
-            else:
-                yield from self._feed(row)
+        block = self._first or lines.block()
+        while block:
+            passed = () if self._open else known(block)
+            for place, line in enumerate(block):
+                line_number += 1
+                cut = lines.unterminated
+                size = len(line) if cut else len(line) + 1
+                if place in passed and not self._open:
+                    offset += size
+                    if self._held is not None:
+                        yield self._held
+                        self._held = None
+                    self._begun = True
+                    yield None
+                    continue
+                try:
+                    raw = line.decode()
+                except UnicodeDecodeError:
+                    row = self._not_utf8(line, line_number, offset, cut)
+                else:
+                    raw = raw.removesuffix("\r")
+                    row = Row(line_number, offset, size, raw, raw.split(delimiter), cut)
+                offset += size
+                if b"\0" in line or (b"\x1f" in line and not typable):
+                    self._spoil(row)
+                if row.cells is not None and len(row.cells) == width and not self._open:
+                    # The usual case: a whole row, which ends the one before it.
+                    if self._held is not None:
+                        yield self._held
+                    self._held = row
+                    self._begun = True
+                else:
+                    yield from self._feed(row)
+            block = lines.block()
         yield from self._end()
 
     def _not_utf8(self, line: bytes, number: int, offset: int, cut: bool) -> Row:

@@ -7,10 +7,9 @@ that holds a whole forged row, line feed included, can't be told from a real one
 JobName out of the columns, or read JSON, where users are not trusted.)
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from hashlib import blake2b
 from itertools import islice
 from typing import BinaryIO, Literal
 from zoneinfo import ZoneInfo
@@ -30,6 +29,7 @@ from usage.sources.columns import (
 )
 from usage.sources.lines import Lines
 from usage.sources.rows import Assembler, Row
+from usage.sources.sieve import Recogniser, Sieve
 from usage.sources.steps import Steps
 from usage.times import Clock
 
@@ -39,8 +39,6 @@ UTC = ZoneInfo("UTC")
 _READING = 2
 """Counted up when rows are read in another way, so that none is recognised by an old digest."""
 _SIFTED_ROWS = 2000
-_PASSED_OVER = 9
-_KEY_DIGITS = 11
 _BOM = b"\xef\xbb\xbf"
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
@@ -54,7 +52,8 @@ class Parsed:
     bytes that are not UTF-8 are spelled out (``\\x00``, ``\\xff``). ``reason`` is a Reason code
     for a bad row, else empty. ``digest`` covers the row and how it was read; the same row read in
     the same way says the same. It is empty where that is not known. A row of kind ``same`` was
-    recognised by it: it says what its job says already, and was not interpreted.
+    recognised by it: it says what its job says already, and was not interpreted. All of them are
+    ``SAME``, which says nothing else.
     """
 
     line: int
@@ -68,10 +67,7 @@ class Parsed:
     digest: str = ""
 
 
-Sketch = tuple[str, str, str]
-"""What a row is recognised by: job id, submit time since 1970, and digest."""
-Recogniser = Callable[[Sequence[Sketch]], Collection[int]]
-"""Tells which of some rows are known: their places in the sequence."""
+SAME = Parsed(0, "same", "", None, "", "", 0, 0)
 
 
 class SacctReader:
@@ -82,7 +78,7 @@ class SacctReader:
     ``cluster_names``, are bad (no names: any will do). ``knows_zone``: see Clock. After iteration
     ``truncated`` says whether the input ended within a line or a row, and ``rows`` how many rows
     there were: jobs + steps + bad + same. ``header_size`` counts the bytes before the first row.
-    ``recognise``, if it is set before, is asked for rows that need not be interpreted.
+    ``recognise``, if it is set before, is asked which rows need not be interpreted.
     """
 
     def __init__(
@@ -104,7 +100,6 @@ class SacctReader:
         self._line_number = 0
         self.header_size = 0
         self.rows = 0
-        self.recognise: Recogniser | None = None
         line = self._first_line()
         text = line.decode("utf-8", "backslashreplace").removesuffix("\r")
         if columns is None:
@@ -120,8 +115,16 @@ class SacctReader:
         first = [] if has_header else [line]
         self._assembler = Assembler(self._layout, delimiter, self._lines, max_line_bytes, first)
         way = (_READING, self.columns, delimiter, zone.key, knows_zone, sorted(self._own))
-        self._digest = blake2b(repr(way).encode(), digest_size=16)
-        self._key = _key_of(self.columns)
+        key = self.columns.index("JobIDRaw") if "JobIDRaw" in self.columns else None
+        self._sieve = Sieve(way, delimiter=delimiter, width=len(self.columns), key=key)
+
+    @property
+    def recognise(self) -> Recogniser | None:
+        return self._sieve.recognise
+
+    @recognise.setter
+    def recognise(self, recognise: Recogniser) -> None:
+        self._sieve.recognise = recognise
 
     @property
     def truncated(self) -> bool:
@@ -129,10 +132,8 @@ class SacctReader:
 
     def __iter__(self) -> Iterator[Parsed]:
         begin = self.header_size
-        rows = self._assembler.rows(self._line_number, begin)
-        if self._steps.are_told:
-            rows = self._steps.gathered(rows)
-        for parsed in map(self._parsed, rows) if self.recognise is None else self._sifted(rows):
+        for row in self._known_or_whole(begin):
+            parsed = SAME if row is None else self._parsed(row)
             self.rows += 1
             yield parsed
         self.header_size = begin + self._assembler.leading
@@ -141,50 +142,29 @@ class SacctReader:
                 "no_rows", "There is a header but no row: nothing ran, or sacct failed."
             )
 
-    def _sifted(self, rows: Iterator[Row]) -> Iterator[Parsed]:
-        """The rows, of which those that are recognised are not interpreted.
+    def _known_or_whole(self, begin: int) -> Iterator[Row | None]:
+        """The rows, None for those that are recognised. With its steps a row is more than a line,
+        so then it is put together before it can be."""
+        if not self._steps.are_told:
+            return self._assembler.rows(self._line_number, begin, self._sieve.known)
+        lines = self._assembler.rows(self._line_number, begin, lambda lines: ())
+        return self._sifted(self._steps.gathered(row for row in lines if row is not None))
 
-        Where none is, as in a first import, the next ones are not even asked about.
-        """
-        refusal, passed_over = None, 0
+    def _sifted(self, rows: Iterator[Row]) -> Iterator[Row | None]:
+        refusal = None
         while refusal is None:
             some: list[Row] = []
             try:
                 some.extend(islice(rows, _SIFTED_ROWS))
             except FileRefused as error:
                 refusal = error
-            known = {} if passed_over else self._known(some)
-            passed_over = passed_over - 1 if passed_over else (0 if known else _PASSED_OVER)
+            known = self._sieve.known_rows(some)
             for place, row in enumerate(some):
-                digest = known.get(place)
-                yield self._parsed(row) if digest is None else _same(row, digest)
+                yield None if place in known else row
             if not some:
                 break
         if refusal is not None:
             raise refusal
-
-    def _known(self, rows: Sequence[Row]) -> dict[int, str]:
-        """The digests of the rows that are recognised, by place."""
-        if self.recognise is None:
-            return {}
-        asked = [(place, sketch) for place, row in enumerate(rows) if (sketch := self._sketch(row))]
-        found = self.recognise([sketch for _, sketch in asked])
-        return {asked[place][0]: asked[place][1][2] for place in found}
-
-    def _sketch(self, row: Row) -> Sketch | None:
-        """What a plain row of a job is recognised by; None for any other."""
-        if self._key is None or row.cells is None or row.flags or row.cut:
-            return None
-        job_id, submit = row.cells[self._key[0]], row.cells[self._key[1]]
-        if not (_is_number(job_id) and _is_number(submit)):
-            return None
-        return job_id, submit, self._digest_of(row)
-
-    def _digest_of(self, row: Row) -> str:
-        digest = self._digest.copy()
-        digest.update(row.raw.encode())
-        digest.update(row.steps_digest)
-        return digest.hexdigest()
 
     def _parsed(self, row: Row) -> Parsed:
         if row.cells is None:
@@ -204,7 +184,7 @@ class SacctReader:
             return _bad(row, Reason.OTHER_CLUSTER, elsewhere)
         if row.flags:
             job = replace(job, flags=job.flags + _flags(row, job))
-        digest = "" if row.flags else self._digest_of(row)
+        digest = "" if row.flags else self._sieve.digest_of(row).hex()
         return _make_parsed(row.line, "job", row.raw, job, "", "", row.offset, row.size, digest)
 
     def _elsewhere(self, cells: Sequence[str]) -> str:
@@ -247,21 +227,6 @@ class SacctReader:
 
 
 _make_parsed = maker(Parsed)
-
-
-def _same(row: Row, digest: str) -> Parsed:
-    return _make_parsed(row.line, "same", row.raw, None, "", "", row.offset, row.size, digest)
-
-
-def _key_of(columns: Sequence[str]) -> tuple[int, int] | None:
-    """Where a row has its job id and its submit time."""
-    if "JobIDRaw" not in columns:
-        return None
-    return columns.index("JobIDRaw"), columns.index("Submit")
-
-
-def _is_number(text: str) -> bool:
-    return text.isdigit() and text.isascii() and len(text) <= _KEY_DIGITS
 
 
 def _bad(row: Row, reason: str, detail: str) -> Parsed:

@@ -1,0 +1,163 @@
+"""Adding jobs none of which is known: straight into the table of jobs by COPY, without staging.
+
+That is what a first import does, with most of its rows. What a line says is what ``usage.merge``
+would make of the staged row where no job is known.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from struct import Struct
+
+from django.db import IntegrityError, connection
+from django.utils import timezone
+from psycopg import errors, sql
+
+from usage.models import ImportRun
+from usage.normalise import JobRow
+from usage.sources.sacct import Parsed
+from usage.staging import flags_text
+
+TABLE = "usage_job"
+COLUMNS = (
+    "cluster_id", "run_id", "first_seen_at", "revision",
+    "line", "raw_offset", "raw_size", "job_id", "elapsed_seconds", "suspended_seconds",
+    "cpu_seconds", "gpu_seconds", "mem_mib_seconds", "node_seconds", "fingerprint",
+    "submit", "start", "end", "raw_digest",
+    "estimated", "tres", "flags", "user_name", "account", "state", "partition", "qos",
+    "node_list", "name", "display_id", "req_tres", "reservation",
+    "used_cpu_seconds", "used_mem_mib_seconds", "energy_joules",
+)  # fmt: skip
+"""In the order of the lines: first what always has the same size."""
+
+# PostgreSQL's binary format: each cell is its size in four bytes and then its value, times are
+# microseconds since 2000. It takes less time to make, and to take in, than text.
+_SIGNATURE = b"PGCOPY\n\xff\r\n\0" + bytes(8)
+_TRAILER = b"\xff\xff"
+_NULL = b"\xff\xff\xff\xff"
+_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
+_BEGINNING = Struct(">hiqiqiqii").pack
+_NUMBERS = Struct(">iqiqiiiqiqiqiqiqiqiqi64s").pack
+_SIZE = Struct(">i").pack
+_NUMBER = Struct(">iq").pack
+_MOMENTS = Struct(">iqiqiq").pack
+_DAY_SECONDS = 86400
+_SECOND = 1_000_000
+_BLOCK_BYTES = 1 << 18
+"""Handed to COPY at a time."""
+
+
+class KnownAfterAll(Exception):
+    """One of the jobs is there already: the batch has to be staged and compared."""
+
+
+def beginning_of(run: ImportRun) -> bytes:
+    """Return what the lines of all jobs of an import begin with."""
+    cluster, now = run.cluster_id, timezone.now()
+    return _BEGINNING(len(COLUMNS), 8, cluster, 8, run.pk, 8, _microseconds(now), 4, 1)
+
+
+def line_of(beginning: bytes, row: Parsed, job: JobRow) -> bytes:
+    """Return a parsed job as a line for COPY, in its binary format."""
+    submit, start, end, tres = job.submit, job.start, job.end, job.tres
+    elapsed, suspended = job.elapsed_seconds, job.suspended_seconds
+    held = elapsed + suspended
+    if start is None or end is None:
+        moments = b"".join(map(_moment, (submit, start, end)))
+    else:
+        since, begun, ended = submit - _EPOCH, start - _EPOCH, end - _EPOCH
+        moments = _MOMENTS(
+            8, (since.days * _DAY_SECONDS + since.seconds) * _SECOND,
+            8, (begun.days * _DAY_SECONDS + begun.seconds) * _SECOND,
+            8, (ended.days * _DAY_SECONDS + ended.seconds) * _SECOND,
+        )  # fmt: skip
+    return b"".join(
+        (
+            beginning,
+            _NUMBERS(
+                8, row.line, 8, row.offset, 4, row.size, 8, job.job_id, 8, elapsed, 8, suspended,
+                8, tres.cpus * elapsed, 8, tres.gpus * held,
+                8, tres.mem_kib * held // 1024, 8, tres.nodes * held,
+                64, job.fingerprint.encode(),
+            ),
+            moments,
+            b"\0\0\0\x10" + bytes.fromhex(row.digest) if row.digest else _NULL,
+            _resources(job.estimated, job.tres_canonical, job.flags),
+            _names(job.user, job.account, job.state, job.partition, job.qos),
+            _text(job.node_list),
+            _text(job.name[:1024]),
+            _cell(job.display_id[:64].encode()),
+            _asked(job.req_tres, job.reservation),
+            _UNMEASURED
+            if job.used_cpu_seconds is job.used_mem_mib_seconds is job.energy_joules is None
+            else _used(job.used_cpu_seconds, job.used_mem_mib_seconds, job.energy_joules),
+        )
+    )  # fmt: skip
+
+
+def _cell(value: bytes) -> bytes:
+    return _SIZE(len(value)) + value
+
+
+@lru_cache(maxsize=16384)
+def _text(text: str) -> bytes:
+    return _cell(text.encode())
+
+
+@lru_cache(maxsize=16384)
+def _names(*names: str) -> bytes:
+    return b"".join(_cell(name.encode()) for name in names)
+
+
+@lru_cache(maxsize=16384)
+def _resources(estimated: bool, canonical: str, flags: tuple[str, ...]) -> bytes:
+    remarks = b"\x01" + flags_text(flags).encode()  # jsonb, in the first version of its format
+    return _cell(b"\x01" if estimated else b"\0") + _cell(canonical.encode()) + _cell(remarks)
+
+
+@lru_cache(maxsize=16384)
+def _asked(req_tres: str, reservation: str) -> bytes:
+    return _cell(req_tres.encode()) + _cell(reservation.encode())
+
+
+def _used(*figures: int | None) -> bytes:
+    return b"".join(_NULL if figure is None else _NUMBER(8, figure) for figure in figures)
+
+
+_UNMEASURED = _used(None, None, None)
+
+
+def _moment(moment: datetime | None) -> bytes:
+    return _NULL if moment is None else _NUMBER(8, _microseconds(moment))
+
+
+def _microseconds(moment: datetime) -> int:
+    return (moment - _EPOCH) // timedelta(microseconds=1)
+
+
+def in_order(said: Mapping[tuple[int, datetime], str], lines: Sequence[bytes]) -> bytes:
+    """Return lines, each of the job at its place in ``said``, in the order of the jobs' identity:
+    nobody who adds the same jobs waits in a circle."""
+    keys = list(said)
+    places = sorted(range(len(keys)), key=keys.__getitem__)
+    return b"".join([_SIGNATURE, *(lines[place] for place in places), _TRAILER])
+
+
+def add(lines: bytes) -> None:
+    """Add jobs within the caller's transaction. If one of them is known, KnownAfterAll is raised,
+    and the transaction has to be given up."""
+    statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT BINARY)").format(
+        sql.Identifier(TABLE), sql.SQL(", ").join(map(sql.Identifier, COLUMNS))
+    )
+    try:
+        with (
+            connection.cursor() as cursor,
+            connection.wrap_database_errors,
+            cursor.copy(statement) as copy,
+        ):
+            for start in range(0, len(lines), _BLOCK_BYTES):
+                copy.write(lines[start : start + _BLOCK_BYTES])
+    except IntegrityError as error:
+        if isinstance(error.__cause__, errors.UniqueViolation):
+            raise KnownAfterAll from error
+        raise
