@@ -149,6 +149,6 @@ def _first_day(text: str) -> datetime:
     """Return when a tier begins: a day's local midnight; long ago if the cell is empty."""
     try:
         day = date.fromisoformat(text.strip() or "2000-01-01")
-    except ValueError as error:
+        return local_midnight(day, site_zone())
+    except (ValueError, OverflowError) as error:
         raise ValidationError({"code": _("Write tier_from as 2026-01-31.")}) from error
-    return local_midnight(day, site_zone())

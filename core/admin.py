@@ -11,6 +11,7 @@ from django import forms
 from django.apps import apps
 from django.contrib import messages
 from django.contrib.admin import SimpleListFilter
+from django.contrib.admin.options import IncorrectLookupParameters
 from django.core.exceptions import PermissionDenied
 from django.db import IntegrityError, models
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
@@ -136,6 +137,13 @@ class ConsoleAdmin(ModelAdmin):
 
     steps_by_status: Mapping[Any, Collection[str]] = {}
     """Which detail buttons show in which status of the object; all where there is no entry."""
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        """Return the list; a year beyond the calendar is a wrong filter, as any other nonsense."""
+        try:
+            return super().get_changelist_instance(request)
+        except (OverflowError, ValueError) as error:
+            raise IncorrectLookupParameters from error
 
     def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
         """Return the buttons that this person may press in the object's present status."""

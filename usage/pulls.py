@@ -16,6 +16,7 @@ from core.actor import Actor
 from core.errors import Invalid
 from core.intervals import Interval, days, local_midnight
 from core.queue import after_commit
+from core.site import is_period
 from usage import windows
 from usage.coverage import gaps, is_live, window_sources, zone_of
 from usage.models import Cluster, Pull, Window
@@ -87,6 +88,8 @@ def _chosen(cluster: Cluster, since: date | None, until: date | None, now: datet
     first = since or last
     if first > last:
         raise Invalid("since", _("The first day is after the last one."))
+    if not is_period(first, last):
+        raise Invalid("since", _("That is too long a time: is the year right?"))
     if first > today:
         raise Invalid("since", _("These days are not over yet."))
     if last - first > timedelta(days=MAX_BACKFILL_DAYS):

@@ -1,8 +1,9 @@
-"""The files in a cluster's drop folders.
+"""The files in a cluster's drop folders, whatever they are called.
 
 Whoever puts a file there writes it under a name that ends in ``.part`` and renames it when it is
 whole. Files are read in the order of their names and are never moved or deleted: what was read
-before is known by its digest and costs no more than reading the file.
+before is known by its digest and costs no more than reading the file. How a folder is opened, and
+what in it is left, is the same as for windows: ``usage.sources.drop_folder``.
 """
 
 from dataclasses import dataclass
@@ -17,8 +18,8 @@ from hpcbilling.workflows import finish_import, import_usage
 from usage.evidence import sha256_of_stream
 from usage.models import Cluster, ImportRun, Source
 from usage.selectors import run_of_digest, runs_waiting
-
-UNFINISHED = (".part", ".tmp")
+from usage.sources.base import SourceFailed
+from usage.sources.drop_folder import DropFolder
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,59 +32,45 @@ class Visit:
 
 def read_folders(cluster: Cluster, actor: Actor) -> Visit:
     """Import every file that was not read before, and rate what it brought."""
-    files = dropped_files(cluster)
-    problems = (_read(cluster, path, actor) for path in files)
-    return Visit(len(files), tuple(problem for problem in problems if problem))
+    places = cluster.sources.filter(kind=Source.Kind.FOLDER, is_enabled=True)
+    count, problems = 0, list[str]()
+    for place in places.values_list("place", flat=True):
+        try:
+            folder = DropFolder(Path(settings.DROP_FOLDER_ROOT), place)
+            names = folder.names()
+        except SourceFailed as refusal:
+            problems.append(f"{place}: {refusal.message}")
+            continue
+        count += len(names)
+        problems += filter(None, (_read(cluster, folder, name, actor) for name in names))
+    return Visit(count, tuple(problems))
 
 
-def _read(cluster: Cluster, path: Path, actor: Actor) -> str:
+def _read(cluster: Cluster, folder: DropFolder, name: str, actor: Actor) -> str:
     """Import one file unless it was read before; returns what is wrong with it, if anything."""
     try:
-        run = _run_of(cluster, path, actor)
+        run = _run_of(cluster, folder, name, actor)
+    except SourceFailed as refusal:
+        return refusal.message
     except DomainError as error:
-        return f"{path.name}: {error}"
+        return f"{name}: {error}"
     except OSError as error:
-        return f"{path.name}: {error.strerror}"
+        return f"{name}: {error.strerror}"
     if run.error:
-        return f"{path.name}: {run.error}"
+        return f"{name}: {run.error}"
     if runs_waiting().filter(pk=run.pk).exists():
-        return f"{path.name}: {_('incomplete; its jobs wait for a release')}"
+        return f"{name}: {_('incomplete; its jobs wait for a release')}"
     return ""
 
 
-def _run_of(cluster: Cluster, path: Path, actor: Actor) -> ImportRun:
+def _run_of(cluster: Cluster, folder: DropFolder, name: str, actor: Actor) -> ImportRun:
     """Return the file's import, made now unless there is one. An upload of the same content that
     waits for somebody's word is left to them: this file needs nobody's."""
-    with path.open("rb") as stream:
+    with folder.open(name) as stream:
         known = run_of_digest(cluster, sha256_of_stream(stream))
     if known is not None and known.finished_at is not None:
         return known
     if known is not None and known.status == ImportRun.Status.RUNNING:
         return finish_import(run_id=known.pk, actor=actor).run
-    with path.open("rb") as stream:
-        return import_usage(cluster=cluster, stream=stream, origin=path.name, actor=actor).run
-
-
-def dropped_files(cluster: Cluster) -> list[Path]:
-    """Return the files in a cluster's drop folders by name; hidden and unfinished ones are left.
-
-    A link is left too: whoever may write into the folder must not make us read other files.
-    """
-    folders = cluster.sources.filter(kind=Source.Kind.FOLDER, is_enabled=True)
-    return [path for place in folders.values_list("place", flat=True) for path in _files(place)]
-
-
-def _files(place: str) -> list[Path]:
-    folder = Path(settings.DROP_FOLDER_ROOT) / place
-    return (
-        sorted(path for path in folder.iterdir() if _is_finished(path)) if folder.is_dir() else []
-    )
-
-
-def _is_finished(path: Path) -> bool:
-    return (
-        path.is_file()
-        and not path.is_symlink()
-        and not path.name.startswith(".")
-        and path.suffix not in UNFINISHED
-    )
+    with folder.open(name) as stream:
+        return import_usage(cluster=cluster, stream=stream, origin=name, actor=actor).run

@@ -19,7 +19,7 @@ from core.admin import ConsoleForm, ReadOnlyAdmin, Step, admin_url, button, colu
 from core.errors import Text
 from core.intervals import month, month_start, next_month
 from core.queue import after_commit
-from core.site import site_zone
+from core.site import is_period, site_zone
 from hpcbilling.reconciliation import pages
 from usage.models import Cluster, QuarantinedRow, Reconciliation
 from usage.reconciliations import comparable_clusters
@@ -50,6 +50,8 @@ class PeriodForm(ConsoleForm):
         found: date = self.cleaned_data["month"]
         if found > timezone.localdate():
             raise forms.ValidationError(_t("This month has not begun."))
+        if not is_period(found, found):
+            raise forms.ValidationError(_t("That is too long ago: is the year right?"))
         return found
 
 

@@ -84,6 +84,8 @@ def test_the_operator_sees_each_day_of_a_cluster(visit: Visit, language: str, wi
         operator.go(path)
         operator.picture(f"{page}-{name}")
     operator.go(f"/admin/usage/cluster/{cluster.pk}/sources/")
+    for place in range(2):
+        operator.page.locator(".source-trial button").nth(place).click()
     expect(operator.page.locator(".trial-good")).to_be_visible()
     expect(operator.page.locator(".trial-bad")).to_be_visible()
     operator.picture(f"sources-{name}")

@@ -8,17 +8,19 @@ from typing import Any
 import pytest
 from django.conf import LazySettings
 from django.core.management import CommandError, call_command
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from core.actor import Actor
 from hpcbilling.pulls import due, folders, running
 from hpcbilling.pulls.due import pull_cluster
-from hpcbilling.pulls.folders import dropped_files
 from tests.hpcbilling.test_import_usage import RECORDING
 from usage import evidence
 from usage.models import Cluster, Evidence, ImportRun, Job, Pull, Source
 from usage.selectors import IS_FREE, IS_HELD
 from usage.services import create_cluster, prepare_import
+from usage.sources.base import SourceFailed
+from usage.sources.drop_folder import DropFolder
 
 pytestmark = pytest.mark.django_db
 BEAT = Actor.system("beat")
@@ -65,7 +67,8 @@ def test_files_are_read_by_name_and_unfinished_ones_are_left(
     (folder / ".hidden").write_bytes(first)
     (folder / "link.psv").symlink_to(RECORDING)
     (folder / "old").mkdir()
-    assert [path.name for path in dropped_files(cluster)] == ["2026-11-01.psv", "2026-11-02.psv"]
+    dropped = DropFolder(folder.parent, folder.name).names()
+    assert dropped == ["2026-11-01.psv", "2026-11-02.psv"]
     pull = visit(cluster)
     assert (pull.files, pull.error) == (2, "")
     assert pull.finished_at is not None
@@ -146,8 +149,53 @@ def test_a_whole_file_later_ends_the_wait(cluster: Cluster, folder: Path) -> Non
 def test_a_file_that_vanished_is_noted(
     cluster: Cluster, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(folders, "dropped_files", lambda cluster: [folder / "gone.psv"])
-    assert visit(cluster).error == "gone.psv: No such file or directory"
+    monkeypatch.setattr(DropFolder, "names", lambda folder: ["gone.psv"])
+    assert visit(cluster).error == "gone.psv can't be read: No such file or directory."
+
+
+@pytest.mark.parametrize("place", ["linked", "a/linked", "a/./linked/deeper"])
+def test_a_linked_folder_is_not_read(cluster: Cluster, folder: Path, place: str) -> None:
+    private = folder.parent / "private"
+    (private / "deeper").mkdir(parents=True)
+    for path in (private, private / "deeper"):
+        (path / "secret.psv").write_bytes(RECORDING.read_bytes())
+    (folder.parent / "a").mkdir()
+    for path in (folder.parent, folder.parent / "a"):
+        (path / "linked").symlink_to(private)
+    Source.objects.update(place=place)
+    pull = visit(cluster)
+    assert (pull.files, Job.objects.count()) == (0, 0)
+    assert "is no folder below the drop folder" in pull.error
+
+
+@pytest.mark.parametrize("place", ["../private", "/etc", "demo/../../private", ".ssh", "é", ""])
+def test_a_place_elsewhere_is_refused_though_it_is_entered_around_the_form(
+    cluster: Cluster, folder: Path, place: str
+) -> None:
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Source.objects.update(place=place)
+    with pytest.raises(SourceFailed, match="no path below"):
+        DropFolder(folder.parent, place)
+
+
+def test_a_file_or_folder_that_becomes_a_link_meanwhile_is_not_read(folder: Path) -> None:
+    (folder / "a.psv").write_bytes(RECORDING.read_bytes())
+    dropped = DropFolder(folder.parent, folder.name)
+    assert dropped.names() == ["a.psv"]
+    (folder / "a.psv").unlink()
+    (folder / "a.psv").symlink_to(RECORDING)
+    with pytest.raises(SourceFailed, match="can't be read"), dropped.open("a.psv"):
+        pass
+    for name in ("", "../demo/a.psv", ".hidden", "old/a.psv"):
+        with pytest.raises(SourceFailed, match="no name"), dropped.open(name):
+            pass
+    elsewhere = folder.parent / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "a.psv").write_bytes(RECORDING.read_bytes())
+    folder.rename(folder.parent / "away")
+    folder.symlink_to(elsewhere)
+    with pytest.raises(SourceFailed, match="no folder below"), dropped.open("a.psv"):
+        pass
 
 
 def test_a_night_whose_worker_died_is_taken_up_again(cluster: Cluster, folder: Path) -> None:

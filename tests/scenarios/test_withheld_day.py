@@ -72,7 +72,7 @@ def test_a_day_that_slurm_withheld_shows_as_a_gap_then_heals(history: History) -
     cluster = Cluster.objects.get(name="erawan")
 
     (source,) = cluster.sources.all()
-    trial = operator.get(console.url(cluster, "trial", cluster.pk, source.pk)).text
+    trial = operator.post(console.url(cluster, "trial", cluster.pk, source.pk)).text
     assert "Answers" in trial
     assert "slurmrestd v0.0.41 (main)" in trial
 
@@ -141,7 +141,7 @@ def test_who_may_not_import_begins_nothing(history: History) -> None:
     assert auditor.get(console.url(cluster, "sources", cluster.pk)).status_code == 403
     (source,) = cluster.sources.all()
     trial = console.url(cluster, "trial", cluster.pk, source.pk)
-    assert auditor.get(trial).status_code == 403
+    assert auditor.post(trial).status_code == 403
     assert not Pull.objects.exists()
 
 

@@ -5,7 +5,13 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import (
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    HttpResponseNotAllowed,
+    HttpResponseRedirect,
+)
 from django.shortcuts import render
 from django.urls import path
 from django.utils import timezone
@@ -20,6 +26,7 @@ from core.admin import ConsoleForm, Done, Step, admin_url, button, column, refus
 from core.errors import Text
 from core.forms import DayInput
 from core.intervals import month_start, next_month
+from core.site import EARLIEST, is_period
 from usage import coverage
 from usage.coverage import Day, DayState
 from usage.models import Cluster, Pull
@@ -106,7 +113,7 @@ class ClusterPages:
         context = {
             "cluster": cluster,
             "month": month,
-            "before": f"{before:%Y-%m}",
+            "before": f"{before:%Y-%m}" if before >= EARLIEST else "",
             "after": f"{next_month(month):%Y-%m}" if next_month(month) <= today else "",
             "weekdays": [WEEKDAYS_ABBR[number] for number in range(7)],
             "blanks": range(month.weekday()),
@@ -211,7 +218,7 @@ class ClusterPages:
 
     @button(_("Try the sources"), path="sources", icon="cable", permission="change")
     def sources(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Show the sources; each field of the page asks its own."""
+        """Show the sources, each with a button that asks it."""
         cluster: Cluster = self.pick(request, object_id)
         title = _t("Sources of %(cluster)s") % {"cluster": cluster}
         response: HttpResponse = self.page(
@@ -224,8 +231,11 @@ class ClusterPages:
         return response
 
     def trial(self, request: HttpRequest, object_id: int, source_id: int) -> HttpResponse:
-        """Ask one source for the last hour; the page of the sources loads this part."""
+        """Ask one source for the last hour, when somebody presses its button: it runs a command or
+        calls a server, so no link, reload or other site may make us do it."""
         cluster: Cluster = self.pick(request, object_id)
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
         if not self.has_change_permission(request, cluster):  # type: ignore[attr-defined]
             raise PermissionDenied
         source = cluster.sources.select_related("cluster").filter(pk=source_id).first()
@@ -239,16 +249,20 @@ class ClusterPages:
 def _month(text: str, today: date) -> date:
     """Return the month that a page asks for; the present one if it asks for nonsense."""
     try:
-        return min(datetime.strptime(text, "%Y-%m").date(), month_start(today))  # noqa: DTZ007
+        asked = datetime.strptime(text, "%Y-%m").date()  # noqa: DTZ007
     except ValueError:
         return month_start(today)
+    return asked if is_period(asked, month_start(today)) else month_start(today)
 
 
 def _day(text: str) -> date:
     try:
-        return date.fromisoformat(text)
+        day = date.fromisoformat(text)
     except ValueError as error:
         raise Http404 from error
+    if not is_period(day, day):
+        raise Http404
+    return day
 
 
 def _field(cluster: Cluster, found: Day, today: date) -> dict[str, Any]:

@@ -122,6 +122,12 @@ class Source(models.Model):
             models.CheckConstraint(
                 condition=Q(kind__in=("slurmrestd", "sacct", "folder")), name="source_kind"
             ),
+            # See usage.sources.drop_folder, which refuses the same when it opens a folder.
+            models.CheckConstraint(
+                condition=Q(place__regex=r"^[A-Za-z0-9][A-Za-z0-9._/-]*$")
+                & ~Q(place__contains=".."),
+                name="source_place_leads_nowhere_else",
+            ),
         )
 
     def __str__(self) -> str:

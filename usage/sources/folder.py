@@ -7,7 +7,6 @@ renames it when it is whole. Files are never moved, changed or deleted.
 
 import os
 import re
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,11 +19,10 @@ from core.intervals import Interval, local_midnight
 from usage.sources import json_records
 from usage.sources.base import MAX_ANSWER_BYTES, Fetched, SourceFailed, WindowTooLarge, keep
 from usage.sources.columns import FileRefused, read_header
+from usage.sources.drop_folder import DropFolder
 from usage.sources.formats import is_json
 from usage.sources.unpacking import Readable, unpacked
 
-UNFINISHED = (".part", ".tmp")
-_PLACE = re.compile(r"(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._/-]{0,254}", re.ASCII)
 _NAME = re.compile(
     r"[A-Za-z0-9][A-Za-z0-9.-]*_([0-9]{4}-[0-9]{2}-[0-9]{2})_([0-9]{4}-[0-9]{2}-[0-9]{2})"
     r"(?:\.[A-Za-z0-9]+){0,3}",
@@ -37,7 +35,7 @@ _BLOCK = 1 << 18
 class SavedFile:
     """A file and the window that its name states."""
 
-    path: Path
+    name: str
     holds: Interval
 
 
@@ -49,40 +47,29 @@ class Folder:
     def __init__(
         self, root: Path, place: str, *, zone: ZoneInfo, max_bytes: int = MAX_ANSWER_BYTES
     ) -> None:
-        if _PLACE.fullmatch(place) is None:
-            raise SourceFailed("connection", f"{place[:64]!r} is no path below the drop folder.")
+        self._folder = DropFolder(root, place)
         self._place = place
-        self._folder = root / place
         self._zone = zone
         self._max_bytes = max_bytes
 
     def fetch(self, window: Interval, into: BinaryIO) -> Fetched:
         """See Source.fetch. What is written is the file as it lies there, packed or not."""
         found = self._covering(window)
-        with _opened(found, self._max_bytes) as file:
+        with _opened(self._folder, found, self._max_bytes) as file:
             into.seek(0)
             into.truncate()
-            rows = _checked_copy(file, into, found.path.name)
+            rows = _checked_copy(file, into, found.name)
         into.flush()
         return Fetched(
-            label=f"folder {self._place}/{found.path.name}",
+            label=f"folder {self._place}/{found.name}",
             time_zone=self._zone.key,
             empty=rows == 0,
         )
 
     def files(self) -> list[SavedFile]:
         """The files whose names state a window, by name. Links and unfinished ones are left."""
-        if not self._folder.is_dir():
-            raise SourceFailed("no_file", f"There is no folder {self._place!r}.")
-        found = ((path, _window_of(path.name, self._zone)) for path in self._folder.iterdir())
-        return sorted(
-            (
-                SavedFile(path, holds)
-                for path, holds in found
-                if holds is not None and not path.is_symlink()
-            ),
-            key=lambda each: each.path.name,
-        )
+        found = ((name, _window_of(name, self._zone)) for name in self._folder.names())
+        return [SavedFile(name, holds) for name, holds in found if holds is not None]
 
     def _covering(self, window: Interval) -> SavedFile:
         """The file that holds the window, of several the one that holds least beside it."""
@@ -95,7 +82,7 @@ class Folder:
                 return best[0]
             raise SourceFailed(
                 "several_files",
-                f"Which is right? {', '.join(file.path.name for file in best[:5])} state the same"
+                f"Which is right? {', '.join(file.name for file in best[:5])} state the same"
                 " days. Take the others away.",
             )
         days = f"{window.start:%Y-%m-%d %H:%M} to {window.end:%Y-%m-%d %H:%M} UTC"
@@ -110,7 +97,7 @@ def _covers(holds: Interval, window: Interval) -> bool:
 
 def _window_of(name: str, zone: ZoneInfo) -> Interval | None:
     match = _NAME.fullmatch(name)
-    if match is None or name.endswith(UNFINISHED):
+    if match is None:
         return None
     try:
         first, after = (date.fromisoformat(text) for text in match.groups())
@@ -120,25 +107,16 @@ def _window_of(name: str, zone: ZoneInfo) -> Interval | None:
 
 
 @contextmanager
-def _opened(saved: SavedFile, limit: int) -> Iterator[BinaryIO]:
-    """Open a plain file, and no link or pipe that took its place. Raises SourceFailed."""
-    try:
-        number = os.open(saved.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError as error:
-        raise SourceFailed(
-            "no_file", f"{saved.path.name} can't be read: {error.strerror}."
-        ) from None
-    with os.fdopen(number, "rb") as file:
-        state = os.fstat(number)
-        if not stat.S_ISREG(state.st_mode):
-            raise SourceFailed("no_file", f"{saved.path.name} is no plain file.")
+def _opened(folder: DropFolder, saved: SavedFile, limit: int) -> Iterator[BinaryIO]:
+    """Open a file that was written after its days and is not too large. Raises SourceFailed."""
+    with folder.open(saved.name) as file:
+        state = os.fstat(file.fileno())
         if datetime.fromtimestamp(state.st_mtime, UTC) < saved.holds.end:
             raise SourceFailed(
-                "bad_file",
-                f"{saved.path.name} was written before the days in its name were over.",
+                "bad_file", f"{saved.name} was written before the days in its name were over."
             )
         if state.st_size > limit:
-            raise WindowTooLarge("too_large", f"{saved.path.name} is larger than {limit} bytes.")
+            raise WindowTooLarge("too_large", f"{saved.name} is larger than {limit} bytes.")
         yield file
 
 

@@ -116,12 +116,12 @@ def _period(text: str) -> Interval:
         if len(text) == len("2026-11"):
             return month(date.fromisoformat(f"{text}-01"), site_zone())
         day = date.fromisoformat(text)
-    except ValueError as error:
+        return days(day, day, site_zone())
+    except (ValueError, OverflowError) as error:
         raise CommandError(
             f"“{text}” is neither a month such as 2026-11 nor a day such as 2026-11-21.",
             returncode=USAGE,
         ) from error
-    return days(day, day, site_zone())
 
 
 def _moment(text: str) -> datetime:

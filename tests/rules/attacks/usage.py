@@ -122,6 +122,7 @@ ATTACKS: dict[str, Attack] = {
     "usage_source_one_reader": Attack(f"{SAME_SLURM};{SAME_SOURCE}"),
     "usage_cluster_one_reader": Attack(f"{SAME_SOURCE};{SAME_SLURM}"),
     "source_position_once": Attack(copy_of("usage_source", place="elsewhere")),
+    "source_place_leads_nowhere_else": Attack(change("usage_source", place="demo/../../etc")),
     "source_kind": Attack(change("usage_source", kind="ftp")),
     "cluster_days_read_again": Attack(change("usage_cluster", overlap_days=0)),
     "reconciliation_span": Attack(
