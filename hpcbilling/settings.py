@@ -55,6 +55,7 @@ SITE_ADDRESS = env.str("SITE_ADDRESS", default="")
 SITE_BANK_DETAILS = env.str("SITE_BANK_DETAILS", default="")  # shown to who pays by transfer
 SITE_TAX_ID = env.str("SITE_TAX_ID", default="")
 SITE_TAX_RATE = Decimal(env.str("SITE_TAX_RATE", default="0"))  # percent, on top of line amounts
+ESTIMATE_PUBLIC = env.bool("ESTIMATE_PUBLIC", default=False)  # tiers' prices for all the world
 SITE_PAYMENT_DAYS = env.int("SITE_PAYMENT_DAYS", default=30)
 SITE_FISCAL_YEAR_START = env.int("SITE_FISCAL_YEAR_START", default=1)  # month; 10 in Thai offices
 DROP_FOLDER_ROOT = Path(

@@ -22,6 +22,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("", include("accounts.urls")),
     path("", include("insights.urls")),
+    path("", include("pricing.urls")),
     path("receipts/", include("receipts.urls")),
     path("payments/", include("payments.urls")),
     path("api/", include("hpcbilling.api_urls")),
