@@ -14,6 +14,8 @@ LONG = 600
 UNTIL_TOLD = 'until [ -e "{told}/$SLURM_JOB_ID" ]; do sleep 0.2; done'
 ONCE_MORE = f'[ "${{SLURM_RESTART_COUNT:-0}}" -ge 1 ] || sleep {LONG}; sleep 1'
 TWICE_MORE = ONCE_MORE.replace("-ge 1", "-ge 2")
+# Three processes, two seconds of CPU time each: the kernel ends them, however slow the machine is.
+BURN = "ulimit -t 2; while :; do :; done"
 # Each is submitted at once: user, options, script. What is done to them comes after.
 PLAIN: Mapping[str, tuple[str, str, str]] = {
     "plain_games": ("games", "-n2 --mem=500", "sleep 2"),
@@ -34,6 +36,7 @@ PLAIN: Mapping[str, tuple[str, str, str]] = {
     "failed": ("backup", "-n1", "exit 3"),
     "killed": ("backup", "-n1", "kill -9 $$"),
     "steps": ("games", "-n2 --mem=400", "srun -n2 sleep 1; srun -n1 false; true"),
+    "burned": ("games", "-n2 --mem=300", f"({BURN}); srun -n2 sh -c '({BURN}); true'"),
     "no_output_folder": ("list", "-n1 -o /nonexistent/x", "sleep 1"),
     "lost_end": ("list", "-n2 --mem=100", "sleep 1"),
     "name_bar": ("games", "-n1 -J a|b||c", "true"),

@@ -13,13 +13,14 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db.models import F, Sum
 
 from core.actor import Actor
 from core.intervals import days
 from tests.slurm.months import BERLIN, FALL, SPRING, Months
 from tests.slurm.packages import program
 from tests.slurm.stack import MAIN, Stack
-from tests.slurm.test_three_ways import COLUMNS
+from tests.slurm.test_three_ways import USED_COLUMNS
 from usage.models import Cluster, ImportRun, Job, Source, Window
 from usage.services import create_cluster
 from usage.sources.factory import make_source
@@ -31,6 +32,7 @@ BY_TEST = Actor.system("slurm tests")
 # What each way may know differently, or was written when it was read.
 OWN = ("id", "cluster_id", "run_id", "line", "revision", "first_seen_at", "name", "flags",
     "raw_offset", "raw_size", "raw_digest")  # fmt: skip
+WITH_STEPS = ("-P", "--noconvert", "-o")
 GROWING = ("fingerprint", "elapsed_seconds", "cpu_seconds", "gpu_seconds", "mem_mib_seconds",
     "node_seconds", "gpu_type_seconds", "suspended_seconds")  # fmt: skip
 
@@ -41,7 +43,7 @@ def cluster(name: str, *sources: tuple[str, str]) -> Cluster:
     Its sources are taken from whichever had them: the database lets one place be read for one.
     """
     made = create_cluster(name=name, time_zone=str(BERLIN), actor=BY_TEST)
-    Cluster.objects.filter(pk=made.pk).update(slurm_name=MAIN)
+    Cluster.objects.filter(pk=made.pk).update(slurm_name=MAIN, reads_steps=True)
     made.refresh_from_db()
     for position, (kind, place) in enumerate(sources, 1):
         Source.objects.filter(kind=kind, place=place).delete()
@@ -87,7 +89,7 @@ def by_file(
         "spring.json.gz": gzip.compress(otherwise(printed(slurm, SPRING, SPRING, "--json"))),
         "fall.json": answered(FALL),
         "month.psv.zst": zstd(
-            printed(slurm, day_before, months.last, "-P", "-o", f"{COLUMNS},JobName")
+            printed(slurm, day_before, months.last, *WITH_STEPS, f"{USED_COLUMNS},JobName")
         ),
     }.items():
         (folder / name).write_bytes(content)
@@ -110,7 +112,7 @@ def answered(day: date) -> bytes:
     """A saved answer of slurmrestd."""
     with tempfile.TemporaryFile() as into:
         span = days(day - timedelta(days=1), day, BERLIN)
-        make_source("slurmrestd", "socket", slurm_name=MAIN).fetch(span, into)
+        make_source("slurmrestd", "socket", slurm_name=MAIN, reads_steps=True).fetch(span, into)
         into.seek(0)
         return otherwise(into.read())
 
@@ -144,6 +146,34 @@ def test_three_ways_give_the_same_jobs(
     assert len(expected) > 60
     assert jobs(by_sacct) == expected
     assert jobs(by_file) == expected
+
+
+def test_what_jobs_really_used(
+    slurm: Stack, months: Months, by_rest: Cluster, by_sacct: Cluster, by_file: Cluster
+) -> None:
+    """Slurm adds up the steps' CPU time itself; memory is added up here again, step by step."""
+    burned = months.history.jobs["burned"]
+    told = printed(
+        slurm, months.tenth, months.tenth, *WITH_STEPS, "TotalCPU,AveRSS,NTasks,ElapsedRaw", "-n",
+        f"-j{burned}",
+    )  # fmt: skip
+    job, *steps = [line.split("|") for line in told.decode().splitlines()]
+    assert len(steps) >= 2
+    minutes, seconds = job[0].split(":")
+    # Six seconds in all; what a process used since Slurm last looked dies with it.
+    assert (minutes, 3 < float(seconds) < 6.6) == ("00", True)
+    memory = sum(int(rss or 0) * int(tasks) * int(time) for _, rss, tasks, time in steps)
+    for made in (by_rest, by_sacct, by_file):
+        found = Job.objects.get(cluster=made, job_id=burned)
+        assert abs((found.used_cpu_seconds or 0) - float(seconds)) <= 0.51
+        assert found.used_mem_mib_seconds == (memory + 2**19) // 2**20 > 0
+        assert found.cpu_seconds >= 2 * found.elapsed_seconds
+        counts = ImportRun.objects.filter(cluster=made).aggregate(
+            rows=Sum("rows_read"), steps=Sum("steps"),
+            rest=Sum(F("jobs_new") + F("jobs_changed") + F("jobs_unchanged")),
+        )  # fmt: skip
+        assert counts["rows"] == counts["steps"] + counts["rest"]
+        assert bool(counts["steps"]) == (made != by_rest)
 
 
 def test_every_import_was_whole(by_rest: Cluster, by_sacct: Cluster, by_file: Cluster) -> None:

@@ -14,6 +14,7 @@ from core.actor import Actor
 from tests.slurm.months import PUT_FIRST, Months
 from tests.slurm.packages import program
 from tests.slurm.stack import MAIN, OTHER, Stack
+from tests.usage.sources.recordings import completed
 from usage.normalise import JobRow
 from usage.sources.factory import make_source
 from usage.sources.formats import open_reader
@@ -25,6 +26,13 @@ COLUMNS = (
     "JobIDRaw,JobID,User,Account,Partition,QOS,State,Submit,Start,End,ElapsedRaw,Suspended,NodeList,"
     "Reservation,ReqTRES,AllocTRES"
 )
+USED_COLUMNS = f"{COLUMNS},TotalCPU,AveRSS,NTasks,ConsumedEnergyRaw"
+TELL_USE = (
+    "slurmrestd with steps",
+    "sacct with steps",
+    "sacct -P with use",
+    "sacct --json with steps",
+)
 
 
 def sacct(stack: Stack, months: Months, *options: str, **variables: str) -> bytes:
@@ -35,9 +43,12 @@ def sacct(stack: Stack, months: Months, *options: str, **variables: str) -> byte
     ).stdout
 
 
-def by_source(kind: str, place: str, months: Months, cluster: str = MAIN) -> bytes:
+def by_source(
+    kind: str, place: str, months: Months, cluster: str = MAIN, *, reads_steps: bool = False
+) -> bytes:
     with tempfile.TemporaryFile() as into:
-        make_source(kind, place, slurm_name=cluster).fetch(months.span, into)
+        source = make_source(kind, place, slurm_name=cluster, reads_steps=reads_steps)
+        source.fetch(months.span, into)
         into.seek(0)
         return into.read()
 
@@ -49,10 +60,17 @@ def table(stack: Stack, months: Months) -> bytes:
 FORMS: dict[str, Callable[[Stack, Months], bytes]] = {
     "slurmrestd": lambda stack, months: by_source("slurmrestd", "rest", months),
     "slurmrestd by socket": lambda stack, months: by_source("slurmrestd", "socket", months),
+    "slurmrestd with steps": lambda stack, months: by_source(
+        "slurmrestd", "rest", months, reads_steps=True
+    ),
     "sacct": lambda stack, months: by_source("sacct", "sacct", months),
+    "sacct with steps": lambda stack, months: by_source("sacct", "sacct", months, reads_steps=True),
     "sacct -P": table,
     "sacct -P with steps": lambda stack, months: sacct(
         stack, months, "-P", "--noconvert", "-o", f"{COLUMNS},JobName"
+    ),
+    "sacct -P with use": lambda stack, months: sacct(
+        stack, months, "-P", "--noconvert", "-o", f"{USED_COLUMNS},JobName"
     ),
     "sacct -P in Bangkok": lambda stack, months: sacct(
         stack, months, "-X", "-P", "-o", COLUMNS, TZ="Asia/Bangkok"
@@ -86,12 +104,14 @@ def known(job: JobRow) -> tuple[object, ...]:
     """What must be the same; of a job that still runs not how long it did when it was asked for."""
     if job.end is None:
         return job.job_id, job.submit, job.user, job.account, job.start, job.tres_canonical
-    return job.fingerprint, job.state, job.cpu_seconds, job.gpu_seconds, job.mem_mib_seconds
+    billed = job.state, job.cpu_seconds, job.gpu_seconds, job.mem_mib_seconds
+    return job.fingerprint, job.used_cpu_seconds, job.used_mem_mib_seconds, *billed
 
 
 @pytest.fixture(scope="module")
 def reference(slurm: Stack, months: Months) -> dict[tuple[int, datetime], JobRow]:
-    return {(job.job_id, job.submit): job for job in rows_of(FORMS["sacct"](slurm, months))}
+    content = FORMS["sacct with steps"](slurm, months)
+    return {(job.job_id, job.submit): job for job in rows_of(content)}
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -102,6 +122,10 @@ def test_every_form_gives_the_same_jobs(
     found = list(rows_of(FORMS[form](slurm, months), zone))
     jobs = {(job.job_id, job.submit): job for job in found}
     assert len(jobs) == len(found)
+    if form not in TELL_USE:
+        assert {job.used_mem_mib_seconds for job in found} == {None}
+        # What a form does not tell is no difference.
+        jobs = {key: completed(job, reference[key]) for key, job in jobs.items()}
     assert {key: known(job) for key, job in jobs.items()} == {
         key: known(job) for key, job in reference.items()
     }
