@@ -145,7 +145,8 @@ def usage_csv(request: HttpRequest) -> HttpResponseBase:
 CSV_HEADER = (
     "cluster", "job_id", "raw_job_id", "user", "account", "project", "partition", "qos", "state",
     "name", "submitted", "started", "ended", "elapsed_seconds", "cpu_seconds", "gpu_seconds",
-    "mem_mib_seconds", "estimated", "status", "reason", "amount", "currency", "receipt",
+    "mem_mib_seconds", "used_cpu_seconds", "used_mem_mib_seconds", "energy_joules", "reservation",
+    "estimated", "status", "reason", "amount", "currency", "receipt",
 )  # fmt: skip
 """Stable names for programs, in every language. Times carry the site's offset from UTC."""
 
@@ -157,7 +158,8 @@ def _csv_rows(rows: Iterable[JobRow]) -> Iterator[tuple[Any, ...]]:
             job.cluster.name, job.display_id, job.job_id, job.user_name, job.account,
             row.project.code if row.project else "", job.partition, job.qos, job.state, job.name,
             _iso(job.submit), _iso(job.start), _iso(job.end), job.elapsed_seconds,
-            job.cpu_seconds, job.gpu_seconds, job.mem_mib_seconds, int(job.estimated),
+            job.cpu_seconds, job.gpu_seconds, job.mem_mib_seconds, job.used_cpu_seconds,
+            job.used_mem_mib_seconds, job.energy_joules, job.reservation, int(job.estimated),
             row.bucket.value, row.reason, row.amount, row.currency,
             row.receipt.number if row.receipt else "",
         )  # fmt: skip
@@ -187,6 +189,7 @@ def job(request: HttpRequest, pk: int) -> HttpResponse:
             "earlier": earlier,
             "tres": amounts_of(found.tres).items(),
             "revisions": JobRevision.objects.filter(job=found).select_related("run"),
+            "asked": amounts_of(found.req_tres).items(),
             "raw": raw_row(found),
         },
     )

@@ -2,10 +2,15 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import takewhile
 
 from usage.evidence import EvidenceDamaged, blocks, read_range
 from usage.models import Evidence, ImportRun, Job, JobRevision
 from usage.sources.columns import FileRefused
+
+SHOWN_STEPS = 200
+_STEPS_BYTES = 1 << 16
+_BOM = b"\xef\xbb\xbf"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +60,33 @@ def row_at(evidence: Evidence, *, offset: int, size: int) -> str:
     except (EvidenceDamaged, FileRefused):
         return ""
     return found.decode("utf-8", "backslashreplace").rstrip("\r\n") if len(found) == size else ""
+
+
+def step_rows(origin: Origin) -> list[str]:
+    """Return the rows of a job's steps as they came, which tell what it used: those that follow its
+    own in a table, up to SHOWN_STEPS of them. In JSON they stand within the job's record."""
+    try:
+        header = read_range(origin.evidence, 0, _STEPS_BYTES)
+        after = read_range(origin.evidence, origin.offset + origin.size, _STEPS_BYTES)
+    except (EvidenceDamaged, FileRefused):
+        return []
+    place = _number_place(origin.run, header)
+    if place is None:
+        return []
+    lines = after.decode("utf-8", "backslashreplace").splitlines()[:SHOWN_STEPS]
+    begin = f"{origin.job.job_id}."
+    return list(takewhile(lambda line: _cell(line, place).startswith(begin), lines))
+
+
+def _number_place(run: ImportRun, start: bytes) -> int | None:
+    """Return which cell of a table's rows has the raw job id; None if it is no table."""
+    first = start.removeprefix(_BOM).lstrip().split(b"\n", 1)[0].decode("utf-8", "replace")
+    names = [name.lower() for name in run.columns or first.strip().split("|")]
+    return names.index("jobidraw") if "jobidraw" in names else None
+
+
+def _cell(line: str, place: int) -> str:
+    return (line.split("|") + [""] * (place + 1))[place]
 
 
 def is_whole(evidence: Evidence) -> bool:

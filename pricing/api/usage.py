@@ -73,6 +73,7 @@ class EvidenceSerializer(serializers.Serializer[Job]):
                 "state": "COMPLETED",
                 "name": "train",
                 "node_list": "n[3-4]",
+                "reservation": "",
                 "elapsed_seconds": 3600,
                 "suspended_seconds": 0,
                 "cpu_seconds": 115200,
@@ -80,6 +81,10 @@ class EvidenceSerializer(serializers.Serializer[Job]):
                 "gpu_type_seconds": {"a100": 14400},
                 "mem_mib_seconds": 943718400,
                 "node_seconds": 7200,
+                "req_tres": "cpu=32,mem=262144M,node=2,gres/gpu=4",
+                "used_cpu_seconds": 98310,
+                "used_mem_mib_seconds": 512403112,
+                "energy_joules": None,
                 "estimated": False,
                 "flags": [],
                 "revision": 1,
@@ -98,7 +103,11 @@ class EvidenceSerializer(serializers.Serializer[Job]):
     ]
 )
 class JobSerializer(serializers.ModelSerializer[Job]):
-    """A job: one attempt. Quantities are whole base units: seconds × CPUs, GPUs, MiB, nodes."""
+    """A job: one attempt. Quantities are whole base units: seconds × CPUs, GPUs, MiB, nodes.
+
+    ``req_tres`` is what it asked for, empty where that is not known. What it really used is null
+    where its steps were not read, and energy where none was measured.
+    """
 
     cluster = serializers.CharField(source="cluster.name")
     status = serializers.SerializerMethodField()
@@ -115,8 +124,9 @@ class JobSerializer(serializers.ModelSerializer[Job]):
         fields = (
             "id", "cluster", "job_id", "display_id", "submit", "start", "end", "user_name",
             "account", "project", "partition", "qos", "state", "name", "node_list",
-            "elapsed_seconds", "suspended_seconds", "cpu_seconds", "gpu_seconds",
-            "gpu_type_seconds", "mem_mib_seconds", "node_seconds", "estimated", "flags",
+            "reservation", "elapsed_seconds", "suspended_seconds", "cpu_seconds", "gpu_seconds",
+            "gpu_type_seconds", "mem_mib_seconds", "node_seconds", "req_tres", "used_cpu_seconds",
+            "used_mem_mib_seconds", "energy_joules", "estimated", "flags",
             "revision", "status", "reason", "evidence",
         )  # fmt: skip
         read_only_fields = fields

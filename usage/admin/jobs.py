@@ -21,7 +21,7 @@ from core.errors import Text
 from usage import stages
 from usage.admin.imports import RunFilter
 from usage.models import ImportRun, Job
-from usage.raw import is_whole, origins, row_at
+from usage.raw import is_whole, origins, row_at, step_rows
 from usage.stages import Stage
 
 GB_HOUR = 3600 * 1024
@@ -84,6 +84,7 @@ class JobAdmin(CsvExport, ReadOnlyAdmin):
                     "state",
                     "partition",
                     "qos",
+                    "reservation",
                     "node_list",
                 )
             },
@@ -106,6 +107,18 @@ class JobAdmin(CsvExport, ReadOnlyAdmin):
                     "estimated",
                     "flags",
                 )
+            },
+        ),
+        (
+            _("Asked for and really used"),
+            {
+                "fields": (
+                    "req_tres",
+                    "used_cpu_seconds",
+                    "used_mem_mib_seconds",
+                    "energy_joules",
+                ),
+                "description": _("Empty where the cluster's accounting does not tell."),
             },
         ),
         (_("Where it comes from"), {"fields": ("source", "revision", "is_held", "first_seen_at")}),
@@ -132,6 +145,11 @@ class JobAdmin(CsvExport, ReadOnlyAdmin):
         "mem_mib_seconds": "mem_mib_seconds",
         "node_seconds": "node_seconds",
         "estimated": "estimated",
+        "requested_tres": "req_tres",
+        "reservation": "reservation",
+        "used_cpu_seconds": "used_cpu_seconds",
+        "used_mem_mib_seconds": "used_mem_mib_seconds",
+        "energy_joules": "energy_joules",
         "import_status": "run__status",
         "rating": "rating__status",
         "reason": "rating__reason",
@@ -151,6 +169,7 @@ class JobAdmin(CsvExport, ReadOnlyAdmin):
                 "origin": origin,
                 "end": origin.offset + origin.size,
                 "raw": row_at(origin.evidence, offset=origin.offset, size=origin.size),
+                "steps": step_rows(origin),
                 "whole": is_whole(origin.evidence) if checked else None,
             }
             for origin in origins(job)[:SHOWN_REVISIONS]

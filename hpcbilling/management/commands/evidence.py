@@ -11,7 +11,7 @@ from django.db.models import Q, QuerySet
 
 from hpcbilling.command_line import FAILED, USAGE
 from usage.models import Cluster, Job
-from usage.raw import Origin, is_whole, origins, row_at
+from usage.raw import Origin, is_whole, origins, row_at, step_rows
 
 _NAMED = re.compile(r"(?P<cluster>[^:@]+):(?P<job>[^@]+)(?:@(?P<submit>.+))?")
 SHOWN_ATTEMPTS = 20
@@ -79,7 +79,7 @@ class Command(BaseCommand):
         for name, text in lines:
             self.stdout.write(f"{name:<9} {text}")
         self.stdout.write("")
-        self.stdout.write(raw)
+        self.stdout.write("\n".join((raw, *step_rows(origin))))
 
 
 def _found(text: str) -> Job:
@@ -147,4 +147,5 @@ def _told(origin: Origin, raw: str, whole: bool) -> dict[str, Any]:
         "received_at": _time(evidence.received_at),
         "intact": whole,
         "raw": raw,
+        "steps": step_rows(origin),
     }
