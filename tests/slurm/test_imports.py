@@ -207,6 +207,7 @@ def test_what_we_have_is_what_slurm_says(
     for resource, figures in found["difference"].items():
         listed = (row[resource] for row in found["differences"])
         assert figures == sum(each["ours"] - each["slurm"] for each in listed)
+    assert not found.get("error"), found
     assert found["slurm"]["cpu_seconds"] > 64 * 3600
     assert found["slurm"]["gpu_seconds"] > 2 * 86400
 

@@ -96,7 +96,7 @@ def test_an_allocation_alone_tells_its_cpu_time_unless_that_is_nothing() -> None
 
 
 def test_no_figure_while_the_job_runs() -> None:
-    running = {"End": "Unknown", "State": "RUNNING"}
+    running: Any = {"End": "Unknown", "State": "RUNNING"}
     assert used(own(**running), step("0", "00:07.000", "1000", **running)) == (None, None)
 
 
@@ -125,18 +125,17 @@ def test_columns_that_are_not_there() -> None:
 
 def test_steps_belong_to_the_row_before_them() -> None:
     """Attempts of one id each have their own; a step without its job is only counted."""
-    again = {"Submit": "2026-11-01T10:30:00", "Start": "2026-11-01T10:30:05"}
+    again: Any = {"Submit": "2026-11-01T10:30:00", "Start": "2026-11-01T10:30:05"}
     rows = [
         step("batch", "00:09.000", "0", of=999),
         own(),
         step("batch", "00:01.000", "0"),
-        own(ElapsedRaw="1795", **again),
+        own(ElapsedRaw="1800", **again),
         step("batch", "00:02.000", "0"),
         step("0", "00:03.000", "0", of=1002),
         own(1003, JobID="1001_7"),
         step("batch", "00:04.000", "0", of=1003, JobID="1001_7.batch"),
     ]
-    rows[3]["ElapsedRaw"] = "1800"
     found = read(table(rows, STEP_COLUMNS))
     assert [each.job.used_cpu_seconds for each in found if each.job] == [1, 2, 4]
     kinds = [each.kind for each in found]
