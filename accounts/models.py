@@ -220,9 +220,11 @@ class ProjectTier(models.Model):
 class Split(models.Model):
     """Jobs of a project that end in ``[starts_at, ends_at)`` are paid for by several, in shares.
 
-    After ``ends_at`` the ``fallback`` pays for them, if there is one and no other split is in
-    force; else the project itself. Invariants, kept by the database: the splits of a project don't
-    overlap, and the shares of one add up to 100 %.
+    After ``ends_at`` the ``fallback`` of the last one that ended pays for them, if there is one and
+    no other split is in force; else the project itself. One that ends when it starts was withdrawn
+    and counts for nothing. Invariants, kept by the database: the splits of a project don't overlap;
+    the shares of one add up to 100 % and never change; of a split only the end and the fallback
+    change, and it stays once a job was charged by it.
     """
 
     project = models.ForeignKey(
@@ -249,9 +251,9 @@ class Split(models.Model):
         ordering = ("project", "-starts_at")
         constraints = (
             models.CheckConstraint(
-                condition=Q(ends_at=None) | Q(ends_at__gt=F("starts_at")),
+                condition=Q(ends_at=None) | Q(ends_at__gte=F("starts_at")),
                 name="split_ends_after_start",
-                violation_error_message=_("It must end after it begins."),
+                violation_error_message=_("It can't end before it begins."),
             ),
             models.CheckConstraint(condition=~Q(reason__regex=r"^\s*$"), name="split_has_reason"),
             ExclusionConstraint(

@@ -40,8 +40,9 @@ from core.admin import (
 from core.queue import after_commit
 from hpcbilling.reconciliation import admin as _reconciliation_admin  # noqa: F401 - registers
 from hpcbilling.workflows import rate_selected
+from pricing.batches import Outcome
 from pricing.models import JobRating
-from pricing.rating import BATCH_JOBS, Outcome, look_again
+from pricing.rating import BATCH_JOBS, look_again
 from pricing.selectors import unpriced
 from usage.models import Job
 

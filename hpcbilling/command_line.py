@@ -6,7 +6,7 @@ from django.core.management.base import CommandError
 
 from accounts.models import User
 from core.actor import Actor
-from pricing.rating import Outcome
+from pricing.batches import Outcome
 from usage.models import Cluster, ImportRun
 from usage.previews import Preview
 from usage.services import summary

@@ -9,7 +9,8 @@ from django.db import DatabaseError
 
 from core.actor import Actor
 from core.errors import DomainError
-from pricing.rating import Outcome, rate_due, rate_jobs, rate_rechecked, rate_run
+from pricing.batches import Outcome
+from pricing.rating import rate_due, rate_jobs, rate_rechecked, rate_run
 from pricing.selectors import due_ratings, runs_to_rate
 from receipts.selectors import billed_job_ids
 from usage.evidence import Readable

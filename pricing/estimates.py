@@ -10,6 +10,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from core.money import total
+from pricing.counting import Priced, what_it_comes_to
 from pricing.engine import Amount
 from pricing.judging import Books, JobFacts, microseconds
 from pricing.models import RatingReason
@@ -23,10 +24,11 @@ MOST_JOBS = 5000
 @dataclass(frozen=True, slots=True)
 class Estimate:
     """What a running job would cost, had it ended when it was last seen (``seen_at``), by the tier
-    and list of now. ``reason`` is the code of why there is no price, else empty."""
+    and lists of now, and as the next one that counters price. ``reason`` is the code of why there
+    is no price, else empty."""
 
     seen_at: datetime
-    amounts: tuple[Amount, ...]
+    amounts: tuple[Amount | Priced, ...]
     reason: str
 
     @property
@@ -53,10 +55,13 @@ def estimates(jobs: Iterable[Job]) -> dict[int, Estimate]:
     facts = [_facts(job, now) for job in running]
     books = Books(facts)
     verdicts = [books.judge(fact) for fact in facts]
+    found = what_it_comes_to([(fact.end, one) for fact, one in zip(facts, verdicts, strict=True)])
     runs = ImportRun.objects.only("created_at").in_bulk({job.run_id for job in running})
     return {
-        job.pk: Estimate(runs[job.run_id].created_at, tuple(verdict.amounts), verdict.reason)
-        for job, verdict in zip(running, verdicts, strict=True)
+        job.pk: Estimate(
+            runs[job.run_id].created_at, tuple(verdict.amounts or priced), verdict.reason
+        )
+        for job, verdict, priced in zip(running, verdicts, found, strict=True)
     }
 
 

@@ -4,8 +4,10 @@ Nothing in them needs escaping: keys, numbers, moments, and codes that CHECKs of
 """
 
 import hashlib
+from collections.abc import Iterable
 from decimal import Decimal
 
+from pricing.counting import Priced
 from pricing.judging import JobFacts, Verdict
 from pricing.models import Charge
 
@@ -13,18 +15,24 @@ CHARGE_COLUMNS = (
     "job_id", "project_id", "resource", "generation", "rate_id", "job_end", "quantity",
     "unit_size", "unit_price", "amount", "currency", "estimated", "reverses_id",
 )  # fmt: skip
+"""What a charge of one project by one price says; the other columns have their defaults."""
+WIDE_COLUMNS = (
+    *CHARGE_COLUMNS, "share_id", "kind", "price_list_id", "counter_before", "counter_after",
+    "basis",
+)  # fmt: skip
 RATING_COLUMNS = (
     "job_id", "status", "reason", "project_id", "job_revision", "generation", "since", "due",
 )  # fmt: skip
 NULL = "\\N"
 ZERO = Decimal(0)
+_NO_COUNTER = f"\t{NULL}\t{NULL}\tusage\t{NULL}\t{NULL}\t{NULL}\t\n"
 
 
 class ChargeLines:
     """Makes the lines of a batch's charges; counts them, adds them up and takes their digest.
 
-    The digest is the SHA-256 over all lines in their order, in UTF-8: CHARGE_COLUMNS with a tab
-    between them and a line feed at the end.
+    The digest is the SHA-256 over all lines in their order, in UTF-8: CHARGE_COLUMNS or
+    WIDE_COLUMNS with a tab between them and a line feed at the end.
     """
 
     def __init__(self) -> None:
@@ -37,10 +45,17 @@ class ChargeLines:
         return self._sha256.hexdigest()
 
     def charge(self, job: JobFacts, verdict: Verdict, generation: int) -> str:
-        """Return the charges that a job comes to."""
+        """Return the charges of a job by plain prices, in CHARGE_COLUMNS."""
+        return self._plain(job, verdict, generation, f"\t{NULL}\n")
+
+    def plain(self, job: JobFacts, verdict: Verdict, generation: int) -> str:
+        """Return what ``charge`` does, in WIDE_COLUMNS."""
+        return self._plain(job, verdict, generation, _NO_COUNTER)
+
+    def _plain(self, job: JobFacts, verdict: Verdict, generation: int, rest: str) -> str:
         head = f"{job.pk}\t{verdict.project_id}\t"
         middle, end = f"\t{generation}\t", f"\t{job.end_text}\t"
-        tail = f"\t{'t' if job.estimated else 'f'}\t{NULL}\n"
+        tail = f"\t{'t' if job.estimated else 'f'}{rest}"
         lines = []
         for resource, quantity, unit_size, rate, amount, currency in verdict.amounts:
             lines.append(
@@ -51,29 +66,70 @@ class ChargeLines:
         self.count += len(lines)
         return self._taken("".join(lines))
 
-    def reversal(self, charge: Charge) -> str:
-        """Return the charge that negates another one exactly."""
-        return self._like(charge, charge.generation, -charge.quantity, -charge.amount, charge.pk)
+    def priced(self, job: JobFacts, charges: Iterable[Priced], generation: int) -> str:
+        """Return a job's charges in WIDE_COLUMNS."""
+        estimated = "t" if job.estimated else "f"
+        return "".join(
+            self._wide(charge, f"{job.pk}", generation, job.end_text, estimated=estimated)
+            for charge in charges
+        )
 
-    def replacement(self, charge: Charge, generation: int) -> str:
-        """Return the charge that stands in for one that was reversed, under the same rate."""
-        return self._like(charge, generation, charge.quantity, charge.amount, NULL)
+    def jobless(self, charge: Priced) -> str:
+        """Return a charge that has no job, in WIDE_COLUMNS."""
+        return self._wide(charge, NULL, 1, charge.end_text, estimated="f")
 
-    def _like(
-        self, charge: Charge, generation: int, quantity: int, amount: Decimal, reverses: int | str
+    def reversal(self, charge: Charge, counter: tuple[int | None, int | None]) -> str:
+        """Return the charge that negates another one exactly, in WIDE_COLUMNS; ``counter`` is
+        where its counter stands before and after."""
+        negated = like(charge, counter, -charge.quantity, -charge.amount)
+        return self._of(charge, negated, charge.generation, charge.pk)
+
+    def replacement(self, charge: Charge, priced: Priced, generation: int) -> str:
+        """Return the charge that stands in for one that was reversed, in WIDE_COLUMNS."""
+        return self._of(charge, priced, generation, NULL)
+
+    def _of(self, charge: Charge, priced: Priced, generation: int, reverses: int | str) -> str:
+        job = NULL if charge.job_id is None else f"{charge.job_id}"
+        estimated = "t" if charge.estimated else "f"
+        end = charge.job_end.isoformat(sep=" ")
+        return self._wide(priced, job, generation, end, estimated=estimated, reverses=reverses)
+
+    def _wide(
+        self,
+        charge: Priced,
+        job: str,
+        generation: int,
+        end: str,
+        *,
+        estimated: str,
+        reverses: int | str = NULL,
     ) -> str:
         self.count += 1
-        self.amounts[charge.currency] = self.amounts.get(charge.currency, ZERO) + amount
-        return self._taken(
-            f"{charge.job_id}\t{charge.project_id}\t{charge.resource}\t{generation}"
-            f"\t{charge.rate_id}\t{charge.job_end.isoformat(sep=' ')}\t{quantity}"
-            f"\t{charge.unit_size}\t{charge.unit_price!s}\t{amount!s}\t{charge.currency}"
-            f"\t{'t' if charge.estimated else 'f'}\t{reverses}\n"
-        )
+        self.amounts[charge.currency] = self.amounts.get(charge.currency, ZERO) + charge.amount
+        values = (
+            job, charge.project_id, charge.resource, generation, charge.rate_id, end,
+            charge.quantity, charge.unit_size, charge.unit_price, charge.amount, charge.currency,
+            estimated, reverses, charge.share_id, charge.kind, charge.price_list_id,
+            charge.counter_before, charge.counter_after, charge.basis,
+        )  # fmt: skip
+        text = "\t".join(NULL if value is None else str(value) for value in values)
+        return self._taken(f"{text}\n")
 
     def _taken(self, text: str) -> str:
         self._sha256.update(text.encode())
         return text
+
+
+def like(
+    charge: Charge, counter: tuple[int | None, int | None], quantity: int, amount: Decimal
+) -> Priced:
+    """Return a charge that is like another one but for where its counter stands, the quantity and
+    the amount."""
+    return Priced(
+        charge.project_id, charge.share_id, charge.kind, charge.resource, charge.rate_id,
+        charge.price_list_id, quantity, charge.unit_size, charge.unit_price, *counter, amount,
+        charge.currency, charge.basis,
+    )  # fmt: skip
 
 
 def rating_line(job: JobFacts, verdict: Verdict, generation: int, since: str) -> str:

@@ -6,37 +6,12 @@ from datetime import datetime
 
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
-from accounts.models import Tier
+from accounts.models import Split, Tier
 from accounts.selectors import Viewer, projects_managed_by
 from core.bulk import AnyOf
-from pricing.engine import PricedRate, Prices, in_effect
-from pricing.models import Charge, JobRating, PriceList, Rate, Recheck
+from pricing.models import Charge, JobRating, PriceList, Recheck
 from usage.models import ImportRun, Job
 from usage.selectors import free_jobs, on_accounts_of
-
-
-class PriceBook:
-    """All published lists, read once, for pricing many jobs."""
-
-    def __init__(self) -> None:
-        rates: dict[int, dict[str, PricedRate]] = defaultdict(dict)
-        published = PriceList.objects.filter(status=PriceList.Status.PUBLISHED)
-        for rate in Rate.objects.filter(price_list__in=published):
-            if rate.unit_price is not None:
-                rates[rate.price_list_id][rate.resource] = PricedRate(rate.pk, rate.unit_price)
-        self._lists: dict[int, list[Prices]] = defaultdict(list)
-        for row in published:
-            prices = Prices(row.pk, row.effective_at, row.revision, row.currency, rates[row.pk])
-            if row.tier_id is not None:
-                self._lists[row.tier_id].append(prices)
-
-    def at(self, tier_id: int, moment: datetime) -> Prices | None:
-        """Return the list of a tier in effect at a moment."""
-        return in_effect(self._lists.get(tier_id, ()), moment)
-
-    def moments(self) -> set[datetime]:
-        """Return when the answer for some tier may change."""
-        return {prices.effective_at for lists in self._lists.values() for prices in lists}
 
 
 def price_lists_at(moment: datetime, tier: Tier | None = None) -> QuerySet[PriceList]:
@@ -121,6 +96,17 @@ def live_charges_of_jobs(job_ids: Iterable[int]) -> dict[int, list[Charge]]:
         if charge.job_id is not None:
             found[charge.job_id].append(charge)
     return found
+
+
+def projects_charged(ratings: QuerySet[JobRating]) -> set[int]:
+    """Return the projects that carry charges of some rated jobs: those of the jobs, and where their
+    costs are split (or were) those that bear them."""
+    rated = ratings.filter(project__isnull=False).order_by()
+    projects = set(rated.values_list("project", flat=True).distinct())
+    if Split.objects.filter(project__in=projects).exists():
+        charges = Charge.objects.filter(job__in=ratings.values("pk"))
+        projects |= set(charges.order_by().values_list("project", flat=True).distinct())
+    return projects
 
 
 def ratings_of(job_ids: Iterable[int]) -> dict[int, JobRating]:

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from typing import NamedTuple
@@ -11,12 +11,15 @@ from django.db.models import QuerySet
 
 from pricing import engine
 from pricing.models import Equivalent, EquivalentPart, PriceList, Rate, Slab, StatePolicy
-from pricing.resources import resource_of
+from pricing.resources import RESOURCES, family_of, resource_of
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Listed:
-    """A list in the engine's terms. ``ends_at`` (not included) is of negotiated lists only."""
+    """A list in the engine's terms. ``ends_at`` (not included) is of negotiated lists only.
+
+    It is equal to itself alone: comparing all that it says would take longer than pricing a job.
+    """
 
     price_list_id: int
     effective_at: datetime
@@ -24,7 +27,19 @@ class Listed:
     revision: int
     currency: str
     rates: tuple[engine.Rate, ...]
-    terms: engine.Terms = field(compare=False)
+    terms: engine.Terms
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it says no more than one price each for CPUs, memory and GPUs of any job."""
+        return self.terms.is_plain and all(
+            rate.resource in RESOURCES
+            and rate.is_linear
+            and rate.basis is engine.Basis.ALLOCATED
+            and not engine.criteria(rate)
+            for rate in self.rates
+            if family_of(rate.resource) != "sku"
+        )
 
 
 class Layers(NamedTuple):
@@ -87,6 +102,17 @@ class TariffBook:
             project=_at(self._projects, project_id, moment),
             tier=_at(self._tiers, tier_id, moment),
         )
+
+    @property
+    def all_plain(self) -> bool:
+        """Whether each list says no more than one price each for CPUs, memory and GPUs."""
+        every = (self._tiers, self._projects, self._users)
+        return all(one.is_plain for by_key in every for rows in by_key.values() for one in rows)
+
+    @property
+    def user_ids(self) -> set[int]:
+        """The users who ever had prices of their own."""
+        return set(self._users)
 
     def moments(self) -> set[datetime]:
         """Return when some answer may change."""
@@ -158,6 +184,15 @@ def _rates(keys: list[int]) -> dict[int, list[engine.Rate]]:
     for row in rows:
         found[row.price_list_id].append(engine_rate(row, slabs[row.pk]))
     return found
+
+
+def read_rates(keys: Iterable[int]) -> dict[int, engine.Rate]:
+    """Return rates by key, of whatever list."""
+    rows = Rate.objects.filter(pk__in=keys).select_related("price_list")
+    slabs: dict[int, list[engine.Slab]] = defaultdict(list)
+    for slab in Slab.objects.filter(rate__in=rows).order_by("rate", "position"):
+        slabs[slab.rate_id].append(engine.Slab(slab.up_to, slab.unit_price, slab.flat_fee))
+    return {row.pk: engine_rate(row, slabs[row.pk]) for row in rows}
 
 
 def engine_rate(row: Rate, slabs: Iterable[engine.Slab]) -> engine.Rate:

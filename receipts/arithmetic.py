@@ -9,24 +9,30 @@ from core.money import round_money, total
 
 @dataclass(frozen=True, slots=True)
 class ChargeItem:
-    """What of a charge a line needs: quantity in base units, amount at six decimals."""
+    """What of a charge a line needs: quantity in base units, amount at six decimals.
+
+    ``rate_id`` counts where there is no unit price, because a counter priced it.
+    """
 
     charge_id: int
-    job_id: int
+    job_id: int | None
     resource: str
     unit_price: Decimal | None
     unit_size: int
     quantity: int
     amount: Decimal
+    rate_id: int | None = None
 
 
 @dataclass(slots=True)
 class LineItem:
-    """A line: all charges of a resource at a unit price, and their rounded sum."""
+    """A line: all charges of a resource at a unit price, or by a rate that has none, and their
+    rounded sum."""
 
     resource: str
     unit_price: Decimal | None
     unit_size: int
+    rate_id: int | None = None
     quantity: int = 0
     charged: Decimal = Decimal(0)
     amount: Decimal = Decimal(0)
@@ -44,23 +50,28 @@ class Totals:
 
 
 def lines_of(charges: Iterable[ChargeItem], currency: str) -> list[LineItem]:
-    """Group charges by resource and unit price; each line's sum is rounded once, half up."""
-    lines: dict[tuple[str, Decimal | None, int], LineItem] = {}
+    """Group charges by resource and unit price (or rate); each line's sum is rounded once, half
+    up."""
+    lines: dict[tuple[str, Decimal | None, int, int | None], LineItem] = {}
     for charge in charges:
-        key = (charge.resource, charge.unit_price, charge.unit_size)
+        rate_id = charge.rate_id if charge.unit_price is None else None
+        key = (charge.resource, charge.unit_price, charge.unit_size, rate_id)
         line = lines.setdefault(key, LineItem(*key))
         line.quantity += charge.quantity
         line.charged += charge.amount
-        line.job_ids.add(charge.job_id)
+        if charge.job_id is not None:
+            line.job_ids.add(charge.job_id)
         line.charge_ids.append(charge.charge_id)
     for line in lines.values():
         line.amount = round_money(line.charged, currency)
     return sorted(lines.values(), key=_place)
 
 
-def _place(line: LineItem) -> tuple[str, bool, Decimal, int]:
-    price = line.unit_price
-    return line.resource, price is None, price or Decimal(0), line.unit_size
+def _place(line: LineItem) -> tuple[bool, str, bool, Decimal, int, int]:
+    """By resource and price; what belongs to no resource comes last."""
+    price, rate = line.unit_price, line.rate_id
+    rest = price is None and rate is None
+    return rest, line.resource, price is None, price or Decimal(0), line.unit_size, rate or 0
 
 
 def totals_of(amounts: Iterable[Decimal], tax_rate: Decimal, currency: str) -> Totals:

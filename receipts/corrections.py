@@ -12,6 +12,7 @@ from django.db.models import Exists, OuterRef, QuerySet
 
 from core.bulk import AnyOf, in_batches
 from core.money import total
+from pricing.counting import what_it_comes_to
 from pricing.judging import Books, facts_of
 from pricing.models import Charge, JobRating
 from pricing.selectors import due_ratings, live_charges
@@ -76,9 +77,9 @@ def _batch(job_ids: list[int]) -> Iterator[Correction]:
     jobs = Job.objects.select_related("cluster").in_bulk(list(charges))
     for pk, charged in charges.items():
         verdict = books.judge(facts[pk])
+        amounts = verdict.amounts or what_it_comes_to([(facts[pk].end, verdict)])[0]
         links = [getattr(charge, "document_line", None) for charge in charged]
         receipts = {link.line.receipt_id: link.line.receipt for link in links if link}
-        amounts = verdict.amounts
         yield Correction(
             job=jobs[pk],
             project=charged[0].project.code,

@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Project, User
 from pricing.labels import resource_name
-from pricing.models import Charge
+from pricing.models import Charge, Rate
 
 
 class Series(models.Model):
@@ -170,7 +170,11 @@ class Receipt(models.Model):
 
 
 class Line(models.Model):
-    """The charges of one resource at one unit price, rounded once to the currency."""
+    """The charges of one resource at one unit price, rounded once to the currency.
+
+    ``rate`` is set where counters priced them: it has slabs or terms of a month, and so no price of
+    one unit. Minimum charges, caps and commitments have neither price nor rate.
+    """
 
     receipt = models.ForeignKey(
         Receipt, models.CASCADE, related_name="lines", verbose_name=_("receipt")
@@ -179,6 +183,9 @@ class Line(models.Model):
     resource = models.CharField(_("resource"), max_length=64)
     unit_price = models.DecimalField(_("unit price"), max_digits=18, decimal_places=6, null=True)
     unit_size = models.BigIntegerField(_("base units in a unit"))
+    rate = models.ForeignKey(
+        Rate, models.PROTECT, null=True, related_name="+", verbose_name=_("rate")
+    )
     quantity = models.BigIntegerField(_("quantity in base units"))
     charged = models.DecimalField(_("sum of charges"), max_digits=24, decimal_places=6)
     amount = models.DecimalField(_("amount"), max_digits=18, decimal_places=4)
@@ -199,6 +206,11 @@ class Line(models.Model):
     def resource_name(self) -> str:
         """What people call the resource, in the current language."""
         return resource_name(self.resource)
+
+    @property
+    def has_quantity(self) -> bool:
+        """Whether it is for a quantity of something, and not a minimum, cap or commitment."""
+        return self.unit_price is not None or self.rate_id is not None
 
 
 class LineCharge(models.Model):

@@ -6,7 +6,7 @@ from datetime import date, datetime
 from decimal import Decimal
 
 from django.conf import settings
-from django.db.models import Count, Max, Min, QuerySet, Sum
+from django.db.models import Case, Count, F, Max, Min, QuerySet, Sum, When
 from django.utils import timezone
 
 from accounts.models import Project
@@ -47,7 +47,7 @@ def unbilled_in(project: Project, window: Interval, currency: str) -> QuerySet[C
 def charge_items(charges: QuerySet[Charge]) -> list[ChargeItem]:
     """Read charges as values for the arithmetic, in a fixed order."""
     rows = charges.order_by("pk").values_list(
-        "pk", "job_id", "resource", "unit_price", "unit_size", "quantity", "amount"
+        "pk", "job_id", "resource", "unit_price", "unit_size", "quantity", "amount", "rate"
     )
     return [ChargeItem(*row) for row in rows]
 
@@ -58,7 +58,7 @@ def preview(project: Project, window: Interval, currency: str = "") -> Preview:
     items = charge_items(unbilled_in(project, window, currency))
     lines = lines_of(items, currency)
     totals = totals_of((line.amount for line in lines), settings.SITE_TAX_RATE, currency)
-    return Preview(lines, totals, currency, len({item.job_id for item in items}))
+    return Preview(lines, totals, currency, len({item.job_id for item in items} - {None}))
 
 
 def billed_job_ids(job_ids: Collection[int]) -> set[int]:
@@ -93,10 +93,12 @@ def net_by_project(charges: QuerySet[Charge]) -> dict[tuple[int, str], Decimal]:
     Rounded line by line as on a receipt, so that what waits and what is then billed are the same
     to the cent.
     """
-    keys = ("project", "currency", "resource", "unit_price", "unit_size")
-    lines = charges.order_by().values_list(*keys).annotate(charged=Sum("amount"))
+    keys = ("project", "currency", "resource", "unit_price", "unit_size", "counted")
+    counted = Case(When(unit_price=None, then=F("rate")), default=None)
+    rows = charges.order_by().annotate(counted=counted)
+    lines = rows.values_list(*keys).annotate(charged=Sum("amount"))
     nets: dict[tuple[int, str], Decimal] = {}
-    for project, currency, _resource, _price, _size, charged in lines:
+    for project, currency, _resource, _price, _size, _rate, charged in lines:
         net = nets.get((project, currency), Decimal(0))
         nets[project, currency] = net + round_money(charged, currency)
     return nets
@@ -166,6 +168,6 @@ def unbilled_sums() -> list[Unbilled]:
 def charges_of(receipt: Receipt) -> QuerySet[Charge]:
     """Return the charges behind a receipt's lines, by line and job end."""
     charges = Charge.objects.filter(document_line__line__receipt=receipt)
-    return charges.select_related("job", "job__cluster", "rate__price_list__tier").order_by(
-        "document_line__line__position", "job_end", "pk"
-    )
+    return charges.select_related(
+        "job", "job__cluster", "rate__price_list__tier", "price_list", "share"
+    ).order_by("document_line__line__position", "job_end", "pk")

@@ -20,7 +20,7 @@ from core.locks import lock_rows
 from core.money import exponent
 from core.queue import after_commit
 from core.transitions import Table, transition
-from pricing.rating import reverse_and_replace
+from pricing.replacing import reverse_and_replace
 from receipts.arithmetic import LineItem, lines_of, totals_of
 from receipts.models import Line, LineCharge, Receipt, Series
 from receipts.selectors import charge_items, charges_of, unbilled_in
@@ -83,6 +83,7 @@ def _write_lines(receipt: Receipt, items: list[LineItem]) -> None:
             resource=item.resource,
             unit_price=item.unit_price,
             unit_size=item.unit_size,
+            rate_id=item.rate_id,
             quantity=item.quantity,
             charged=item.charged,
             amount=item.amount,

@@ -108,10 +108,10 @@ class Migration(migrations.Migration):
             model_name="split",
             constraint=models.CheckConstraint(
                 condition=models.Q(
-                    ("ends_at", None), ("ends_at__gt", models.F("starts_at")), _connector="OR"
+                    ("ends_at", None), ("ends_at__gte", models.F("starts_at")), _connector="OR"
                 ),
                 name="split_ends_after_start",
-                violation_error_message="It must end after it begins.",
+                violation_error_message="It can't end before it begins.",
             ),
         ),
         migrations.AddConstraint(

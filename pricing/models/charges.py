@@ -1,13 +1,16 @@
 """What was charged: one row for each resource of a job, and those that have no job."""
 
+from datetime import timedelta
 from decimal import Decimal
 
+from django.contrib.postgres.constraints import ExclusionConstraint
+from django.contrib.postgres.fields import RangeOperators
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
-from accounts.models import Project
+from accounts.models import Project, Same, Span, SplitShare
 from pricing.labels import resource_name
 from pricing.models.lists import PriceList
 from pricing.models.rates import Rate
@@ -63,6 +66,16 @@ class Charge(models.Model):
         db_index=False,
         verbose_name=_("project"),
     )
+    # Of a job whose costs are split: what part of it this project pays for.
+    share = models.ForeignKey(
+        SplitShare,
+        models.PROTECT,
+        null=True,
+        related_name="+",
+        db_constraint=False,
+        db_index=False,
+        verbose_name=_("share"),
+    )
     kind = models.CharField(
         _("kind"), max_length=10, choices=ChargeKind.choices, db_default=ChargeKind.USAGE
     )
@@ -116,7 +129,7 @@ class Charge(models.Model):
             # One index for two rules: a charge and its reversal are each there once, and all
             # charges of a job are found by it.
             models.UniqueConstraint(
-                fields=("job", "resource", "project", "generation", "reverses"),
+                fields=("job", "resource", "share", "generation", "reverses"),
                 condition=Q(job__isnull=False),
                 nulls_distinct=False,
                 name="charge_once",
@@ -182,6 +195,8 @@ class Charge(models.Model):
             models.Index(fields=("project", "job_end"), name="charge_project_end"),
             # The list of all charges by end, and the figures of a month.
             models.Index(fields=("job_end",), name="charge_end"),
+            # Shares that were charged stay.
+            models.Index(fields=("share",), condition=Q(share__isnull=False), name="charge_share"),
             # What a counter has to add up to.
             models.Index(
                 fields=("rate", "project", "job_end"),
@@ -211,9 +226,10 @@ class Charge(models.Model):
 class Counter(models.Model):
     """How much of a rate a project has used in a month of job ends, and what that comes to.
 
-    ``month`` is its first day in the site's time zone. Invariants, kept by the database: ``amount``
-    is the rate's price of ``quantity``, and both are the sums of the charges that it priced. Its
-    row is locked while jobs are rated by it.
+    ``month`` is its first day in the site's time zone, ``[starts_at, ends_at)`` its moments.
+    Invariants, kept by the database: nobody writes ``quantity`` and ``amount`` but the database
+    itself, which adds each charge that the counter priced; ``amount`` is the rate's price of
+    ``quantity``. Its row is locked while jobs are rated by it.
     """
 
     project = models.ForeignKey(
@@ -221,6 +237,8 @@ class Counter(models.Model):
     )
     rate = models.ForeignKey(Rate, models.PROTECT, related_name="counters", verbose_name=_("rate"))
     month = models.DateField(_("month"))
+    starts_at = models.DateTimeField(_("from"))
+    ends_at = models.DateTimeField(_("until"))
     quantity = models.BigIntegerField(_("quantity in base units"), default=0)
     amount = models.DecimalField(_("amount"), max_digits=24, decimal_places=6, default=Decimal(0))
 
@@ -232,6 +250,21 @@ class Counter(models.Model):
             models.UniqueConstraint(fields=("project", "rate", "month"), name="counter_once"),
             models.CheckConstraint(
                 condition=Q(quantity__gte=0, amount__gte=0, month__day=1), name="counter_in_range"
+            ),
+            models.CheckConstraint(
+                condition=Q(
+                    ends_at__gt=F("starts_at") + timedelta(days=27),
+                    ends_at__lt=F("starts_at") + timedelta(days=32),
+                ),
+                name="counter_of_a_month",
+            ),
+            ExclusionConstraint(
+                name="counter_no_overlap",
+                expressions=[
+                    (Same("project"), RangeOperators.OVERLAPS),
+                    (Same("rate"), RangeOperators.OVERLAPS),
+                    (Span("starts_at", "ends_at"), RangeOperators.OVERLAPS),
+                ],
             ),
         )
 

@@ -29,6 +29,9 @@ class RatingReason(models.TextChoices):
     NO_USAGE = "no_usage", _("The job used nothing")
     EXEMPTED = "exempted", _("An exemption of the cluster covers it")
     STATE = "state", _("The price list bills nothing of jobs that ended so")
+    FREE = "free", _("The price list charges nothing for what the job used")
+    CURRENCIES = "currencies", _("The price lists that count are in several currencies")
+    UNREADABLE = "unreadable", _("What the job used can't be read")
     TOO_LARGE = "too_large", _("The amount is too large to be charged")
     CHANGED = "changed", _("The job changed; it is rated anew")
 
@@ -123,8 +126,9 @@ class Recheck(models.Model):
 
     The database adds a row with each such change, whatever door it came by, and rating takes the
     rows away again. ``project`` and the span of job ends tell of a tier; ``cluster`` and
-    ``account`` of who pays for a Slurm account (an empty account is all of the cluster). A row
-    with neither touches the jobs without a price alone.
+    ``account`` of who pays for a Slurm account (an empty account is all of the cluster); and
+    ``user_name`` of a person's own prices. A row with none of these touches the jobs without a
+    price alone.
     """
 
     project = models.ForeignKey(
@@ -136,6 +140,7 @@ class Recheck(models.Model):
         Cluster, models.DO_NOTHING, null=True, related_name="+", db_constraint=False, db_index=False
     )
     account = models.CharField(max_length=128, blank=True, db_default="")
+    user_name = models.CharField(max_length=128, blank=True, db_default="")
     noticed_at = models.DateTimeField(db_default=Now(), editable=False)
 
     class Meta:

@@ -266,7 +266,7 @@ def test_the_number_of_queries_does_not_grow_with_the_rows(client: Client, peopl
     import_rows(people.cluster, *(Row(100 + n, end=october(11), seconds=60 + n) for n in range(45)))
     create_receipt(project_id=people.genomics.pk, window=OCTOBER, actor=actor)
     assert queries() == few
-    assert few <= 26  # six of them are for what running jobs come to so far
+    assert few <= 30  # six of them are for what running jobs come to so far
 
 
 def test_pages_keep_the_filters(client: Client, people: Campus) -> None:

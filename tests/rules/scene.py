@@ -40,6 +40,7 @@ from pricing.services import approve_price_list, draft_price_list, submit_price_
 from receipts.models import Notice
 from receipts.services import create_receipt, draft_receipt, void_receipt
 from tests.factories import Row, import_rows
+from tests.pricing.lists import flat, publish, slabs
 from usage.models import (
     AccountMapping,
     Cluster,
@@ -85,6 +86,7 @@ def build() -> None:
     _full_draft(cluster)
     _split(projects)
     _documents(projects, actor)
+    _counted(cluster, alice)
 
 
 def _price_lists(actor: Actor) -> None:
@@ -123,6 +125,34 @@ def _full_draft(cluster: Cluster) -> None:
         project=Project.objects.get(code="pi_suda"),
         rate=Rate.objects.filter(price_list__status="published").earliest("pk"),
         month=MONTH.start.date(),
+        starts_at=MONTH.start,
+        ends_at=MONTH.end,
+    )
+
+
+def _counted(cluster: Cluster, alice: User) -> None:
+    """Two jobs of a project that pays by slabs, and at least something for each job; and one job
+    that it pays for half."""
+    counted, shared = (_project(code, alice) for code in ("counted", "shared"))
+    ProjectTier.objects.filter(project=counted).update(tier=Tier.objects.get(code="private"))
+    publish(
+        slabs("cpu", ("10", "5"), (None, "3")),
+        flat("mem", "0"),
+        tier="private",
+        at=START,
+        minimum_per_job=Decimal(100),
+    )
+    with transaction.atomic():
+        split = Split.objects.create(project=shared, starts_at=START, reason="a grant")
+        for project in (counted, shared):
+            SplitShare.objects.create(split=split, project=project, percent=50)
+    tres = "cpu=8,mem=1G,node=1"
+    days = [datetime(2026, 10, day, 5, tzinfo=UTC) for day in (1, 2, 3)]
+    import_rows(
+        cluster,
+        Row(20001, account="counted", end=days[0], tres=tres),
+        Row(20002, account="counted", end=days[1], tres=tres),
+        Row(20003, account="shared", end=days[2], tres=tres),
     )
 
 

@@ -28,7 +28,7 @@ from hpcbilling.command_line import (
     rows_line,
 )
 from hpcbilling.progress import Counted, Steps, steps
-from pricing.rating import Outcome
+from pricing.batches import Outcome
 from usage.models import Cluster, ImportRun
 from usage.previews import Preview, preview_stream
 from usage.services import check_time_zone, create_cluster, prepare_import

@@ -35,14 +35,31 @@ ATTACKS: dict[str, Attack] = {
     "split_ends_after_start": Attack(
         change("accounts_split", ends_at="2020-01-01T00:00:00Z"), also=("split_no_overlap",)
     ),
-    "split_has_reason": Attack(change("accounts_split", reason=" ")),
+    "split_has_reason": Attack(
+        change("accounts_split", reason=" "), also=("accounts_split_refuse",)
+    ),
+    "accounts_split_refuse": Attack(change("accounts_split", starts_at="2020-06-01T00:00:00Z")),
+    "accounts_split_whole": Attack(
+        "INSERT INTO accounts_split (project_id, starts_at, reason)"
+        " SELECT id, now(), 'x' FROM accounts_project WHERE code = 'pi_suda'"
+    ),
+    "accounts_split_no_truncate": truncate("accounts_split"),
+    "accounts_splitshare_whole": Attack(
+        "INSERT INTO accounts_splitshare (split_id, project_id, percent)"
+        " SELECT min(s.id), min(p.id), 1 FROM accounts_split s, accounts_project p"
+        " WHERE p.code = 'counted'"
+    ),
+    "accounts_splitshare_refuse": Attack("UPDATE accounts_splitshare SET percent = percent"),
+    "accounts_splitshare_no_truncate": truncate("accounts_splitshare"),
     "split_no_overlap": Attack(
         copy_of("accounts_split", starts_at="2027-06-01T00:00:00Z")
         + ";INSERT INTO accounts_splitshare (split_id, project_id, percent)"
         " SELECT max(s.id), max(h.project_id), 100 FROM accounts_split s, accounts_splitshare h"
     ),
-    "split_share_in_range": Attack(change("accounts_splitshare", percent=0)),
-    "split_share_once": Attack(copy_of("accounts_splitshare")),
+    "split_share_in_range": Attack(
+        change("accounts_splitshare", percent=0), also=("accounts_splitshare_refuse",)
+    ),
+    "split_share_once": Attack(copy_of("accounts_splitshare"), also=("accounts_splitshare_whole",)),
     "accounts_tier_code_key": Attack(copy_of("accounts_tier")),
     "accounts_user_username_key": Attack(copy_of("accounts_user")),
 }

@@ -25,6 +25,9 @@ SUBMIT = (
 DRAFT = "SELECT id FROM pricing_pricelist WHERE status = 'draft'"
 
 
+DRAFT_SLABS = f"rate_id IN (SELECT id FROM pricing_rate WHERE price_list_id IN ({DRAFT}))"
+
+
 @dataclass(frozen=True)
 class Attack:
     """Statements that only this rule (and those in ``also``) refuses."""

@@ -2,6 +2,7 @@
 
 from tests.rules.attacks.making import (
     DRAFT,
+    DRAFT_SLABS,
     SECOND,
     SUBMIT,
     SUBMITTED,
@@ -45,12 +46,13 @@ ATTACKS: dict[str, Attack] = {
         also=("pricing_rate_frozen",),
     ),
     "pricing_pricelist_has_rates": Attack(
-        "DELETE FROM pricing_slab;DELETE FROM pricing_equivalentpart;DELETE FROM"
+        f"DELETE FROM pricing_slab WHERE {DRAFT_SLABS};"
+        "DELETE FROM pricing_equivalentpart;DELETE FROM"
         " pricing_equivalent;"
         f"DELETE FROM pricing_rate WHERE price_list_id IN ({DRAFT});{SUBMIT}"
     ),
     "pricing_pricelist_slabs_rise": Attack(
-        f"UPDATE pricing_slab SET up_to = 100, unit_price = 1;{SUBMIT}"
+        f"UPDATE pricing_slab SET up_to = 100, unit_price = 1 WHERE {DRAFT_SLABS};{SUBMIT}"
     ),
     "pricing_pricelist_has_no_ties": Attack(
         "INSERT INTO pricing_rate SELECT (jsonb_populate_record(NULL::pricing_rate, to_jsonb(x) ||"
@@ -123,8 +125,8 @@ ATTACKS: dict[str, Attack] = {
     "rate_terms_in_range": Attack(
         change("pricing_rate", f"price_list_id IN ({DRAFT})", discount_percent="NaN")
     ),
-    "slab_in_range": Attack(change("pricing_slab", unit_price="NaN")),
-    "slab_once": Attack(copy_of("pricing_slab")),
+    "slab_in_range": Attack(change("pricing_slab", DRAFT_SLABS, unit_price="NaN")),
+    "slab_once": Attack(copy_of("pricing_slab", DRAFT_SLABS)),
     "state_policy_in_range": Attack(change("pricing_statepolicy", reason=" ")),
     "state_policy_once": Attack(copy_of("pricing_statepolicy")),
     "equivalent_combine_known": Attack(change("pricing_equivalent", combine="avg")),
@@ -152,8 +154,51 @@ ATTACKS: dict[str, Attack] = {
     "pricing_sku_refuse": Attack(delete("pricing_sku")),
     "pricing_sku_no_truncate": truncate("pricing_sku"),
     "pricing_sku_code_key": Attack(copy_of("pricing_sku")),
-    "counter_in_range": Attack(change("pricing_counter", month="2026-11-02")),
-    "counter_once": Attack(copy_of("pricing_counter")),
+    "counter_in_range": Attack(
+        change("pricing_counter", month="2026-11-02"), also=("pricing_counter_counts",)
+    ),
+    "counter_once": Attack(copy_of("pricing_counter"), also=("counter_no_overlap",)),
+    "counter_no_overlap": Attack(
+        copy_of("pricing_counter", month="2026-10-01"), also=("pricing_counter_begins",)
+    ),
+    "counter_of_a_month": Attack(
+        change("pricing_counter", ends_at="2027-11-01T00:00:00Z"), also=("pricing_counter_counts",)
+    ),
+    "pricing_counter_begins": Attack(
+        "INSERT INTO pricing_counter (project_id, rate_id, month, starts_at, ends_at, quantity,"
+        " amount) SELECT (SELECT id FROM accounts_project WHERE code = 'pi_niran'), rate_id,"
+        " '2020-01-01', starts_at, ends_at, 0, 0 FROM pricing_counter WHERE quantity = 0"
+    ),
+    "pricing_counter_counts": Attack(
+        "UPDATE pricing_counter SET quantity = 0, amount = 0 WHERE quantity > 0"
+    ),
+    "pricing_counter_refuse": Attack(delete("pricing_counter", "quantity = 0")),
+    "pricing_counter_no_truncate": truncate("pricing_counter"),
+    # The first charge by slabs is taken back: what is left is dearer than what was charged for it.
+    "pricing_counter_adds_up": Attack(
+        negation("counter_before = 0 AND quantity > 0", counter_before=72000, counter_after=43200)
+    ),
+    "pricing_charge_counts": Attack(
+        copy_of("pricing_charge", "counter_before = 0 AND quantity > 0", generation=9),
+        also=("pricing_charge_one_live",),
+    ),
+    "pricing_charge_terms": Attack(
+        copy_of("pricing_charge", "kind = 'minimum'", generation=9, amount=1),
+        also=("pricing_charge_one_live",),
+    ),
+    "pricing_jobrating_borne": Attack(
+        "CREATE TEMPORARY TABLE kept ON COMMIT DROP AS SELECT r.* FROM pricing_jobrating r"
+        " JOIN accounts_project p ON p.id = r.project_id WHERE p.code = 'shared';"
+        "DELETE FROM pricing_jobrating WHERE job_id IN (SELECT job_id FROM kept);"
+        "UPDATE accounts_split SET ends_at = starts_at WHERE project_id IN"
+        " (SELECT project_id FROM kept);"
+        "INSERT INTO pricing_jobrating SELECT * FROM kept",
+        also=("pricing_jobrating_refuse",),
+    ),
+    "pricing_share_stays": Attack(
+        "DELETE FROM accounts_splitshare WHERE id IN (SELECT share_id FROM pricing_charge)",
+        also=("accounts_splitshare_whole",),
+    ),
     "pricing_rate_frozen": Attack(
         change("pricing_rate", f"price_list_id NOT IN ({DRAFT})", unit_price="0.01")
     ),
@@ -169,7 +214,7 @@ ATTACKS: dict[str, Attack] = {
     ),
     "charge_basis_known": Attack(
         copy_of("pricing_charge", UNBILLED, generation=9, basis="guessed"),
-        also=("pricing_charge_one_live",),
+        also=("pricing_charge_one_live", "pricing_charge_quantity"),
     ),
     "charge_job_by_kind": Attack(
         copy_of("pricing_charge", UNBILLED, generation=9, kind="item"),

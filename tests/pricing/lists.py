@@ -1,0 +1,85 @@
+"""Published lists that say more than one price for each resource."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from django.utils import timezone
+
+from accounts.models import Project, Split, SplitShare, Tier, User
+from pricing.models import Equivalent, EquivalentPart, PriceList, Rate, Slab, StatePolicy
+from tests.factories import LONG_AGO
+
+Slabs = Iterable[tuple[str | None, str] | tuple[str | None, str, str]]
+
+
+def flat(resource: str, price: str, **more: Any) -> dict[str, Any]:
+    return {"resource": resource, "unit_price": Decimal(price), **more}
+
+
+def slabs(resource: str, *steps: Any, model: str = "graduated", **more: Any) -> dict[str, Any]:
+    """A rate of slabs, each (up to, price) or (up to, price, fee)."""
+    return {"resource": resource, "model": model, "slabs": steps, **more}
+
+
+def publish(
+    *rates: Mapping[str, Any],
+    at: datetime = LONG_AGO,
+    tier: str = "mu",
+    project: Project | None = None,
+    user: User | None = None,
+    states: Mapping[str, str] | None = None,
+    equivalents: Mapping[str, Mapping[str, tuple[str, str]]] | None = None,
+    **terms: Any,
+) -> PriceList:
+    """Publish a list; of ``equivalents`` each code has its parts as {resource: (counts, per)}."""
+    author, approver = (
+        User.objects.get_or_create(username=name)[0] for name in ("price-author", "price-approver")
+    )
+    holder: dict[str, Any] = {"tier": Tier.objects.get(code=tier)}
+    if project is not None or user is not None:
+        holder = {"project": project, "user": user}
+    last = PriceList.objects.filter(effective_at=at, **holder).order_by("revision").last()
+    made = PriceList.objects.create(
+        **holder, effective_at=at, currency="THB", created_by=author,
+        revision=last.revision + 1 if last else 1, **terms,
+    )  # fmt: skip
+    for values in rates:
+        steps = values.get("slabs", ())
+        rate = Rate.objects.create(
+            price_list=made, **{name: value for name, value in values.items() if name != "slabs"}
+        )
+        for position, (up_to, price, *fee) in enumerate(steps, start=1):
+            Slab.objects.create(
+                rate=rate, position=position, up_to=None if up_to is None else Decimal(up_to),
+                unit_price=Decimal(price), flat_fee=Decimal(fee[0] if fee else 0),
+            )  # fmt: skip
+    for state, percent in (states or {}).items():
+        StatePolicy.objects.create(price_list=made, state=state, percent=percent, reason="ours")
+    for code, parts in (equivalents or {}).items():
+        unit = Equivalent.objects.create(price_list=made, code=code, name=code)
+        for resource, (counts, per) in parts.items():
+            EquivalentPart.objects.create(
+                equivalent=unit, resource=resource, counts=Decimal(counts), per=Decimal(per)
+            )
+    steps_taken = PriceList.objects.filter(pk=made.pk)
+    steps_taken.update(status="submitted", submitted_at=timezone.now(), submitted_by=author)
+    steps_taken.update(status="published", published_at=timezone.now(), approved_by=approver)
+    made.refresh_from_db()
+    return made
+
+
+def split(
+    project: Project,
+    *shares: tuple[Project, str],
+    starts_at: datetime = LONG_AGO,
+    ends_at: datetime | None = None,
+    fallback: Project | None = None,
+) -> Split:
+    made = Split.objects.create(
+        project=project, starts_at=starts_at, ends_at=ends_at, fallback=fallback, reason="grants"
+    )
+    for payer, percent in shares:
+        SplitShare.objects.create(split=made, project=payer, percent=Decimal(percent))
+    return made
