@@ -3,7 +3,6 @@ import gc
 from django.apps import AppConfig
 from django.utils.translation import gettext_lazy as _
 
-
 _YOUNG_OBJECTS = 50_000
 
 
