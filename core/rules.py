@@ -95,20 +95,26 @@ _BY_INDEX = ("enable_seqscan", "enable_hashjoin", "enable_mergejoin", "jit")
 
 
 def function(
-    signature: str, *, returns: str, body: str, declare: str = "", pure: bool = False
+    signature: str,
+    *,
+    returns: str,
+    body: str,
+    declare: str = "",
+    pure: bool = False,
+    inner: bool = False,
 ) -> RunSQL:
     """Make a function that only reads; the only one of its name.
 
     ``signature`` is the name with its arguments. ``body`` is SQL or, with ``declare``, PL/pgSQL
-    without BEGIN and END. A ``pure`` one reads no tables and names nothing that a caller could slip
-    in, so it has no search path of its own, which would keep it from being inlined.
+    without BEGIN and END. A ``pure`` one reads no tables. An ``inner`` one is there for others to
+    call: it has their search path, as setting one at each call costs more than most of them do.
     """
     language, text = (
         ("plpgsql", f"DECLARE {declare} BEGIN {body} END") if declare else ("sql", body)
     )
-    options = "IMMUTABLE" if pure else "STABLE SET search_path = public, pg_temp"
+    path = "" if pure or inner else "SET search_path = public, pg_temp "
     return RunSQL(
-        f"CREATE FUNCTION {signature} RETURNS {returns} LANGUAGE {language} {options} PARALLEL SAFE"
-        f" AS $rule$ {text} $rule$",
+        f"CREATE FUNCTION {signature} RETURNS {returns} LANGUAGE {language} PARALLEL SAFE "
+        f"{'IMMUTABLE' if pure else 'STABLE'} {path}AS $rule$ {text} $rule$",
         f"DROP FUNCTION {signature.partition('(')[0]}",
     )

@@ -30,73 +30,65 @@ UNIT_SIZE = function(
 CUMULATIVE = function(
     "pricing_cumulative(rate_id bigint, quantity bigint)",
     returns="numeric",
+    declare="rate record; slab record; size numeric; used numeric; above numeric := 0; total numeric := 0;",
     body="""
-        SELECT div(
-            2 * 1000000 * greatest(
-                total * (100 - discount_percent) - discount_amount * 100 * size, 0
-            ) + 100 * size,
-            2 * 100 * size
-        ) * 0.000001
-        FROM (
-            SELECT rate.discount_percent, rate.discount_amount, rate.size, CASE
-                WHEN used <= 0 THEN
-                    CASE WHEN NOT rate.fee_at_zero THEN 0
-                    WHEN rate.model IN ('flat', 'package') THEN rate.flat_fee * size
-                    ELSE (
-                        SELECT slab.flat_fee * size FROM pricing_slab slab
-                        WHERE slab.rate_id = rate.id ORDER BY slab.up_to LIMIT 1
-                    ) END
-                WHEN rate.model = 'flat' THEN used * rate.unit_price + rate.flat_fee * size
-                WHEN rate.model = 'package' THEN (
-                    (div(used, rate.package_units * size)
-                    + (mod(used, rate.package_units * size) > 0)::int) * rate.unit_price
-                    + rate.flat_fee
-                ) * size
-                WHEN rate.model = 'volume' THEN (
-                    SELECT used * slab.unit_price + slab.flat_fee * size FROM pricing_slab slab
-                    WHERE slab.rate_id = rate.id
-                    AND (slab.up_to IS NULL OR slab.up_to * size >= used)
-                    ORDER BY slab.up_to LIMIT 1
-                )
-                ELSE (
-                    SELECT sum(
-                        (least(used, slab.up_to * size) - slab.above * size) * slab.unit_price
-                        + slab.flat_fee * size
-                    )
-                    FROM (
-                        SELECT up_to, unit_price, flat_fee,
-                            lag(up_to, 1, 0) OVER (ORDER BY up_to) AS above
-                        FROM pricing_slab WHERE pricing_slab.rate_id = rate.id
-                    ) slab
-                    WHERE slab.above * size < used
-                )
-            END AS total
-            FROM (
-                SELECT *, pricing_unit_size(resource)::numeric AS size,
-                    pricing_cumulative.quantity
-                    - allowance * pricing_unit_size(resource) AS used
-                FROM pricing_rate WHERE pricing_rate.id = pricing_cumulative.rate_id
-            ) rate
-            WHERE pricing_cumulative.quantity >= 0
-        ) month
+        SELECT resource, model, unit_price, flat_fee, package_units, allowance, discount_percent,
+            discount_amount, fee_at_zero
+        INTO rate FROM pricing_rate WHERE pricing_rate.id = $1;
+        IF rate.model IS NULL OR quantity < 0 THEN
+            RETURN NULL;
+        END IF;
+        size := pricing_unit_size(rate.resource);
+        used := greatest(quantity - rate.allowance * size, 0);
+        IF used = 0 AND NOT rate.fee_at_zero THEN
+            RETURN 0.000000;
+        ELSIF rate.model = 'flat' THEN
+            total := used * rate.unit_price + rate.flat_fee * size;
+        ELSIF rate.model = 'package' THEN
+            above := rate.package_units * size;
+            total := ((div(used, above) + sign(mod(used, above))) * rate.unit_price + rate.flat_fee)
+                * size;
+        ELSE
+            FOR slab IN
+                SELECT up_to * size AS top, unit_price, flat_fee * size AS fee
+                FROM pricing_slab WHERE pricing_slab.rate_id = $1 ORDER BY up_to
+            LOOP
+                IF rate.model = 'volume' THEN
+                    total := used * slab.unit_price + slab.fee;
+                ELSE
+                    total := total + (least(used, slab.top) - above) * slab.unit_price + slab.fee;
+                    above := slab.top;
+                END IF;
+                EXIT WHEN used <= slab.top;
+            END LOOP;
+        END IF;
+        total := total * (100 - rate.discount_percent) - rate.discount_amount * 100 * size;
+        RETURN div(2000000 * greatest(total, 0) + 100 * size, 200 * size) * 0.000001;
     """,
 )
+
+# The functions from here on are called by the last one and have its search path.
 
 # The winning rate: the first of the lists that has one for the job, and in it the most specific.
 CHOOSE = function(
     "pricing_choose(lists bigint[], resource text, cluster_id bigint, partition text, qos text)",
     returns="bigint",
+    inner=True,
+    declare="general text := resource; found bigint;",
     body="""
-        SELECT rate.id FROM pricing_rate rate
-        WHERE rate.price_list_id = ANY ($1)
-        AND rate.resource IN ($2, CASE WHEN $2 LIKE 'gpu:%' THEN 'gpu' ELSE $2 END)
+        IF resource LIKE 'gpu:%' THEN
+            general := 'gpu';
+        END IF;
+        SELECT rate.id INTO found FROM pricing_rate rate
+        WHERE rate.price_list_id = ANY ($1) AND rate.resource IN ($2, general)
         AND (rate.cluster_id IS NULL OR rate.cluster_id = $3)
         AND rate.partition IN ('', $4) AND rate.qos IN ('', $5)
         ORDER BY array_position($1, rate.price_list_id),
             (rate.cluster_id IS NOT NULL)::int + (rate.partition <> '')::int
             + (rate.qos <> '')::int + (rate.resource LIKE 'gpu:%')::int DESC,
             rate.id
-        LIMIT 1
+        LIMIT 1;
+        RETURN found;
     """,
 )
 
@@ -106,12 +98,7 @@ TRES = function(
     returns="numeric",
     pure=True,
     body="""
-        SELECT coalesce(
-            nullif(
-                split_part(split_part(',' || tres || ',', ',' || resource || '=', 2), ',', 1), ''
-            ),
-            '0'
-        )::numeric
+        SELECT ('0' || split_part(split_part(',' || tres, ',' || resource || '=', 2), ',', 1))::numeric
     """,
 )
 
@@ -119,10 +106,12 @@ MEMORY = function(
     "pricing_tres_kib(tres text)",
     returns="numeric",
     pure=True,
+    declare="size text := split_part(split_part(',' || tres, ',mem=', 2), ',', 1);",
     body="""
-        SELECT CASE WHEN right(size, 1) = 'M' THEN 1024 ELSE 1 END
-            * coalesce(nullif(rtrim(size, 'MK'), ''), '0')::numeric
-        FROM (SELECT split_part(split_part(',' || tres || ',', ',mem=', 2), ',', 1) AS size) memory
+        IF right(size, 1) = 'M' THEN
+            RETURN rtrim(size, 'M')::numeric * 1024;
+        END IF;
+        RETURN ('0' || rtrim(size, 'K'))::numeric;
     """,
 )
 
@@ -131,14 +120,23 @@ GPUS = function(
     "pricing_tres_gpus(tres text)",
     returns="TABLE (kind text, gpus numeric)",
     pure=True,
+    declare="item text; untyped numeric := pricing_tres(tres, 'gres/gpu');",
     body="""
-        SELECT substr(split_part(item, '=', 1), 10), split_part(item, '=', 2)::numeric
-        FROM string_to_table(tres, ',') item WHERE item LIKE 'gres/gpu:%'
-        UNION ALL
-        SELECT '', pricing_tres(tres, 'gres/gpu') - coalesce(
-            sum(split_part(item, '=', 2)::numeric) FILTER (WHERE item LIKE 'gres/gpu:%'), 0
-        )
-        FROM string_to_table(tres, ',') item
+        IF untyped > 0 THEN
+            FOREACH item IN ARRAY string_to_array(tres, ',') LOOP
+                IF item LIKE 'gres/gpu:%' THEN
+                    kind := substr(split_part(item, '=', 1), 10);
+                    gpus := split_part(item, '=', 2)::numeric;
+                    untyped := untyped - gpus;
+                    RETURN NEXT;
+                END IF;
+            END LOOP;
+            IF untyped > 0 THEN
+                kind := '';
+                gpus := untyped;
+                RETURN NEXT;
+            END IF;
+        END IF;
     """,
 )
 
@@ -146,6 +144,7 @@ GPUS = function(
 TERMS = function(
     "pricing_terms(lists bigint[])",
     returns="bigint",
+    inner=True,
     body="""
         SELECT id FROM pricing_pricelist WHERE id = ANY (lists)
         ORDER BY tier_id IS NULL, array_position(lists, id) LIMIT 1
@@ -156,6 +155,7 @@ TERMS = function(
 EQUIVALENTS = function(
     "pricing_equivalents(lists bigint[], cluster_id bigint, partition text, qos text)",
     returns="TABLE (id bigint, resource text)",
+    inner=True,
     body="""
         SELECT DISTINCT ON (one.code) one.id, 'unit:' || one.code
         FROM pricing_equivalent one
@@ -167,10 +167,12 @@ EQUIVALENTS = function(
     """,
 )
 
+# How many micro-units of an equivalent a job held for so many seconds.
 UNITS = function(
     "pricing_units(equivalent_id bigint, tres text, seconds bigint)",
     returns="numeric",
-    declare="part record; amount numeric; top numeric := 0; bottom numeric := 1; whole numeric;",
+    inner=True,
+    declare="part record; amount numeric; whole numeric; top numeric := 0; bottom numeric := 1;",
     body="""
         FOR part IN
             SELECT p.resource, p.counts * 1000000 AS counts, p.per * 1000000 AS per, e.combine
@@ -184,7 +186,8 @@ UNITS = function(
                 amount := pricing_tres_kib($2);
                 whole := whole * 1048576;
             ELSIF part.resource = 'gpu' THEN
-                SELECT sum(gpus) INTO amount FROM pricing_tres_gpus($2) WHERE kind = '' OR NOT EXISTS (
+                SELECT coalesce(sum(gpus), 0) INTO amount FROM pricing_tres_gpus($2)
+                WHERE kind = '' OR NOT EXISTS (
                     SELECT FROM pricing_equivalentpart own
                     WHERE own.equivalent_id = $1 AND own.resource = 'gpu:' || kind
                 );
@@ -200,30 +203,29 @@ UNITS = function(
                 bottom := whole;
             END IF;
         END LOOP;
-        RETURN div(2 * 1000000 * top * $3 + bottom, 2 * bottom);
+        RETURN div(2000000 * top * $3 + bottom, 2 * bottom);
     """,
 )
 
 # How many of the GPUs that a job was given are priced by a rate. What was asked for is taken where
 # it can be told whether this rate is for it.
 GPU_COUNT = function(
-    "pricing_gpu_count(rate_id bigint, lists bigint[], covered text[], job usage_job, asked boolean)",
+    "pricing_gpu_count(rate_id bigint, lists bigint[], covered text[], job record, asked boolean)",
     returns="numeric",
+    inner=True,
     declare="won text[]; given numeric;",
     body="""
         SELECT array_agg(kind), sum(gpus) INTO won, given
         FROM pricing_tres_gpus(job.tres)
-        WHERE gpus > 0 AND rtrim('gpu:' || kind, ':') <> ALL (covered)
+        WHERE rtrim('gpu:' || kind, ':') <> ALL (covered)
         AND pricing_choose(
             lists, rtrim('gpu:' || kind, ':'), job.cluster_id, job.partition, job.qos
         ) = $1;
-        IF given IS NULL OR NOT asked OR job.req_tres = '' THEN
+        IF given IS NULL OR NOT asked THEN
             RETURN given;
         ELSIF given = pricing_tres(job.tres, 'gres/gpu') THEN
             RETURN pricing_tres(job.req_tres, 'gres/gpu');
-        ELSIF EXISTS (
-            SELECT FROM pricing_tres_gpus(job.req_tres) WHERE kind = '' AND gpus > 0
-        ) THEN
+        ELSIF EXISTS (SELECT FROM pricing_tres_gpus(job.req_tres) WHERE kind = '') THEN
             RETURN given;
         END IF;
         RETURN (
@@ -238,39 +240,48 @@ QUANTITY = function(
     "pricing_quantity(rate_id bigint, job_id bigint, lists bigint[] DEFAULT NULL)",
     returns="bigint",
     declare="""
-        job usage_job; rate pricing_rate; terms pricing_pricelist; covered text[]; equivalent bigint;
-        percent numeric; ran bigint; held bigint; asked boolean; tres text; found numeric;
+        job record; rate record; terms record; covered text[] := '{}'; equivalent bigint;
+        ran bigint; held bigint; asked boolean; tres text; found numeric;
     """,
     body="""
-        SELECT * INTO job FROM usage_job WHERE id = $2;
-        SELECT * INTO rate FROM pricing_rate WHERE id = $1;
+        SELECT cluster_id, partition, qos, state, elapsed_seconds AS ran,
+            elapsed_seconds + suspended_seconds AS held, usage_job.tres, req_tres,
+            used_cpu_seconds, used_mem_mib_seconds, energy_joules
+        INTO job FROM usage_job WHERE id = $2;
+        SELECT id, price_list_id, resource, basis, split_part(resource, ':', 1) AS family
+        INTO rate FROM pricing_rate WHERE id = $1;
         lists := coalesce(lists, ARRAY[rate.price_list_id]);
-        SELECT * INTO terms FROM pricing_pricelist WHERE id = pricing_terms(lists);
-        IF coalesce(job.elapsed_seconds + job.suspended_seconds, 0) = 0 OR terms.id IS NULL
-        OR rate.resource LIKE 'sku:%' THEN
-            RETURN NULL;
-        END IF;
-        IF rate.resource NOT LIKE 'gpu%' AND rate.id IS DISTINCT FROM pricing_choose(
+        SELECT id, quantum_seconds AS quantum, minimum_seconds AS least, suspended_is_free,
+            EXISTS (SELECT FROM pricing_equivalent e WHERE e.price_list_id = list.id) AS has_units,
+            coalesce((
+                SELECT percent FROM pricing_statepolicy p
+                WHERE p.price_list_id = list.id AND p.state = job.state
+            ), 100) AS percent
+        INTO terms FROM pricing_pricelist list WHERE id = ANY (lists)
+        ORDER BY tier_id IS NULL, array_position(lists, id) LIMIT 1;
+        IF job.held IS NULL OR job.held = 0 OR terms.id IS NULL OR rate.family = 'sku'
+        OR rate.family <> 'gpu' AND rate.id IS DISTINCT FROM pricing_choose(
             lists, rate.resource, job.cluster_id, job.partition, job.qos
         ) THEN
             RETURN NULL;
         END IF;
-        SELECT coalesce(array_agg(part.resource), '{}') INTO covered
-        FROM pricing_equivalents(lists, job.cluster_id, job.partition, job.qos) one
-        JOIN pricing_equivalentpart part ON part.equivalent_id = one.id;
-        IF rate.resource = ANY (covered) OR rate.resource LIKE 'gpu%' AND 'gpu' = ANY (covered) THEN
-            RETURN NULL;
+        IF terms.has_units THEN
+            SELECT coalesce(array_agg(part.resource), '{}') INTO covered
+            FROM pricing_equivalents(lists, job.cluster_id, job.partition, job.qos) one
+            JOIN pricing_equivalentpart part ON part.equivalent_id = one.id;
+            IF rate.resource = ANY (covered) OR rate.family = ANY (covered) THEN
+                RETURN NULL;
+            END IF;
         END IF;
 
-        ran := greatest(job.elapsed_seconds, terms.minimum_seconds);
-        held := job.elapsed_seconds + job.suspended_seconds * (NOT terms.suspended_is_free)::int;
-        held := greatest(held, terms.minimum_seconds);
-        ran := (ran + terms.quantum_seconds - 1) / terms.quantum_seconds * terms.quantum_seconds;
-        held := (held + terms.quantum_seconds - 1) / terms.quantum_seconds * terms.quantum_seconds;
+        ran := (greatest(job.ran, terms.least) + terms.quantum - 1) / terms.quantum * terms.quantum;
+        held := CASE WHEN terms.suspended_is_free THEN ran ELSE
+            (greatest(job.held, terms.least) + terms.quantum - 1) / terms.quantum * terms.quantum
+        END;
         asked := rate.basis = 'requested' AND job.req_tres <> '';
         tres := CASE WHEN asked THEN job.req_tres ELSE job.tres END;
 
-        CASE split_part(rate.resource, ':', 1)
+        CASE rate.family
         WHEN 'cpu' THEN
             found := pricing_tres(tres, 'cpu') * ran;
             IF rate.basis = 'used' THEN
@@ -290,9 +301,7 @@ QUANTITY = function(
         WHEN 'energy' THEN
             found := job.energy_joules;
         WHEN 'license' THEN
-            found := round(
-                greatest(pricing_tres(tres, 'license/' || substr(rate.resource, 9)), 0) * held
-            );
+            found := round(pricing_tres(tres, 'license/' || substr(rate.resource, 9)) * held);
         ELSE
             SELECT id INTO equivalent
             FROM pricing_equivalents(lists, job.cluster_id, job.partition, job.qos) one
@@ -300,15 +309,12 @@ QUANTITY = function(
             IF asked AND EXISTS (
                 SELECT FROM pricing_equivalentpart part
                 WHERE part.equivalent_id = equivalent AND part.resource LIKE 'gpu:%'
-            ) AND EXISTS (SELECT FROM pricing_tres_gpus(tres) WHERE kind = '' AND gpus > 0) THEN
+            ) AND EXISTS (SELECT FROM pricing_tres_gpus(tres) WHERE kind = '') THEN
                 tres := job.tres;
             END IF;
             found := pricing_units(equivalent, tres, held);
         END CASE;
-
-        SELECT policy.percent INTO percent FROM pricing_statepolicy policy
-        WHERE policy.price_list_id = terms.id AND policy.state = job.state;
-        found := div(2 * found * coalesce(percent, 100) + 100, 200);
+        found := div(2 * found * terms.percent + 100, 200);
         RETURN CASE WHEN found > 0 AND found < 9223372036854775808 THEN found END;
     """,
 )
@@ -321,5 +327,6 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
-        UNIT_SIZE, CUMULATIVE, CHOOSE, TRES, MEMORY, GPUS, TERMS, EQUIVALENTS, UNITS, GPU_COUNT, QUANTITY,
+        UNIT_SIZE, CUMULATIVE, CHOOSE, TRES, MEMORY, GPUS, TERMS, EQUIVALENTS, UNITS, GPU_COUNT,
+        QUANTITY,
     ]  # fmt: skip

@@ -17,6 +17,7 @@ from core.money import charge_amount
 from pricing.engine import (
     Equivalent,
     ExemptByState,
+    InvalidRate,
     Model,
     NoRate,
     Rate,
@@ -213,6 +214,14 @@ def test_only_linear_rates_have_a_unit_price(rate: Rate) -> None:
     )
     assert (rate.unit_price is not None) == rate.is_linear
     assert by_itself or not rate.is_linear
+
+
+def test_what_is_not_one_price_or_not_a_quantity_is_refused() -> None:
+    package = Rate(1, 1, "THB", "cpu", Model.PACKAGE, (Slab(None, Decimal(1)),), 3600)
+    with pytest.raises(InvalidRate):
+        linear_amount(package, 1)
+    with pytest.raises(ValueError, match="-1"):
+        cumulative(package, -1)
 
 
 # Shares

@@ -235,6 +235,14 @@ def test_a_job_pays_its_share_of_the_minimum(
     assert found == Decimal(added)
 
 
+def test_shapes_of_jobs_are_remembered_up_to_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pricing.engine.tariff.MAX_SHAPES", 2)
+    prices = tariff([rate(1, "cpu")])
+    for cpus in (1, 2, 3, 1, 2, 3):
+        assert found(JOB._replace(tres=f"cpu={cpus}"), prices) == {"cpu": (1, cpus * 90, "")}
+    assert prices.items("cpu=3", "") is prices.items("cpu=3", "")
+
+
 # What is refused when it is made
 
 
