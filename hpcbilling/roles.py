@@ -33,6 +33,7 @@ ROLES: dict[str, tuple[str, ...]] = {
         "usage.delete_accountmapping",
         "usage.add_exemption",
         "usage.change_exemption",
+        "usage.approve_exemption",
         "usage.import_usage",
         "usage.release_importrun",
         "usage.reconcile_usage",

@@ -22,6 +22,7 @@ from pricing.resources import RESOURCES
 from receipts.corrections import jobs_to_correct
 from receipts.selectors import unbilled_sums
 from usage.coverage import settled_gaps
+from usage.exemption_decisions import waiting as waiting_exemptions
 from usage.models import Cluster
 from usage.reconciliations import unexplained_by_cluster
 from usage.windows import whole_days
@@ -147,6 +148,16 @@ def _price_lists() -> Card:
     )
 
 
+def _exemptions() -> Card:
+    first = waiting_exemptions().first()
+    return Card(
+        _("Exemptions to approve"),
+        waiting_exemptions().count(),
+        _("%(name)s is the first") % {"name": first} if first else "",
+        _list("usage_exemption_changelist", "waiting=1"),
+    )
+
+
 def _due() -> Card:
     count = console.jobs_due()
     more = _("If this does not shrink, no worker is running") if count else ""
@@ -189,6 +200,7 @@ _CARDS: tuple[tuple[str, Callable[[], Card]], ...] = (
     ("pricing.view_jobrating", _unpriced),
     ("pricing.view_jobrating", _due),
     ("pricing.publish_pricelist", _price_lists),
+    ("usage.approve_exemption", _exemptions),
     ("receipts.view_receipt", _drafts),
     ("receipts.view_receipt", _corrections),
     ("receipts.view_receipt", _overdue),

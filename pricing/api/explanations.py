@@ -1,5 +1,6 @@
 """The shape of an explanation, for the API and for ``manage.py explain --json``."""
 
+from dataclasses import replace
 from typing import Any
 
 from rest_framework import serializers
@@ -100,7 +101,8 @@ class ExplanationSerializer(_Plain):
     )
     earlier = ChargeStepSerializer(many=True, help_text="Reversed charges and their reversals.")
     exempt_because = serializers.CharField(
-        allow_blank=True, help_text="The reason of the exemption that covers it."
+        allow_blank=True,
+        help_text="The reason of the exemption that covers it; told to staff only.",
     )
     to_correct = serializers.BooleanField(
         help_text="Its charges would be others now, but are on a document."
@@ -110,6 +112,7 @@ class ExplanationSerializer(_Plain):
     )
 
 
-def as_data(explanation: Explanation) -> Any:
-    """Return an explanation as plain values."""
-    return ExplanationSerializer(explanation).data
+def as_data(explanation: Explanation, *, to_staff: bool = True) -> Any:
+    """Return an explanation as plain values. Why staff made an exemption stays among staff."""
+    told = explanation if to_staff else replace(explanation, exempt_because="")
+    return ExplanationSerializer(told).data

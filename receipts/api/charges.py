@@ -169,4 +169,5 @@ class ChargeViewSet(Endpoint, ReadOnlyModelViewSet[Charge]):
     def explanation(self, request: Request, pk: str) -> Response:
         """Answer with every step from the accounting row to the amount, for the charge's job."""
         seen = charges_readable_by(request.user)
-        return Response(as_data(explain_charge(self.get_object().pk, charges=seen)[1]))
+        told = explain_charge(self.get_object().pk, charges=seen)[1]
+        return Response(as_data(told, to_staff=request.user.is_staff))

@@ -7,8 +7,8 @@ import pytest
 
 from core.actor import Actor
 from tests.browser.conftest import Visitor
-from tests.factories import Row, import_rows, make_cluster, make_project, make_user
-from usage.models import Exemption, ImportRun, QuarantinedRow
+from tests.factories import Row, exempt, import_rows, make_cluster, make_project, make_user
+from usage.models import ImportRun, QuarantinedRow
 from usage.quarantine import dismiss
 
 pytestmark = pytest.mark.browser
@@ -35,12 +35,12 @@ def scene() -> Callable[[], None]:
         import_rows(cluster, running, Row(10, account="genomics", state="NODE_FAIL"))
         row = QuarantinedRow.objects.get(reason="state")
         dismiss(row_ids=[row.pk], actor=Actor.of(clerk), reason="A test of the admins")
-        Exemption.objects.create(
-            cluster=cluster,
+        exempt(
+            cluster,
+            author=clerk,
             state="NODE_FAIL",
             starts_at=now - timedelta(days=90),
             reason="A node failed: the centre bears it",
-            author=clerk,
         )
 
     return build

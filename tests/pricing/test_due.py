@@ -27,6 +27,7 @@ from tests.factories import (
     OCTOBER,
     SYSTEM,
     Row,
+    exempt,
     import_rows,
     latest_run,
     make_cluster,
@@ -355,13 +356,7 @@ def test_the_command_looks_at_all_that_has_no_price(
 
 def test_an_exemption_frees_jobs_and_its_end_charges_them_again(cluster: Cluster) -> None:
     import_rows(cluster, Row(1), Row(2, state="NODE_FAIL"))
-    exemption = Exemption.objects.create(
-        cluster=cluster,
-        state="NODE_FAIL",
-        starts_at=OCTOBER.start,
-        reason="the node failed",
-        author=make_user("head"),
-    )
+    exemption = exempt(cluster, state="NODE_FAIL", starts_at=OCTOBER.start)
     assert rate_pending(actor=SYSTEM).exempt == 1
     assert JobRating.objects.get(job__job_id=2).reason == RatingReason.EXEMPTED
     assert set(live_charges().values_list("job__job_id", flat=True)) == {1}

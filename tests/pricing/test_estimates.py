@@ -14,12 +14,13 @@ from pricing.models import Charge, JobRating
 from tests.factories import (
     SYSTEM,
     Row,
+    exempt,
     import_rows,
     make_cluster,
     make_project,
     make_user,
 )
-from usage.models import Cluster, Exemption, Job
+from usage.models import Cluster, Job
 
 pytestmark = pytest.mark.django_db
 
@@ -78,13 +79,7 @@ def test_what_has_no_price_says_why(cluster: Cluster) -> None:
     assert (found.jobs, found.unpriced, found.more) == (2, 1, False)
     nobody = Job.objects.select_related("run").get(job_id=1)
     assert estimates([nobody])[nobody.pk].reason == "no_project"
-    Exemption.objects.create(
-        cluster=cluster,
-        account="genomics",
-        starts_at=datetime.now(UTC) - timedelta(days=1),
-        reason="x",
-        author=make_user("head"),
-    )
+    exempt(cluster, account="genomics", starts_at=datetime.now(UTC) - timedelta(days=1))
     assert accrued(Job.objects.all()).amounts == {}
 
 

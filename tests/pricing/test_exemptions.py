@@ -1,6 +1,5 @@
 """Exempt jobs cost nothing: what was charged and not billed is taken back, what is billed stays."""
 
-from datetime import timedelta
 from decimal import Decimal
 
 import pytest
@@ -19,21 +18,17 @@ from tests.factories import (
     OCTOBER,
     SYSTEM,
     Row,
+    exempt,
     import_rows,
     make_cluster,
     make_project,
     make_user,
 )
-from usage.models import Cluster, Exemption, Job
+from usage.models import Job
 
 pytestmark = pytest.mark.django_db
 
 END = Row().end
-
-
-def exempt(cluster: Cluster, **values: object) -> Exemption:
-    given = {"starts_at": END - timedelta(days=1), "reason": "a node failed", **values}
-    return Exemption.objects.create(cluster=cluster, author=make_user("head"), **given)
 
 
 def rating(job_id: int) -> tuple[str, str]:
@@ -44,7 +39,7 @@ def rating(job_id: int) -> tuple[str, str]:
 def test_a_job_under_an_exemption_is_exempt_with_its_reason() -> None:
     make_project("genomics")
     cluster = make_cluster()
-    exempt(cluster, state="NODE_FAIL")
+    exempt(cluster, state="NODE_FAIL", reason="a node failed")
     import_rows(cluster, Row(1, state="NODE_FAIL"), Row(2))
     assert rating(1) == ("exempt", "exempted")
     assert rating(2) == ("rated", "")
@@ -105,13 +100,7 @@ def test_nobody_makes_a_job_exempt_by_hand() -> None:
     exempt(cluster, account="elsewhere")
     with pytest.raises(IntegrityError), transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(change)
-    Exemption.objects.create(
-        cluster=cluster,
-        account="nowhere",
-        starts_at=END,
-        reason="x",
-        author=Exemption.objects.get().author,
-    )
+    exempt(cluster, account="nowhere", starts_at=END)
     with connection.cursor() as cursor:
         cursor.execute(change)
     assert rating(1) == ("exempt", "exempted")
@@ -125,7 +114,14 @@ def test_the_pages_of_the_job_say_why(client: Client, admin_client: Client) -> N
     import_rows(cluster, Row(1))
     job = Job.objects.get()
     client.force_login(alice, backend="django.contrib.auth.backends.ModelBackend")
-    page = client.get(reverse("insights:job", args=[job.pk]))
-    assert "&lt;free&gt; trial" in page.content.decode()
+    for name in ("job", "why"):
+        page = client.get(reverse(f"insights:{name}", args=[job.pk])).content.decode()
+        assert "An exemption of the cluster covers it" in page
+        assert "trial" not in page
+    answer = client.get(reverse("api-usage-explanation", args=[job.pk])).json()
+    assert (answer["status"], answer["reason"]) == ("exempt", "exempted")
+    assert answer["exempt_because"] == ""
+    answer = admin_client.get(reverse("api-usage-explanation", args=[job.pk])).json()
+    assert answer["exempt_because"] == "<free> trial"
     console_page = admin_client.get(f"/admin/usage/job/{job.pk}/change/").content.decode()
     assert "&lt;free&gt; trial" in console_page

@@ -39,7 +39,7 @@ from pricing.models import (
 from pricing.services import approve_price_list, draft_price_list, submit_price_list
 from receipts.models import Notice
 from receipts.services import create_receipt, draft_receipt, void_receipt
-from tests.factories import Row, import_rows
+from tests.factories import Row, exempt, import_rows
 from tests.pricing.lists import flat, publish, slabs
 from usage.models import (
     AccountMapping,
@@ -218,6 +218,7 @@ def _exemption(cluster: Cluster, author: User) -> None:
     Exemption.objects.create(
         cluster=cluster, partition="test", starts_at=START, reason="test nodes", author=author
     )
+    exempt(cluster, author=author, partition="old", starts_at=START, ends_at=MONTH.start)
 
 
 def _windows(cluster: Cluster, run: ImportRun) -> None:

@@ -18,6 +18,20 @@ ATTACKS: dict[str, Attack] = {
     "exemption_has_reason": Attack(copy_of("usage_exemption", reason=" ")),
     "exemption_of_all_ends": Attack(copy_of("usage_exemption", partition="")),
     "usage_exemption_frozen": Attack(change("usage_exemption", reservation="other")),
+    "exemption_decision": Attack(change("usage_exemption", "decision = ''", decision="approved")),
+    "exemption_second_person": Attack(
+        "UPDATE usage_exemption SET decision = 'approved', decided_by_id = author_id,"
+        " decided_at = now() WHERE decision = ''"
+    ),
+    "usage_exemption_begins_undecided": Attack(
+        copy_of("usage_exemption", "decision = 'approved'"),
+    ),
+    "usage_exemption_decided_once": Attack(
+        change("usage_exemption", "decision = 'approved'", decision="refused", decision_reason="x")
+    ),
+    "usage_exemption_not_revived": Attack(
+        "UPDATE usage_exemption SET ends_at = NULL WHERE ends_at <= now()"
+    ),
     "usage_exemption_refuse": Attack(delete("usage_exemption")),
     "usage_exemption_no_truncate": truncate("usage_exemption"),
     "evidence_sizes": Attack(
