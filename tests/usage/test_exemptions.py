@@ -24,7 +24,8 @@ END = Row().end
 def one_job(cluster: Cluster, job_id: int = 1) -> Job:
     """A job with a partition and a QOS."""
     lines = sacct(Row(job_id, state="FAILED")).decode().splitlines()
-    import_bytes(cluster, f"Partition|QOS|{'|'.join(COLUMNS)}\ngpu|high|{lines[1]}\n".encode())
+    header = f"Partition|QOS|Reservation|{'|'.join(COLUMNS)}"
+    import_bytes(cluster, f"{header}\ngpu|high|maint|{lines[1]}\n".encode())
     return Job.objects.get(cluster=cluster, job_id=job_id)
 
 
@@ -39,6 +40,9 @@ def one_job(cluster: Cluster, job_id: int = 1) -> Job:
         ({"user_name": "Alice"}, False),
         ({"state": "FAILED"}, True),
         ({"state": "NODE_FAIL"}, False),
+        ({"reservation": "maint"}, True),
+        ({"reservation": "maint", "partition": "cpu"}, False),
+        ({"reservation": "course"}, False),
         ({"ends_at": END + timedelta(seconds=1)}, True),
         ({"partition": "gpu", "ends_at": END}, False),
         ({"partition": "gpu", "starts_at": END}, True),

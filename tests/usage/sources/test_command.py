@@ -17,6 +17,7 @@ from tests.usage.sources.fake_sacct import FakeSacct
 from tests.usage.sources.recordings import jobs_of
 from usage.connections import SacctConnection
 from usage.sources.base import Fetched, SourceFailed, WindowTooLarge
+from usage.sources.columns import STEP_COLUMNS
 from usage.sources.command import COLUMNS, SacctCommand
 from usage.sources.formats import open_reader
 
@@ -28,10 +29,14 @@ def fake(tmp_path: Path) -> FakeSacct:
     return FakeSacct(tmp_path)
 
 
-def fetch(fake: FakeSacct, **connection: Any) -> tuple[Fetched, bytes]:
+def fetch(
+    fake: FakeSacct, *, reads_steps: bool = False, **connection: Any
+) -> tuple[Fetched, bytes]:
     made = SacctConnection("login", command=(str(fake.sacct),), timeout_seconds=20)
     with tempfile.TemporaryFile() as into:
-        source = SacctCommand(replace(made, **connection), cluster="demo25")
+        source = SacctCommand(
+            replace(made, **connection), cluster="demo25", reads_steps=reads_steps
+        )
         fetched = source.fetch(WINDOW, into)
         into.seek(0)
         return fetched, into.read()
@@ -56,6 +61,18 @@ def test_it_asks_for_all_users_and_duplicates_in_epoch_seconds(fake: FakeSacct) 
     assert variables["TZ"] == "UTC"
     assert variables["SLURM_TIME_FORMAT"] == "%s"
     assert content.startswith(b"Cluster|JobIDRaw|")
+
+
+def test_steps_are_asked_for_only_where_they_are_wanted(tmp_path: Path) -> None:
+    fake, rows = FakeSacct(tmp_path), tmp_path / "rows.psv"
+    first, *rest = rows.read_text().splitlines()
+    told = [f"{first}|AveRSS|NTasks|ConsumedEnergyRaw", *(f"{line}|||0" for line in rest)]
+    rows.write_text("\n".join(told) + "\n")
+    for reads_steps in (False, True):
+        _, content = fetch(fake, reads_steps=reads_steps)
+        assert ("--allocations" in fake.asked()[-1][1]) != reads_steps
+        header = tuple(content.decode().splitlines()[0].split("|"))
+        assert header == ((*COLUMNS, *STEP_COLUMNS) if reads_steps else COLUMNS)
 
 
 def test_job_names_are_not_asked_for() -> None:

@@ -87,6 +87,17 @@ def test_the_oldest_version_knows_one_flag_and_refuses_others(client: Client) ->
     assert query.keys() & ALL_FLAGS == {"skip_steps"}
 
 
+@pytest.mark.parametrize("version", ["v0.0.38", "v0.0.41"])
+def test_where_steps_are_wanted_they_are_not_skipped(client: Client, version: str) -> None:
+    """The flags that are left are still sent: any of them turns the others' defaults off."""
+    client.state.versions = (version,)
+    client.state.users = {"billing": "Operator"}
+    client.fetch(client.source(reads_steps=True))
+    (query,) = client.asked_for_jobs()
+    flags = set() if version == "v0.0.38" else ALL_FLAGS - {"skip_steps"}
+    assert query.keys() & ALL_FLAGS == flags
+
+
 @pytest.mark.parametrize("version", API_VERSIONS)
 def test_every_version_is_spoken(client: Client, version: str) -> None:
     client.state.versions = (version, "v0.0.36", "v0.0.45")
