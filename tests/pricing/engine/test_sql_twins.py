@@ -10,7 +10,7 @@ from django.db import connection, transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from accounts.models import Tier, User
+from accounts.models import Project, Split, SplitShare, Tier, User
 from pricing import engine
 from pricing.models import Equivalent, EquivalentPart, PriceList, Rate, Slab, StatePolicy
 from pricing.resources import resource_of
@@ -24,7 +24,8 @@ OURS, TIERS = 10_001, 10_002
 """The keys of a project's negotiated list and of its tier's list."""
 
 TABLES = ("usage_job", "pricing_pricelist", "pricing_rate", "pricing_slab", "pricing_statepolicy",
-          "pricing_equivalent", "pricing_equivalentpart")  # fmt: skip
+          "pricing_equivalent", "pricing_equivalentpart", "accounts_split",
+          "accounts_splitshare")  # fmt: skip
 
 # The fixture is one empty database for all examples; each is rolled back.
 examples = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -109,6 +110,8 @@ def test_prices_of_quantities(database: Database, data: st.DataObject) -> None:
     quantities = data.draw(st.lists(some.quantities(rate), min_size=1, max_size=8))
     with transaction.atomic():
         store_rate(rate)
+        linear = "pricing_is_linear(rate) FROM pricing_rate rate WHERE id = %s"
+        assert ask(linear, rate.rate_id) == rate.is_linear
         for quantity in [0, *quantities, 2**62]:
             found = ask("pricing_cumulative(%s, %s)", rate.rate_id, quantity)
             assert found == engine.cumulative(rate, quantity)
@@ -164,6 +167,25 @@ def test_by_itself_a_rate_has_the_terms_of_its_list(
                 "pricing_quantity(%s, %s, %s)", rate.rate_id, job.pk, [TIERS]
             )
         transaction.set_rollback(True)
+
+
+@examples
+@given(st.integers(0, 2**62), st.lists(st.integers(1, 10**4), min_size=1, max_size=6))
+def test_shares_of_split_jobs(database: Database, quantity: int, weights: list[int]) -> None:
+    percents = [Decimal(weight * 10**6 // sum(weights)).scaleb(-4) for weight in weights]
+    percents[0] += 100 - sum(percents)
+    project = Project.objects.get(code="genomics")
+    with transaction.atomic():
+        split = Split.objects.create(project=project, starts_at=NOW, reason="two grants")
+        made = [
+            SplitShare.objects.create(
+                split=split, project=Project.objects.create(code=f"part-{place}"), percent=percent
+            )
+            for place, percent in enumerate(percents)
+        ]
+        found = [ask("accounts_part(%s, %s)", share.pk, quantity) for share in made]
+        transaction.set_rollback(True)
+    assert found == engine.shares(quantity, percents)
 
 
 def test_terms_are_of_the_tier_or_else_of_the_first_list(database: Database) -> None:
