@@ -8,7 +8,7 @@ from typing import NamedTuple
 from django.contrib.auth.models import AnonymousUser
 from django.db.models import Q, QuerySet
 
-from accounts.models import Membership, Project, ProjectTier, Split, User
+from accounts.models import Membership, Project, ProjectTier, Split, SplitShare, User
 
 Viewer = User | AnonymousUser
 
@@ -105,5 +105,6 @@ class SplitBook:
 
 def projects_borne_by(projects: QuerySet[Project] | Iterable[int]) -> QuerySet[Project]:
     """Return the projects that ever split their costs with, or left them to, one of some others."""
-    paying = Split.objects.filter(Q(shares__project__in=projects) | Q(fallback__in=projects))
+    shares = SplitShare.objects.filter(project__in=projects)
+    paying = Split.objects.filter(Q(pk__in=shares.values("split")) | Q(fallback__in=projects))
     return Project.objects.filter(pk__in=paying.values("project"))

@@ -2,7 +2,8 @@
 
 Rows are locked FOR NO KEY UPDATE: it excludes other writers and lets foreign-key checks pass, so
 that the deferred audit chain can't deadlock with them. The order is always project → receipt →
-payment → job → audit head, within a table by primary key.
+payment → job → counter → audit head, within a table by primary key. Counters that are missing are
+made before any is locked, in the order of project, rate and month.
 """
 
 import zlib

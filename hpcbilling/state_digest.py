@@ -2,7 +2,9 @@
 
 Covers jobs, their ratings and charges, imports, receipts and payments by their content and natural
 keys. Left out is what differs between two ways to the same result: row ids, the times at which
-something was done, and the audit log (which `audit_verify` checks).
+something was done, and the audit log (which `audit_verify` checks). Of what counters priced it
+covers how far each counter got: single charges depend on the order in which jobs arrived, their
+sums do not.
 """
 
 import hashlib
@@ -14,7 +16,8 @@ from django.db.models import QuerySet
 
 from core.canonical import canonical_json, sha256_of
 from payments.models import InboundEvent, Payment
-from pricing.models import Charge, JobRating
+from pricing.models import Charge, Counter, JobRating
+from pricing.selectors import live_charges
 from receipts.models import Line, Receipt
 from usage.merge import VALUE_FIELDS
 from usage.models import Cluster, ImportRun, Job, JobRevision, QuarantinedRow
@@ -93,16 +96,37 @@ def _charges() -> Iterator[Row]:
         "unit_price", "amount", "currency", "estimated", "job_end", "project__code",
         "rate__price_list__tier__code", "rate__price_list__effective_at",
         "rate__price_list__revision", "document_line__line__receipt__number",
-        "document_line__line__position",
+        "document_line__line__position", "basis", "share__percent",
     )  # fmt: skip
     # Of a charge and its reversal, the quantities tell which is which.
+    priced = Charge.objects.filter(unit_price__isnull=False)
     return _by_cluster(
         "job__",
-        lambda c: Charge.objects.filter(job__cluster=c).values_list(*fields),
+        lambda c: priced.filter(job__cluster=c).values_list(*fields),
         "resource",
         "generation",
+        "project__code",
         "quantity",
     )
+
+
+def _counters() -> list[Row]:
+    rows = Counter.objects.values_list(
+        "project__code", "month", "rate__resource", "rate__cluster__name", "rate__partition",
+        "rate__qos", "rate__price_list__tier__code", "rate__price_list__project__code",
+        "rate__price_list__user__username", "rate__price_list__effective_at",
+        "rate__price_list__revision", "quantity", "amount",
+    )  # fmt: skip
+    return sorted(rows, key=canonical_json)
+
+
+def _jobless() -> list[Row]:
+    """Caps, commitments and items."""
+    rows = live_charges().filter(kind__in=("true_up", "item")).values_list(
+        "project__code", "kind", "resource", "job_end", "quantity", "amount", "currency",
+        "document_line__line__receipt__number",
+    )  # fmt: skip
+    return sorted(rows, key=canonical_json)
 
 
 def _imports() -> list[Row]:
@@ -157,6 +181,8 @@ _KINDS: dict[str, Callable[[], Iterable[Row]]] = {
     "revisions": _revisions,
     "ratings": _ratings,
     "charges": _charges,
+    "counters": _counters,
+    "charges_without_job": _jobless,
     "imports": _imports,
     "quarantine": _quarantine,
     "receipts": _receipts,

@@ -1,6 +1,7 @@
 """Turning jobs into charges, in committed batches, each job once."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 
 from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
@@ -148,7 +149,6 @@ def _that_come_out_otherwise(job_ids: Sequence[int]) -> list[int]:
     return found
 
 
-@transaction.atomic
 def _rate_batch(
     job_ids: Sequence[int],
     *,
@@ -156,6 +156,19 @@ def _rate_batch(
     billed: Billed,
     anyway: bool = False,
     patient: bool = True,
+) -> Outcome:
+    """Rate some jobs, and once more if the database refuses what came of it: who pays may have
+    changed since that was read, and then it comes out otherwise now."""
+    batch = partial(_once, job_ids, actor=actor, billed=billed, anyway=anyway, patient=patient)
+    try:
+        return batch()
+    except IntegrityError:
+        return batch()
+
+
+@transaction.atomic
+def _once(
+    job_ids: Sequence[int], *, actor: Actor, billed: Billed, anyway: bool, patient: bool
 ) -> Outcome:
     """Rate some jobs. The locks: the lists (so that none is published meanwhile), the projects that
     carry charges of these jobs (re-rating competes with drafting for them), the jobs, the counters.

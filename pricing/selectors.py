@@ -7,7 +7,7 @@ from datetime import datetime
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
 from accounts.models import Split, Tier
-from accounts.selectors import Viewer, projects_managed_by
+from accounts.selectors import Viewer, projects_borne_by, projects_managed_by
 from core.bulk import AnyOf
 from pricing.models import Charge, JobRating, PriceList, Recheck
 from usage.models import ImportRun, Job
@@ -59,14 +59,20 @@ def rechecked(changes: Iterable[Recheck]) -> Iterator[QuerySet[JobRating]]:
     Those that are due are left out: they are made anew by what holds then.
     """
     wanted = {
-        (row.project_id, row.starts_at, row.ends_at, row.cluster_id, row.account) for row in changes
-    }
-    for project_id, starts_at, ends_at, cluster_id, account in wanted:
+        (
+            row.project_id, row.starts_at, row.ends_at, row.cluster_id, row.account, row.user_name,
+        )
+        for row in changes
+    }  # fmt: skip
+    for project_id, starts_at, ends_at, cluster_id, account, user_name in wanted:
         ratings = JobRating.objects.filter(due=False)
-        if cluster_id is None and project_id is None:
+        if cluster_id is None and project_id is None and not user_name:
             ratings = ratings.filter(status=JobRating.Status.UNPRICED)
         if project_id is not None:
-            ratings = ratings.filter(project_id=project_id)
+            borne = projects_borne_by([project_id])
+            ratings = ratings.filter(Q(project_id=project_id) | Q(project__in=borne))
+        if user_name:
+            ratings = ratings.filter(job__user_name=user_name)
         if starts_at is not None:
             ratings = ratings.filter(job__end__gte=starts_at)
         if ends_at is not None:

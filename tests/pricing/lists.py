@@ -5,6 +5,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from django.db import transaction
 from django.utils import timezone
 
 from accounts.models import Project, Split, SplitShare, Tier, User
@@ -70,6 +71,7 @@ def publish(
     return made
 
 
+@transaction.atomic
 def split(
     project: Project,
     *shares: tuple[Project, str],

@@ -97,6 +97,7 @@ def test_a_changed_tier_of_who_pays_a_share_counts(grants: tuple[Project, ...]) 
     own, one, two = grants
     split(own, (one, "50"), (two, "50"))
     import_rows(make_cluster(), JOB)
+    rate_pending(actor=SYSTEM)
     before = charged()["two"][1]
     two.tiers.update(tier=one.tiers.get().tier)
     rate_pending(actor=SYSTEM)

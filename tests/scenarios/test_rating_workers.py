@@ -1,18 +1,23 @@
 """However many workers rate, and however often they are asked, the charges are the same."""
 
+from decimal import Decimal
 from functools import partial
 
 import pytest
+from django.db.models import Sum
 
 from audit.models import AuditEvent
 from audit.selectors import verify_chain
 from hpcbilling import workflows
 from hpcbilling.state_digest import Part, parts
 from pricing import rating
-from pricing.models import Charge, RatedRun
+from pricing.engine import cumulative
+from pricing.models import Charge, Counter, RatedRun
 from pricing.selectors import jobs_to_rate
+from pricing.tariffs import read_rates
 from tests import databases
 from tests.databases import Database
+from tests.pricing.lists import flat, publish, slabs, split
 from tests.racing import race
 from tests.scenarios.conftest import (
     SITE,
@@ -26,13 +31,18 @@ from usage.services import prepare_import, run_import
 
 ROWS = 1200
 BATCH = 40
-RATED = ("ratings", "charges")
+RATED = ("ratings", "charges", "counters")
 
 
 def bring_in() -> None:
     """Three imports without rating, the last of which changes jobs that the first one brought and
     that are charged already."""
-    paying_projects()
+    suda, niran, wichai = paying_projects()
+    cpu = slabs("cpu", ("100", "2"), ("1000", "1", "50"), (None, "0.5"))
+    publish(cpu, flat("mem", "0.1"), flat("gpu", "9"), tier="gov", minimum_per_job=Decimal(3))
+    steps = slabs("cpu", ("50", "3"), (None, "2"), model="volume")
+    publish(steps, flat("mem", "0.1", allowance=Decimal(10)), flat("gpu", "9"), tier="private")
+    split(suda, (suda, "50"), (niran, "33.3333"), (wichai, "16.6667"))
     cluster, rows = demo_cluster(), recorded_rows(ROWS)
     changed = [longer(row, 60) for row in rows[: ROWS // 4]]
     for part in (rows[: ROWS // 2], rows[ROWS // 2 :], changed):
@@ -40,6 +50,20 @@ def bring_in() -> None:
         run_import(run_id=run.pk, actor=SITE)
         if not RatedRun.objects.exists():
             workflows.rate_pending(actor=SITE)
+
+
+def counters_add_up() -> int:
+    """Σ of the charges by each counter = its amount = the price of its quantity."""
+    rates = read_rates(Counter.objects.values_list("rate", flat=True))
+    for counter in Counter.objects.all():
+        charges = Charge.objects.filter(
+            project=counter.project, rate=counter.rate, job_end__gte=counter.starts_at,
+            job_end__lt=counter.ends_at,
+        )  # fmt: skip
+        sums = charges.aggregate(amount=Sum("amount"), quantity=Sum("quantity"))
+        assert sums == {"amount": counter.amount, "quantity": counter.quantity}
+        assert counter.amount == cumulative(rates[counter.rate_id], counter.quantity)
+    return Counter.objects.count()
 
 
 _CALM: dict[str, Part] = {}
@@ -78,5 +102,6 @@ def test_workers_share_the_jobs_and_make_the_same_charges(
     assert not jobs_to_rate().exists()
     assert RatedRun.objects.count() == 3
     assert verify_chain().broken is None
+    assert counters_add_up() > 2
     told = AuditEvent.objects.filter(action="charges.made")
     assert sum(event.content["data"]["charges"] for event in told) == Charge.objects.count()
