@@ -95,7 +95,7 @@ OWES = function(
     body="""
         SELECT * INTO job FROM usage_job WHERE id = $1;
         lists := pricing_lists($2, job.user_name, job."end");
-        SELECT * INTO terms FROM pricing_pricelist WHERE id = lists[cardinality(lists)];
+        SELECT * INTO terms FROM pricing_pricelist WHERE id = pricing_terms(lists);
         IF terms.id IS NULL THEN
             RETURN NULL;
         ELSIF EXISTS (SELECT 1 FROM pricing_statepolicy s WHERE s.price_list_id = terms.id
