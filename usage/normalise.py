@@ -9,6 +9,7 @@ The rules, each observed on a running Slurm:
 * ElapsedRaw leaves suspended time out. CPUs are given back while suspended; memory, GPUs and
   nodes stay held, so they count elapsed + suspended. A source without a Suspended column is
   trusted on Elapsed.
+* A job that is PENDING has not started, even if it has a Start: that is when it is expected to.
 * A resized job leaves a RESIZING record and a new one, which in old versions keeps the first
   Start; it is counted from Submit on, so that the two don't overlap.
 """
@@ -25,7 +26,7 @@ from usage.fingerprints import UNMEASURED, fingerprint, fingerprint_of, measured
 from usage.readings import asked, joules, reading
 from usage.reasons import Reason, RowError
 from usage.sealed import maker
-from usage.times import Clock, Moments, seconds
+from usage.times import UNSET, Clock, Moments, seconds
 from usage.tres import Tres
 from usage.used import UNKNOWN, Used
 
@@ -227,6 +228,9 @@ def normalise_cells(
     suspended = 0
     if suspended_text and suspended_text != "00:00:00":
         suspended = _duration(suspended_text, Reason.SUSPENDED)
+    if state == "PENDING" and start_text not in UNSET and (end_text in UNSET or end_text == "0"):
+        # When the scheduler thinks that it will start: it has not, so it holds nothing.
+        start_text, elapsed, suspended = "Unknown", 0, 0
     moments = submit, _, end = clock.moments(submit_text, start_text, end_text, elapsed + suspended)
     partition, qos, reservation = partition or "", qos or "", reservation or ""
     if len(user) + len(account) + len(partition) + len(qos) + len(reservation) > MAX_NAME:

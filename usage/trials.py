@@ -43,6 +43,7 @@ def try_source(source: Source) -> Trial:
             slurm_name=source.cluster.known_to_slurm_as,
             time_zone=source.cluster.time_zone,
             reads_steps=source.cluster.reads_steps,
+            is_trial=True,
         )
         if isinstance(connection, Folder):
             return Trial(label=str(source), files=len(connection.files()))

@@ -33,7 +33,7 @@ DROP TABLE IF EXISTS pg_temp.stated, pg_temp.in_quarantine, pg_temp.ours, pg_tem
 CREATE TEMPORARY TABLE stated (
     job_id bigint, submit bigint, account text, user_name text, start bigint, "end" bigint,
     cpu_seconds bigint, gpu_seconds bigint, mem_mib_seconds bigint, node_seconds bigint,
-    was_suspended boolean
+    was_suspended boolean, cpu_held_seconds bigint
 ) ON COMMIT DROP;
 CREATE TEMPORARY TABLE in_quarantine (job_id bigint, submit bigint) ON COMMIT DROP
 """
@@ -123,7 +123,7 @@ def load(jobs: Iterable[StatedJob]) -> None:
                     (
                         job.job_id, job.submit, job.account, job.user, job.start, job.end,
                         job.cpu_seconds, job.gpu_seconds, job.mem_mib_seconds, job.node_seconds,
-                        job.was_suspended,
+                        job.was_suspended, job.cpu_held_seconds,
                     )
                 )  # fmt: skip
 
@@ -207,6 +207,10 @@ _JOBS = """
 SELECT id, job_id, submit, account, user_name, display_id, bucket, cause, {} FROM compared WHERE {}
 ORDER BY cause = ANY(%s) DESC, cause, job_id, submit LIMIT %s
 """
+_SUSPENDED_AT_THE_EDGE = """
+SELECT account, user_name, sum(cpu_seconds), sum(cpu_held_seconds) FROM stated
+WHERE was_suspended AND (start <= %s OR "end" IS NULL OR "end" >= %s) GROUP BY 1, 2
+"""
 _STATED_SUMS = "SELECT account, user_name, {} FROM stated GROUP BY 1, 2"
 
 
@@ -240,6 +244,19 @@ def stated_sums() -> dict[tuple[str, str, str], int]:
         for account, user, *figures in _rows(_STATED_SUMS, "sum({0})")
         for name, value in zip(RESOURCES, figures, strict=True)
     }
+
+
+def suspended_at_the_edge(window: Interval) -> dict[tuple[str, str], tuple[int, int]]:
+    """Return, by account and user, what jobs that were suspended and reach over an edge of the
+    window were stated to have used of CPU time, and what they could have used at most.
+
+    sreport knows when a job was suspended; a job's record only for how long, and of one that is
+    suspended still not even that.
+    """
+    with connection.cursor() as cursor:
+        edges = [int(window.start.timestamp()), int(window.end.timestamp())]
+        cursor.execute(_SUSPENDED_AT_THE_EDGE, edges)
+        return {(row[0], row[1]): (int(row[2]), int(row[3])) for row in cursor.fetchall()}
 
 
 def _rows(template: str, figures: str, *values: Any) -> list[tuple[Any, ...]]:

@@ -1,6 +1,7 @@
 """Comparing a period of a cluster with what Slurm says, and keeping the result."""
 
 from collections import Counter
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
@@ -17,6 +18,7 @@ from core.errors import Conflict
 from core.intervals import Interval, month, month_start
 from core.site import site_zone
 from hpcbilling.reconciliation import compare as comparison
+from hpcbilling.reconciliation.causes import Cause
 from hpcbilling.reconciliation.statements import Statement, statements_of
 from usage.models import Cluster, QuarantinedRow, Reconciliation, Window
 from usage.quarantine_states import open_rows
@@ -139,9 +141,10 @@ def _report(statement: Statement, window: Interval) -> dict[str, Any]:
     if not (statement.has_report and on_the_hour):
         return {}
     said, jobs = statement.report(window), Counter(comparison.stated_sums())
+    suspended = comparison.suspended_at_the_edge(window)
     unlike = [
         {"account": key[0], "user": key[1], "resource": key[2], "sreport": said[key],
-         "jobs": jobs[key]}
+         "jobs": jobs[key], "cause": _report_cause(key, said[key], jobs[key], suspended)}
         for key in sorted(said.keys() | jobs.keys())
         if said[key] != jobs[key]
     ]  # fmt: skip
@@ -150,8 +153,23 @@ def _report(statement: Statement, window: Interval) -> dict[str, Any]:
         "agrees": not unlike,
         "rolled_up": rolled_up,
         "differences": unlike[:LISTED_SUMS],
-        "unexplained": len(unlike) if rolled_up else 0,
+        "unexplained": sum(not line["cause"] for line in unlike) if rolled_up else 0,
     }
+
+
+def _report_cause(
+    key: tuple[str, str, str],
+    sreport: int,
+    jobs: int,
+    suspended: Mapping[tuple[str, str], tuple[int, int]],
+) -> str:
+    """Return why sreport has another sum, if that is known. A job that is suspended at the period's
+    edge can explain no more CPU time than it held."""
+    account, user, resource = key
+    stated, at_most = suspended.get((account, user), (0, 0))
+    others = jobs - stated
+    explained = resource == "cpu_seconds" and at_most and others <= sreport <= others + at_most
+    return Cause.SUSPENDED.value if explained else ""
 
 
 def _store(

@@ -107,6 +107,12 @@ def test_without_an_end_it_is_running_whatever_its_state(end: str) -> None:
         {"Start": "2026-11-01T11:00:05", "NodeList": "None assigned", "State": "CANCELLED by 5"},
         {"Start": "None", "End": "Unknown", "NodeList": "None assigned", "State": "PENDING"},
         {"Start": "None", "NodeList": "", "State": "CANCELLED by 5"},
+        *(
+            {"Start": start, "End": end, "NodeList": nodes, "State": "PENDING", "AllocTRES": ""}
+            for start in ("2026-11-01T11:00:05", "2099-01-01T00:00:00")
+            for end in ("Unknown", "0")
+            for nodes in ("None assigned", "")
+        ),
     ],
 )
 def test_a_job_that_never_started_uses_nothing(changes: dict[str, str]) -> None:

@@ -81,7 +81,18 @@ def line(**changes: str) -> str:
 
 def test_what_is_suspended_frees_cpus_only_and_types_of_gpus_add_up() -> None:
     assert sacct_job(line()) == StatedJob(
-        7, 90, "a", "u", 100, 200, 4 * 60, 3 * 100, 1536 * 100, 2 * 100, was_suspended=True
+        7,
+        90,
+        "a",
+        "u",
+        100,
+        200,
+        4 * 60,
+        3 * 100,
+        1536 * 100,
+        2 * 100,
+        was_suspended=True,
+        cpu_held_seconds=400,
     )
     both = sacct_job(line(tres="cpu=1,gres/gpu=2,gres/gpu:a=2,fs/disk=9"))
     assert both is not None

@@ -21,8 +21,9 @@ from usage.sources.base import Source, SourceFailed
 from usage.sources.command import SacctCommand
 from usage.sources.folder import Folder
 from usage.sources.slurmrestd import Slurmrestd
+from usage.sources.versions import Versions
 
-KINDS = ("slurmrestd", "sacct", "folder")
+_VERSIONS = Versions()
 _SLURM_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}", re.ASCII)
 
 
@@ -33,14 +34,16 @@ def make_source(
     slurm_name: str,
     time_zone: str = "UTC",
     reads_steps: bool = False,
+    is_trial: bool = False,
 ) -> Source:
     """Return a source, without having talked to it.
 
     ``place`` is the name of a connection, or for a folder its path below the site's drop folder.
     ``slurm_name`` is what Slurm calls the cluster; ``time_zone`` is the cluster's, in which the
     days in file names and the times in its files are meant. ``reads_steps`` asks for the steps of
-    jobs too, which tell what they used; a folder has what was put there. Raises SourceFailed (code
-    ``connection``) if there is no such connection, or it is of another kind.
+    jobs too, which tell what they used; a folder has what was put there. A trial takes nothing for
+    known that was found a little while ago. Raises SourceFailed (code ``connection``) if there is
+    no such connection, or it is of another kind.
     """
     if _SLURM_NAME.fullmatch(slurm_name) is None:
         raise SourceFailed("connection", f"{slurm_name[:64]!r} can't be a cluster's name in Slurm.")
@@ -48,7 +51,10 @@ def make_source(
         return Folder(Path(settings.DROP_FOLDER_ROOT), place, zone=ZoneInfo(time_zone))
     connection = _connection(place)
     if kind == "slurmrestd" and isinstance(connection, SlurmrestdConnection):
-        return Slurmrestd(connection, cluster=slurm_name, reads_steps=reads_steps)
+        versions = None if is_trial else _VERSIONS
+        return Slurmrestd(
+            connection, cluster=slurm_name, reads_steps=reads_steps, versions=versions
+        )
     if kind == "sacct" and isinstance(connection, SacctConnection):
         return SacctCommand(connection, cluster=slurm_name, reads_steps=reads_steps)
     raise SourceFailed(

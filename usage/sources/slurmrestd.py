@@ -28,7 +28,7 @@ from usage.sources.columns import FileRefused
 from usage.sources.http import Answer, TimedOut, Transient, get, tls_context
 from usage.sources.json_records import NOTHING_FOUND, describe_error, error_number
 from usage.sources.tokens import current_token
-from usage.sources.versions import API_VERSIONS, WITH_FLAGS
+from usage.sources.versions import API_VERSIONS, WITH_FLAGS, Versions
 
 ATTEMPTS = 4
 FIRST_PAUSE_SECONDS = 1.0
@@ -46,7 +46,8 @@ Result = TypeVar("Result")
 
 class Slurmrestd:
     """Reads one cluster's jobs, and their steps where what they used is wanted. ``pause`` waits
-    between tries; tests give one that doesn't."""
+    between tries; tests give one that doesn't. ``versions`` are shared by readers that follow one
+    another; without, the server is asked once by this one."""
 
     kind = "slurmrestd"
 
@@ -58,7 +59,10 @@ class Slurmrestd:
         reads_steps: bool = False,
         pause: Callable[[float], None] = time.sleep,
         max_bytes: int = MAX_ANSWER_BYTES,
+        versions: Versions | None = None,
     ) -> None:
+        self._versions = versions or Versions()
+        self._server = (connection, cluster)
         self._connection = connection
         self._cluster = cluster
         self._with_steps = reads_steps
@@ -68,16 +72,24 @@ class Slurmrestd:
 
     def fetch(self, window: Interval, into: BinaryIO) -> Fetched:
         """See Source.fetch. What is written is the answer's body."""
-        if not self._api:
-            self._api = self._retrying(self._newest_version)
         try:
-            records = self._retrying(lambda: self._jobs(window, into))
+            records = self._records(window, into)
+        except WindowTooLarge:
+            raise
+        except SourceFailed:
+            self._versions.forget(self._server)
+            raise
+        label = f"slurmrestd {self._api} ({self._connection.name})"
+        return Fetched(label=label, empty=records == 0)
+
+    def _records(self, window: Interval, into: BinaryIO) -> int:
+        self._api = self._versions.of(self._server) or self._retrying(self._newest_version)
+        try:
+            return self._retrying(lambda: self._jobs(window, into))
         except NotThere:
             # slurmrestd was replaced by one that speaks other versions.
             self._api = self._retrying(self._newest_version)
-            records = self._retrying(lambda: self._jobs(window, into))
-        label = f"slurmrestd {self._api} ({self._connection.name})"
-        return Fetched(label=label, empty=records == 0)
+            return self._retrying(lambda: self._jobs(window, into))
 
     def _retrying(self, act: Callable[[], Result]) -> Result:
         """Try again, later and later, what may be gone at the next try."""
@@ -99,6 +111,7 @@ class Slurmrestd:
                 continue
             self._refuse_unknown_cluster(answer)
             self._refuse_other_than_operator(api)
+            self._versions.keep(self._server, api)
             return api
         raise SourceFailed(
             "no_api",

@@ -23,6 +23,7 @@ REPORT_RESOURCES = {
 
 _MIB = {"K": Decimal(1) / 1024, "M": Decimal(1), "G": Decimal(1024), "T": Decimal(1024**2)}
 _GPU = "gres/gpu"
+_SUSPENDED = "SUSPENDED"
 _UNENDED = ("PENDING", "RUNNING", "SUSPENDED", "REQUEUE_HOLD", "CONFIGURING", "COMPLETING")
 
 
@@ -49,6 +50,8 @@ class StatedJob:
     mem_mib_seconds: int
     node_seconds: int
     was_suspended: bool
+    cpu_held_seconds: int = 0
+    """CPU time with what was suspended: more than Slurm counts at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +84,7 @@ def sacct_job(line: str) -> StatedJob | None:
         user=user,
         start=begun,
         end=None if state.startswith(_UNENDED) else ended,
-        was_suspended=suspended not in ("", "00:00:00"),
+        was_suspended=suspended not in ("", "00:00:00") or state.startswith(_SUSPENDED),
         **_held(_text_tres(tres), running=seconds, held=held),
     )
 
@@ -114,7 +117,7 @@ def rest_job(record: Mapping[str, Any], *, since: int, until: int) -> StatedJob 
         user=str(record.get("user") or ""),
         start=start,
         end=end or None,
-        was_suspended=suspended > 0,
+        was_suspended=suspended > 0 or _SUSPENDED in str(record.get("state")),
         **quantities,
     )
 
@@ -137,6 +140,7 @@ def _held(tres: Mapping[str, int | Decimal], *, running: int, held: int) -> dict
     typed = sum(count for name, count in tres.items() if name.startswith(f"{_GPU}:"))
     return {
         "cpu_seconds": int(tres.get("cpu", 0) * running),
+        "cpu_held_seconds": int(tres.get("cpu", 0) * held),
         "gpu_seconds": int(tres.get(_GPU, typed) * held),
         "mem_mib_seconds": int(tres.get("mem", 0) * held),
         "node_seconds": int(tres.get("node", 0) * held),

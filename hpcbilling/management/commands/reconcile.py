@@ -108,6 +108,7 @@ class Command(BaseCommand):
                 self.stdout.write(
                     f"  {line['account']} {line['user']} {line['resource']}:"
                     f" sreport {line['sreport']:,}, jobs {line['jobs']:,}"
+                    f"{' (suspended)' if line.get('cause') else ''}"
                 )
 
 

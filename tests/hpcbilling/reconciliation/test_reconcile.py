@@ -252,3 +252,24 @@ def test_exit_codes_are_for_scripts(cluster: Cluster, slurm: PretendedSlurm) -> 
     assert code == 2
     assert "No source" in said
     assert Reconciliation.objects.count() == 4
+
+
+@pytest.mark.parametrize(("used", "unexplained"), [(1000, 0), (3600, 0), (0, 0), (3601, 1)])
+def test_a_job_suspended_at_the_periods_edge_explains_sreports_cpu_time(
+    cluster: Cluster, slurm: PretendedSlurm, used: int, unexplained: int
+) -> None:
+    """sreport knows when it was suspended, the job's record doesn't; it can't have used more than
+    it held."""
+    end = datetime(2026, 11, 1, tzinfo=UTC)
+    job = Stated(1, end=end, seconds=2000, suspended=1600, state="SUSPENDED")
+    import_rows(cluster, Row(1, state="SUSPENDED", end=end))
+    slurm.says(job, stated(Row(2)))
+    lines = report_of(job, stated(Row(2)))
+    slurm.reports(*(line.replace("|cpu|8000", f"|cpu|{4 * used}") for line in lines))
+    result = compared(cluster)
+    (line,) = result.report["differences"]
+    assert (line["resource"], line["cause"]) == (
+        "cpu_seconds",
+        "" if unexplained else "suspended",
+    )
+    assert result.report["unexplained"] == unexplained

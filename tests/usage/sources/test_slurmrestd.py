@@ -22,7 +22,7 @@ from usage.sources.base import Fetched, SourceFailed, WindowTooLarge
 from usage.sources.formats import open_reader
 from usage.sources.slurmrestd import ATTEMPTS, Slurmrestd
 from usage.sources.tokens import current_token
-from usage.sources.versions import API_VERSIONS
+from usage.sources.versions import API_VERSIONS, REMEMBERED_SECONDS, Versions
 
 WINDOW = Interval(datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 11, 1, 1, tzinfo=UTC))
 ONE_JOB = answer(job(cluster="demo25"))
@@ -66,6 +66,29 @@ def client(monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
         connection = parse_connections({"main": table})["main"]
         assert isinstance(connection, SlurmrestdConnection)
         yield Client(state, replace(connection, timeout_seconds=10))
+
+
+def test_readers_that_follow_one_another_ask_for_the_version_once(client: Client) -> None:
+    now = [0.0]
+    versions = Versions(lambda: now[0])
+    for _window in range(3):
+        client.fetch(client.source(versions=versions))
+    asked = ["/slurmdb/v0.0.41/clusters", "/slurmdb/v0.0.41/user/billing"]
+    found = [path for path in client.state.targets() if "v0.0.41" in path]
+    assert found == [*asked, *["/slurmdb/v0.0.41/jobs"] * 3]
+    now[0] += REMEMBERED_SECONDS
+    client.fetch(client.source(versions=versions))
+    assert client.state.targets().count(asked[0]) == 2
+    # A server that was exchanged, or that failed, is looked at anew.
+    client.state.versions = ("v0.0.42",)
+    assert "v0.0.42" in client.fetch(client.source(versions=versions)).label
+    client.state.users = {"billing": ["None"]}
+    client.state.tokens = {"billing": "other"}
+    with pytest.raises(SourceFailed):
+        client.fetch(client.source(versions=versions))
+    client.state.tokens = {"billing": "good"}
+    with pytest.raises(SourceFailed, match="no operator"):
+        client.fetch(client.source(versions=versions))
 
 
 def test_it_asks_for_the_window_of_the_cluster_with_all_flags(client: Client) -> None:
