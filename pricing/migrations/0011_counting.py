@@ -132,7 +132,7 @@ QUANTITY = set_trigger(
         SELECT coalesce(array_agg(r.id), '{}') INTO plain FROM pricing_rate r
           JOIN pricing_pricelist l ON l.id = r.price_list_id
          WHERE r.id IN (SELECT rate_id FROM new_rows) AND r.resource IN ('cpu', 'gpu', 'mem')
-           AND pricing_is_linear(r) AND r.basis = 'allocated' AND r.cluster_id IS NULL
+           AND r.basis = 'allocated' AND r.cluster_id IS NULL
            AND r.partition = '' AND r.qos = '' AND l.tier_id IS NOT NULL
            AND l.quantum_seconds = 1 AND l.minimum_seconds = 0 AND NOT l.suspended_is_free
            AND NOT EXISTS (SELECT 1 FROM pricing_statepolicy s WHERE s.price_list_id = l.id)
