@@ -27,7 +27,7 @@ from pricing.estimates import accrued
 from pricing.explain import explain_job
 from pricing.selectors import charges_visible_to, jobs_visible_to
 from usage.models import JobRevision
-from usage.raw import raw_row
+from usage.raw import origins, raw_row, step_rows
 from usage.tres import amounts_of
 
 PAGE_ROWS = 50
@@ -191,6 +191,7 @@ def job(request: HttpRequest, pk: int) -> HttpResponse:
             "revisions": JobRevision.objects.filter(job=found).select_related("run"),
             "asked": amounts_of(found.req_tres).items(),
             "raw": raw_row(found),
+            "steps": step_rows(origins(found)[0]),
         },
     )
 
