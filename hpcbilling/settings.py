@@ -67,6 +67,7 @@ SLURM_CONNECTIONS = env.str("SLURM_CONNECTIONS", default="")
 OPERATOR_EMAIL: list[str] = env.list("OPERATOR_EMAIL", default=[])
 HEARTBEAT_URL = env.str("HEARTBEAT_URL", default="")
 BACKFILL_READERS = env.int("BACKFILL_READERS", default=4)
+RATING_CONNECTIONS = env.int("RATING_CONNECTIONS", default=2)  # of one worker, at the same time
 # Pages say that the usage is made up of recorded rows; `make demo` sets it.
 DEMO = env.bool("DEMO", default=False)
 if DEMO and PRODUCTION:

@@ -32,7 +32,8 @@ Billed = Callable[[Collection[int]], set[int]]
 class Outcome:
     """What rating did: jobs by result, charges made, their sum by currency.
 
-    ``passed_over`` counts jobs that someone else had locked, or that needed nothing any more.
+    ``passed_over`` counts jobs that someone else had locked, or that needed nothing any more,
+    ``looked_at`` all others.
     """
 
     rated: int = 0
@@ -41,11 +42,20 @@ class Outcome:
     waiting: int = 0
     charges: int = 0
     passed_over: int = 0
+    looked_at: int = 0
     amounts: dict[str, Decimal] = field(default_factory=dict)
 
     def add(self, other: "Outcome") -> None:
         """Add the figures of a further batch."""
-        for name in ("rated", "exempt", "unpriced", "waiting", "charges", "passed_over"):
+        for name in (
+            "rated",
+            "exempt",
+            "unpriced",
+            "waiting",
+            "charges",
+            "passed_over",
+            "looked_at",
+        ):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         for currency, amount in other.amounts.items():
             self.amounts[currency] = self.amounts.get(currency, Decimal(0)) + amount

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 
+from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 
@@ -10,6 +11,7 @@ from accounts.models import Project
 from core.actor import Actor
 from core.bulk import AnyOf, in_batches
 from core.locks import Space, hold_until_commit, lock_rows
+from core.side_by_side import side_by_side
 from pricing.batches import Batch, Billed, Outcome, differ
 from pricing.judging import Books, facts_of
 from pricing.models import JobRating, RatedRun, Recheck
@@ -21,6 +23,7 @@ from pricing.selectors import (
     runs_to_rate,
     unrated_jobs,
 )
+from pricing.tariffs import TariffBook
 from usage.models import Job
 from usage.selectors import free_jobs
 
@@ -35,21 +38,25 @@ def rate_run(
 ) -> Outcome:
     """Rate what is due of the jobs that an import wrote, in constant memory.
 
-    Several callers share the work: each passes over the jobs that another one has locked just then,
-    and at the end goes through what is left once more, waiting. Then the import is marked as rated,
+    Batches are rated side by side, over ``RATING_CONNECTIONS`` connections; one by one where
+    counters price, so that they count in the order of the jobs. Several callers share the work:
+    each passes over the jobs that another one has locked just then, and at the end goes through
+    what is left once more, waiting. Then the import is marked as rated,
     which the database refuses while one of its jobs is not. An import that is not complete or
     released is left alone.
     """
     outcome, done = Outcome(), 0
     if not runs_to_rate().filter(pk=run_id).exists():
         return outcome
+    workers = settings.RATING_CONNECTIONS if TariffBook().all_plain else 1
     for patient in (False, True):
         passed_over = 0
-        for ids in in_batches(_keys(unrated_jobs(run_id)), BATCH_JOBS):
-            batch = _rate_batch(ids, actor=actor, billed=billed, patient=patient)
+        rate = partial(_rate_batch, actor=actor, billed=billed, patient=patient)
+        batches = in_batches(_keys(unrated_jobs(run_id)), BATCH_JOBS)
+        for batch in side_by_side(rate, batches, workers):
             outcome.add(batch)
             passed_over += batch.passed_over
-            done += len(ids) - batch.passed_over
+            done += batch.looked_at
             looked_at(done)
         if not passed_over:
             break
@@ -182,5 +189,5 @@ def _once(
     jobs = facts_of(chosen.select_for_update(no_key=True, skip_locked=not patient))
     batch = Batch(jobs, billed=billed, locked_projects=projects)
     outcome = batch.write(anyway=anyway, actor=actor)
-    outcome.passed_over = len(job_ids) - len(jobs)
+    outcome.looked_at, outcome.passed_over = len(jobs), len(job_ids) - len(jobs)
     return outcome

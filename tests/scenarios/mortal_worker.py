@@ -68,7 +68,8 @@ def arm(death: Death) -> None:
     copy = psycopg.Cursor.copy
 
     def counted_copy(self: Any, statement: Any, *rest: Any) -> Any:
-        death.step(f"COPY {statement.as_string()}")
+        text = statement if isinstance(statement, str) else statement.as_string()
+        death.step(f"COPY {text}")
         return copy(self, statement, *rest)
 
     setattr(psycopg.Cursor, "copy", counted_copy)  # noqa: B010 - types forbid the assignment
