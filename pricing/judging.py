@@ -300,13 +300,7 @@ def _plain_prices(layers: Layers) -> Prices | None:
         for rate in listed.rates:
             if rate.resource in RESOURCES and rate.unit_price is not None:
                 rates.setdefault(rate.resource, PricedRate(rate.rate_id, rate.unit_price))
-    return Prices(
-        counting.price_list_id,
-        counting.effective_at,
-        counting.revision,
-        counting.currency,
-        rates,
-    )
+    return Prices(counting.currency, rates)
 
 
 def microseconds(moment: datetime) -> int:

@@ -18,7 +18,7 @@ from pricing.engine.errors import (
     Unreadable,
 )
 from pricing.engine.period import job_minimum, true_up
-from pricing.engine.plain import Amount, PricedRate, Prices, in_effect, price
+from pricing.engine.plain import Amount, PricedRate, Prices, price
 from pricing.engine.quantities import Measured, Usage, measure
 from pricing.engine.rates import Basis, Model, Rate, Slab, cumulative, linear_amount
 from pricing.engine.shape import FALLBACK, Item
@@ -52,7 +52,6 @@ __all__ = [
     "choose",
     "criteria",
     "cumulative",
-    "in_effect",
     "job_minimum",
     "linear_amount",
     "measure",

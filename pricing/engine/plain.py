@@ -1,8 +1,11 @@
-"""From quantities and a price list to charges (pure: values in, values out)."""
+"""The plain path: jobs whose stored figures, each times one price, are all there is to it.
 
-from collections.abc import Mapping, Sequence
+Most jobs of most sites are such, by the million. What this gives is what ``measure`` and
+``cumulative`` give for a plain tariff (``Tariff.is_plain``), without reading any TRES.
+"""
+
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -21,11 +24,8 @@ class PricedRate:
 
 @dataclass(frozen=True, slots=True)
 class Prices:
-    """A published list: when it takes effect, its currency and its rates by resource."""
+    """The rates of plain lists by resource, and their currency."""
 
-    price_list_id: int
-    effective_at: datetime
-    revision: int
     currency: str
     rates: Mapping[str, PricedRate]
 
@@ -39,12 +39,6 @@ class Amount(NamedTuple):
     rate: PricedRate
     amount: Decimal
     currency: str
-
-
-def in_effect(lists: Sequence[Prices], moment: datetime) -> Prices | None:
-    """Return the list for a moment: the newest one in effect, then the highest revision."""
-    candidates = [prices for prices in lists if prices.effective_at <= moment]
-    return max(candidates, key=lambda p: (p.effective_at, p.revision), default=None)
 
 
 def price(quantities: Mapping[str, int], prices: Prices) -> list[Amount]:
