@@ -30,6 +30,7 @@ class Space(IntEnum):
     WINDOW = 7
     RATING = 8
     READER = 9
+    STUDY = 10
 
 
 def _key(name: object) -> int:

@@ -51,6 +51,10 @@ CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 SITE_NAME = env.str("SITE_NAME", default="HPC Billing")
 SITE_CURRENCY = env.str("SITE_CURRENCY", default="THB")
 SITE_TIME_ZONE = env.str("SITE_TIME_ZONE", default="Asia/Bangkok")
+# A price list that changes a bill of last month by more than this needs an override by name.
+CANARY_PERCENT = env.int("CANARY_PERCENT", default=50)
+if CANARY_PERCENT < 1:
+    raise ImproperlyConfigured("CANARY_PERCENT is a percentage of 1 or more.")
 SITE_ADDRESS = env.str("SITE_ADDRESS", default="")
 SITE_BANK_DETAILS = env.str("SITE_BANK_DETAILS", default="")  # shown to who pays by transfer
 SITE_TAX_ID = env.str("SITE_TAX_ID", default="")

@@ -99,9 +99,9 @@ class Books:
     once. ``special`` are the jobs whose price depends on more than their stored figures; what it
     depends on is read for them alone."""
 
-    def __init__(self, jobs: Sequence[JobFacts]) -> None:
+    def __init__(self, jobs: Sequence[JobFacts], *, lists: TariffBook | None = None) -> None:
         self._projects = ProjectBook(jobs)
-        self._tariffs = Tariffs(self._projects.all())
+        self._tariffs = Tariffs(self._projects.all(), lists)
         self._payers: dict[tuple[int, str, str], Project | None] = {}
         self._exempted = exempted([job.pk for job in jobs])
         self._usage = usage_of([job.pk for job in jobs if self._is_special(job)])
@@ -236,10 +236,10 @@ class Tariffs:
     more than one price for CPUs, memory and GPUs each, and that no costs are split.
     """
 
-    def __init__(self, projects: Collection[Project]) -> None:
+    def __init__(self, projects: Collection[Project], lists: TariffBook | None = None) -> None:
         self._splits = SplitBook(projects)
         self._tiers = TierBook(project.pk for project in self._splits.bearers())
-        self._lists = TariffBook()
+        self._lists = TariffBook() if lists is None else lists
         users = User.objects.filter(pk__in=self._lists.user_ids) if self._lists.user_ids else ()
         self._users = {user.get_username(): user.pk for user in users}
         self._spans: dict[tuple[int, str], tuple[list[int], list[Span]]] = {}

@@ -19,6 +19,7 @@ from core.queue import after_commit
 from core.transitions import Table, transition
 from pricing.models import PriceList, Rate
 from pricing.resources import RESOURCES
+from pricing.study import canary
 
 RATE_TASK = "hpcbilling.rate_pending"
 S = PriceList.Status
@@ -223,15 +224,20 @@ def reject_price_list(
     return price_list
 
 
-def approve_price_list(*, price_list_id: int, seen: datetime | None, actor: Actor) -> PriceList:
+def approve_price_list(
+    *, price_list_id: int, seen: datetime | None, actor: Actor, override: str = ""
+) -> PriceList:
     """Approve a submitted list and so publish it; from then on nobody can change it.
 
     It may begin in the past: rating then replaces the charges that it touches (the database notes
     which projects and times, whatever door the approval came by), but for those on a document,
     which wait in ``receipts.corrections``. ``seen`` is when what the person looked at was
     submitted. Raises Conflict if it does not wait or was submitted anew since then, or if the
-    person is among its authors.
+    person is among its authors. A list that changes a project's bill of last month by more than
+    ``CANARY_PERCENT`` needs an ``override``: the reason of somebody who may (Conflict, Invalid).
     """
+    # Before the lock, which rating waits for; what was submitted stays as it is.
+    comparison = canary.compare(PriceList.objects.get(pk=price_list_id))
     with transaction.atomic():
         price_list = _locked(price_list_id)
         _check_seen(price_list, seen)
@@ -241,8 +247,15 @@ def approve_price_list(*, price_list_id: int, seen: datetime | None, actor: Acto
                 "second_person",
                 _("You took part in this price list. Someone else has to approve it."),
             )
+        _before(price_list, S.PUBLISHED)
+        canary.check_override(comparison, actor=actor, reason=override)
+        kept = canary.keep(comparison, price_list=price_list, actor=actor, reason=override)
         _move(price_list, S.PUBLISHED, published_at=timezone.now(), approved_by_id=actor.user_id)
-        data = {"submitted_by": _name(price_list.submitted_by), **describe(price_list)}
+        data = {
+            "submitted_by": _name(price_list.submitted_by),
+            "canary": canary.as_told(kept),
+            **describe(price_list),
+        }
         record("price_list.published", actor=actor, target=price_list, data=data)
         after_commit(RATE_TASK)
     return price_list

@@ -21,9 +21,11 @@ from pricing.models.ratings import (
     RatingStatus,
     Recheck,
 )
+from pricing.models.studies import Canary, PriceStudy
 
 __all__ = [
     "Basis",
+    "Canary",
     "Charge",
     "ChargeBasis",
     "ChargeKind",
@@ -34,6 +36,7 @@ __all__ = [
     "JobRating",
     "PriceList",
     "PriceListEditor",
+    "PriceStudy",
     "Rate",
     "RateModel",
     "RatedRun",

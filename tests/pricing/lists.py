@@ -1,7 +1,7 @@
 """Published lists that say more than one price for each resource."""
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -9,7 +9,15 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts.models import Project, Split, SplitShare, Tier, User
-from pricing.models import Equivalent, EquivalentPart, PriceList, Rate, Slab, StatePolicy
+from pricing.models import (
+    Canary,
+    Equivalent,
+    EquivalentPart,
+    PriceList,
+    Rate,
+    Slab,
+    StatePolicy,
+)
 from tests.factories import LONG_AGO
 
 Slabs = Iterable[tuple[str | None, str] | tuple[str | None, str, str]]
@@ -24,7 +32,26 @@ def slabs(resource: str, *steps: Any, model: str = "graduated", **more: Any) -> 
     return {"resource": resource, "model": model, "slabs": steps, **more}
 
 
-def publish(
+def publish(*rates: Mapping[str, Any], **content: Any) -> PriceList:
+    """Publish a list, as somebody who let it pass unseen; for its content see ``draft``."""
+    made = draft(*rates, **content)
+    approver, _ = User.objects.get_or_create(username="price-approver")
+    now = timezone.now()
+    steps_taken = PriceList.objects.filter(pk=made.pk)
+    steps_taken.update(status="submitted", submitted_at=now, submitted_by=made.created_by)
+    Canary.objects.create(
+        price_list=made,
+        submitted_at=now,
+        month=date(2026, 10, 1),
+        limit_percent=50,
+        outcome=Canary.Outcome.NOTHING,
+    )
+    steps_taken.update(status="published", published_at=timezone.now(), approved_by=approver)
+    made.refresh_from_db()
+    return made
+
+
+def draft(
     *rates: Mapping[str, Any],
     at: datetime = LONG_AGO,
     tier: str = "mu",
@@ -34,10 +61,8 @@ def publish(
     equivalents: Mapping[str, Mapping[str, tuple[str, str]]] | None = None,
     **terms: Any,
 ) -> PriceList:
-    """Publish a list; of ``equivalents`` each code has its parts as {resource: (counts, per)}."""
-    author, approver = (
-        User.objects.get_or_create(username=name)[0] for name in ("price-author", "price-approver")
-    )
+    """A draft; of ``equivalents`` each code has its parts as {resource: (counts, per)}."""
+    author, _ = User.objects.get_or_create(username="price-author")
     holder: dict[str, Any] = {"tier": Tier.objects.get(code=tier)}
     if project is not None or user is not None:
         holder = {"project": project, "user": user}
@@ -64,10 +89,6 @@ def publish(
             EquivalentPart.objects.create(
                 equivalent=unit, resource=resource, counts=Decimal(counts), per=Decimal(per)
             )
-    steps_taken = PriceList.objects.filter(pk=made.pk)
-    steps_taken.update(status="submitted", submitted_at=timezone.now(), submitted_by=author)
-    steps_taken.update(status="published", published_at=timezone.now(), approved_by=approver)
-    made.refresh_from_db()
     return made
 
 

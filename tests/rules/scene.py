@@ -31,6 +31,7 @@ from pricing.models import (
     Equivalent,
     EquivalentPart,
     PriceList,
+    PriceStudy,
     Rate,
     Sku,
     Slab,
@@ -84,6 +85,7 @@ def build() -> None:
     _exemption(cluster, alice)
     _price_lists(actor)
     _full_draft(cluster)
+    _studies()
     _split(projects)
     _documents(projects, actor)
     _counted(cluster, alice)
@@ -153,6 +155,16 @@ def _counted(cluster: Cluster, alice: User) -> None:
         Row(20001, account="counted", end=days[0], tres=tres),
         Row(20002, account="counted", end=days[1], tres=tres),
         Row(20003, account="shared", end=days[2], tres=tres),
+    )
+
+
+def _studies() -> None:
+    """One that waits, and one that is done."""
+    draft = PriceList.objects.get(status="draft")
+    asked = {"price_list": draft, "since": START, "until": MONTH.start, "currency": "THB"}
+    PriceStudy.objects.create(**asked)
+    PriceStudy.objects.create(
+        **asked, status="done", figures={}, digest="0" * 64, finished_at=timezone.now()
     )
 
 

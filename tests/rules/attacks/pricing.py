@@ -15,6 +15,15 @@ from tests.rules.attacks.making import (
     truncate,
 )
 
+
+def _canary(**changes: str) -> str:
+    """A comparison of the list that has none yet."""
+    return copy_of("pricing_canary", **changes).replace(
+        "to_jsonb(x) ||",
+        f"to_jsonb(x) || jsonb_build_object('price_list_id', ({SUBMITTED})) ||",
+    )
+
+
 ATTACKS: dict[str, Attack] = {
     "price_list_currency_code": Attack(
         copy_of("pricing_pricelist", "status = 'draft'", revision=9, currency="bht")
@@ -23,7 +32,7 @@ ATTACKS: dict[str, Attack] = {
     "price_list_second_person": Attack(
         "UPDATE pricing_pricelist SET status = 'published', published_at = now(),"
         " approved_by_id = submitted_by_id WHERE status = 'submitted'",
-        also=("pricing_pricelist_approved_by_other",),
+        also=("pricing_pricelist_approved_by_other", "pricing_pricelist_was_compared"),
     ),
     "pricing_pricelist_starts_as_draft": Attack(
         copy_of("pricing_pricelist", "status = 'submitted'", revision=9)
@@ -31,11 +40,29 @@ ATTACKS: dict[str, Attack] = {
     "pricing_pricelist_submitted_first": Attack(
         "UPDATE pricing_pricelist SET status = 'published', published_at = now(),"
         f" submitted_at = now(), submitted_by_id = created_by_id, approved_by_id = ({SECOND})"
-        " WHERE status = 'draft'"
+        " WHERE status = 'draft'",
+        also=("pricing_pricelist_was_compared",),
     ),
     "pricing_pricelist_is_approved": Attack(
         "UPDATE pricing_pricelist SET status = 'published', published_at = now()"
-        " WHERE status = 'submitted'"
+        " WHERE status = 'submitted'",
+        also=("pricing_pricelist_was_compared",),
+    ),
+    "pricing_pricelist_was_compared": Attack(
+        "UPDATE pricing_pricelist SET status = 'published', published_at = now(),"
+        f" approved_by_id = ({SECOND}) WHERE status = 'submitted'"
+    ),
+    "canary_named_override": Attack(_canary(outcome="overridden", override_reason="as agreed")),
+    "canary_in_range": Attack(_canary(month="2026-11-02")),
+    "pricing_canary_price_list_id_key": Attack(copy_of("pricing_canary")),
+    "pricing_canary_refuse": Attack(change("pricing_canary", limit_percent=900)),
+    "pricing_canary_no_truncate": truncate("pricing_canary"),
+    "price_study_in_range": Attack(copy_of("pricing_pricestudy", until="2020-01-01T00:00Z")),
+    "price_study_steps": Attack(
+        copy_of("pricing_pricestudy", "status = 'done'", figures=None, digest="")
+    ),
+    "pricing_pricestudy_refuse": Attack(
+        change("pricing_pricestudy", "status = 'done'", cost="1.00")
     ),
     "pricing_pricelist_stands": Attack(
         change("pricing_pricelist", "status = 'submitted'", note="cheaper")
@@ -85,13 +112,15 @@ ATTACKS: dict[str, Attack] = {
         " = created_by_id WHERE status = 'draft';"
         f"UPDATE pricing_pricelist SET status = 'published', published_at = now(), approved_by_id ="
         f" ({SECOND}) WHERE status = 'submitted' AND effective_at = (SELECT min(effective_at)"
-        " FROM pricing_pricelist WHERE status = 'submitted')"
+        " FROM pricing_pricelist WHERE status = 'submitted')",
+        also=("pricing_pricelist_was_compared",),
     ),
     "pricing_pricelist_approved_by_other": Attack(
         "INSERT INTO pricing_pricelisteditor (price_list_id, user_id)"
         f" SELECT id, ({SECOND}) FROM pricing_pricelist WHERE status = 'submitted';"
         "UPDATE pricing_pricelist SET status = 'published', published_at = now(),"
-        f" approved_by_id = ({SECOND}) WHERE status = 'submitted'"
+        f" approved_by_id = ({SECOND}) WHERE status = 'submitted'",
+        also=("pricing_pricelist_was_compared",),
     ),
     "pricing_pricelisteditor_stays": Attack(delete("pricing_pricelisteditor")),
     "pricing_pricelisteditor_no_truncate": truncate("pricing_pricelisteditor"),
