@@ -98,7 +98,9 @@ TRES = function(
     returns="numeric",
     pure=True,
     body="""
-        SELECT ('0' || split_part(split_part(',' || tres, ',' || resource || '=', 2), ',', 1))::numeric
+        SELECT coalesce(
+            nullif(split_part(split_part(',' || tres, ',' || resource || '=', 2), ',', 1), ''), '0'
+        )::numeric
     """,
 )
 
@@ -301,7 +303,8 @@ QUANTITY = function(
         WHEN 'energy' THEN
             found := job.energy_joules;
         WHEN 'license' THEN
-            found := round(pricing_tres(tres, 'license/' || substr(rate.resource, 9)) * held);
+            found := greatest(pricing_tres(tres, 'license/' || substr(rate.resource, 9)), 0);
+            found := round(found * held);
         ELSE
             SELECT id INTO equivalent
             FROM pricing_equivalents(lists, job.cluster_id, job.partition, job.qos) one

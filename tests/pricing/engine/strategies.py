@@ -108,7 +108,7 @@ def tres(draw: Draw) -> str:
         ("billing", draw(st.sampled_from(("", "0", "17", "2.5", "0.000001")))),
         ("gres/gpu", total),
         *((f"gres/gpu:{kind}", count) for kind, count in gpus.items()),
-        ("license/matlab", draw(st.sampled_from(("", "1", "3")))),
+        ("license/matlab", draw(st.sampled_from(("", "1", "3", "1.5", "-1")))),
     ]
     return ",".join(f"{key}={value}" for key, value in parts if value not in {0, "", "0M"})
 
