@@ -15,7 +15,8 @@ from audit.services import record
 from core.actor import Actor
 from hpcbilling import schedule
 from hpcbilling.roles import sync_roles
-from pricing.services import publish_first_list
+from pricing.content import flat
+from pricing.services import Head, publish_first_list
 
 FIRST_DAY = datetime(2000, 1, 1, tzinfo=UTC)
 SETUP = Actor.system("setup")
@@ -44,9 +45,12 @@ def seed_prices() -> None:
         tier = Tier.objects.create(code=code, name=name)
         record("tier.created", actor=SETUP, target=tier, data={"code": code, "name": name})
         publish_first_list(
-            tier=tier,
-            effective_at=FIRST_DAY,
-            currency=settings.SITE_CURRENCY,
-            rates={resource: Decimal(price) for resource, price in rates.items()},
             actor=SETUP,
+            head=Head(
+                tier=tier,
+                effective_at=FIRST_DAY,
+                currency=settings.SITE_CURRENCY,
+                note="First list",
+            ),
+            content=flat({resource: Decimal(price) for resource, price in rates.items()}),
         )

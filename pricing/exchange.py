@@ -17,6 +17,7 @@ from accounts.models import Tier
 from audit.exchange import AuditedResource
 from core.actor import Actor
 from pricing import services
+from pricing.content import flat
 from pricing.models import PriceList
 from pricing.resources import RESOURCES
 
@@ -92,12 +93,14 @@ class PriceListResource(AuditedResource):
     def do_instance_save(self, instance: PriceList, is_create: bool) -> None:
         """Make the draft; the service writes the log."""
         draft = services.draft_price_list(
-            tier=instance.tier,
-            effective_at=instance.effective_at,
-            currency=instance.currency,
-            rates=self.prices,
             actor=self.actor,
-            note=instance.note,
+            head=services.Head(
+                tier=instance.tier,
+                effective_at=instance.effective_at,
+                currency=instance.currency,
+                note=instance.note,
+            ),
+            content=flat(self.prices),
         )
         instance.pk, instance.revision = draft.pk, draft.revision
 

@@ -1,61 +1,45 @@
-"""The console's page of one price list: its head and a price for each resource."""
+"""The console's page of one price list: its head, and its terms."""
 
-from decimal import Decimal
 from typing import Any
 
 from django import forms
 from django.conf import settings
 from django.utils import timezone
-from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
-from unfold.widgets import UnfoldAdminDecimalFieldWidget
 
 from core.intervals import local_midnight, next_month
 from core.site import site_zone
-from pricing.labels import UNITS
-from pricing.models import PriceList, Rate, ResourceCode
-from pricing.resources import RESOURCES
+from pricing.content import ListContent, Problem, TermsContent, problems
+from pricing.content.rows import TERMS
+from pricing.content.shorthand import plain
+from pricing.models import PriceList
+from pricing.services import Head
 
-HEAD = ("tier", "effective_at", "currency", "note")
-"""What a list says besides its prices."""
+HOLDERS = ("tier", "project", "user")
+HEAD = Head.COLUMNS
+"""Whose a list is, and from when on it counts."""
 
-
-def price_name(code: str) -> str:
-    """Return the name of the form's field for a resource's price."""
-    return f"price_{code}"
-
-
-def price_field(code: str) -> forms.DecimalField:
-    """Return the field for the unit price of a resource; empty means that it has no price."""
-    model_field = Rate._meta.get_field("unit_price")
-    return forms.DecimalField(
-        label=format_lazy("{} / {}", ResourceCode(code).label, UNITS[code]),
-        min_value=Decimal(0),
-        max_digits=model_field.max_digits,
-        decimal_places=model_field.decimal_places,
-        required=False,
-        widget=UnfoldAdminDecimalFieldWidget,
-    )
+LIST_TERMS = (*TERMS, "free_resources")
+"""What a list says besides its rates."""
 
 
 class PriceListForm(forms.ModelForm[PriceList]):
-    """A draft: tier, start, currency, note and unit prices."""
-
-    price_cpu = price_field("cpu")
-    price_gpu = price_field("gpu")
-    price_mem = price_field("mem")
+    """A draft: whose it is, its start, currency, note and terms."""
 
     class Meta:
         model = PriceList
-        fields = HEAD
+        fields = (*HEAD, *LIST_TERMS)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if self.instance.pk:
-            for rate in self.instance.rates.all():
-                price = format(rate.unit_price.normalize(), "f")
-                self.initial[price_name(rate.resource)] = price
-        else:
+        for name in LIST_TERMS:
+            if name in self.fields:
+                self.fields[name].required = False
+        for name in ("minimum_per_job", "cap", "commitment"):
+            value = self.initial.get(name)
+            if value is not None:
+                self.initial[name] = plain(value) if value else ""
+        if not self.instance.pk:
             start = local_midnight(next_month(timezone.localdate()), site_zone())
             self.initial.setdefault("effective_at", start)
             self.initial.setdefault("currency", settings.SITE_CURRENCY)
@@ -66,8 +50,41 @@ class PriceListForm(forms.ModelForm[PriceList]):
             raise forms.ValidationError(_("Use a currency's three letters, such as THB."))
         return code
 
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        given = [name for name in HOLDERS if cleaned.get(name)]
+        if len(given) != 1 and not any(name in self.errors for name in HOLDERS):
+            self.add_error(
+                "tier", _("Choose a tier, or for negotiated prices a project or a user.")
+            )
+        for problem in problems(ListContent(terms=self.terms, free=self.free)):
+            self.add_error(_field_of(problem), str(problem.message))
+        return cleaned
+
+    def _post_clean(self) -> None:
+        """The services check the rest and write it."""
+
     @property
-    def rates(self) -> dict[str, Decimal]:
-        """The prices that were given, by resource."""
-        given = {code: self.cleaned_data.get(price_name(code)) for code in RESOURCES}
-        return {code: price for code, price in given.items() if price is not None}
+    def terms(self) -> TermsContent:
+        """The terms that were given; what was left empty is as usual."""
+        usual = TermsContent()
+        given = {name: self.cleaned_data.get(name) for name in TERMS}
+        return TermsContent(
+            **{
+                name: getattr(usual, name) if value is None else value
+                for name, value in given.items()
+            }
+        )
+
+    @property
+    def free(self) -> tuple[str, ...]:
+        return tuple(self.cleaned_data.get("free_resources") or ())
+
+    @property
+    def head(self) -> Head:
+        said: dict[str, Any] = {name: self.cleaned_data.get(name) for name in HEAD}
+        return Head(**said)
+
+
+def _field_of(problem: Problem) -> str:
+    return "free_resources" if problem.section == "free" else problem.code

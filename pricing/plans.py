@@ -3,20 +3,20 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
 from enum import StrEnum
 
 from django.db import transaction
 
-from accounts.models import Tier
+from accounts.models import Project, Tier, User
 from core.actor import Actor
 from core.errors import Conflict, DomainError
 from core.locks import Space, hold_until_commit
 from pricing import lists
-from pricing.lists import Difference, Effect, Past
+from pricing.content import CHILDREN, Difference, ListContent, content_of, differences
+from pricing.lists import Effect, Past
 from pricing.models import PriceList
-from pricing.price_file import BadFile, Entry, Fault
-from pricing.services import propose_price_list
+from pricing.price_file import BadFile, Entry, Fault, Holder
+from pricing.services import Head, InvalidContent, propose_price_list
 
 
 class Kind(StrEnum):
@@ -32,12 +32,12 @@ class Kind(StrEnum):
 class Step:
     """One difference: what the file says (``entry``), what the site has, and what that changes.
 
-    ``found`` is the published list of the same tier and moment; where the file's list is proposed
-    already, it is the one that waits. ``differences`` compare with the prices that hold otherwise.
+    ``found`` is the published list of the same holder and moment; where the file's list is proposed
+    already, it is the one that waits. ``differences`` compare with what holds otherwise.
     """
 
     kind: Kind
-    tier: str
+    holder: Holder
     effective_at: datetime
     entry: Entry | None
     found: PriceList | None
@@ -48,101 +48,114 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """All differences in the order of tier and moment; ``left_alone`` are tiers not in the file."""
+    """All differences in the order of holder and moment; ``left_alone`` are those not in the
+    file."""
 
     steps: tuple[Step, ...]
-    left_alone: tuple[str, ...]
+    left_alone: tuple[Holder, ...]
 
     @property
     def to_propose(self) -> list[Step]:
         return [step for step in self.steps if step.kind in (Kind.NEW, Kind.CHANGED)]
 
 
-Prices = tuple[str, Mapping[str, Decimal]]
-"""A currency and unit prices by resource: all that counts when lists are compared."""
+Key = tuple[Holder, datetime]
+Said = tuple[str, datetime | None, ListContent]
+"""A currency, an end and a content: all that counts when lists are compared."""
+NOTHING: Said = ("", None, ListContent())
 
 
 def current_entries(tiers: Iterable[str] = ()) -> list[Entry]:
-    """Return the published lists of all tiers, or of some, that are not replaced by a revision."""
+    """Return the published lists of all holders, or of some tiers, that no revision replaces."""
     only = set(tiers)
     return [
         Entry(
-            tier=tier,
+            holder=holder,
             effective_at=moment,
+            ends_at=row.ends_at,
             currency=row.currency,
-            rates=lists.rates_of(row),
+            content=content_of(row),
             note=row.note,
         )
-        for (tier, moment), row in sorted(_published().items())
-        if not only or tier in only
+        for (holder, moment), row in sorted(_published().items())
+        if not only or (holder.kind == "tier" and holder.code in only)
     ]
 
 
 def make_plan(entries: Iterable[Entry]) -> Plan:
-    """Compare the lists of a file with those of the site. Raises BadFile for an unknown tier.
+    """Compare the lists of a file with those of the site. Raises BadFile for an unknown holder.
 
-    A tier that the file does not name is left alone. Notes do not count: they have no effect.
+    A holder that the file does not name is left alone. Notes do not count: they have no effect.
     """
-    asked = {(entry.tier, entry.effective_at): entry for entry in entries}
-    tiers = {tier.code: tier for tier in Tier.objects.all()}
-    unknown = [
-        Fault(entry.line, f"there is no tier {entry.tier!r} (known: {', '.join(sorted(tiers))})")
-        for entry in asked.values()
-        if entry.tier not in tiers
-    ]
-    if unknown:
-        raise BadFile(unknown)
-    named = {tier for tier, _moment in asked}
-    published = {key: row for key, row in _published().items() if key[0] in named}
+    asked = {entry.key: entry for entry in entries}
+    heads = {entry.key: _head(entry) for entry in asked.values()}
+    faults = [fault for fault in heads.values() if isinstance(fault, Fault)]
+    if faults:
+        raise BadFile(faults)
+    site = _published()
+    named = {holder for holder, _moment in asked}
+    published = {key: row for key, row in site.items() if key[0] in named}
     waiting = _waiting()
     steps = []
     for key in sorted(asked.keys() | published.keys()):
         entry, found = asked.get(key), published.get(key)
         if entry is None:
             steps.append(Step(Kind.NOT_IN_FILE, *key, entry, found))
-        elif found is None or _prices(found) != (entry.currency, dict(entry.rates)):
-            old = _prices(found) if found else _held_before(key, asked, published)
+        elif found is None or _said(found) != _wanted(entry):
             later = [other for other in asked.keys() | published.keys() if other > key]
-            until = min((moment for tier, moment in later if tier == key[0]), default=None)
-            steps.append(
-                _step(
-                    entry,
-                    tiers[entry.tier],
-                    found=found,
-                    old=old,
-                    until=until,
-                    waiting=waiting.get(key, ()),
-                )
-            )
-    return Plan(tuple(steps), tuple(sorted(set(tiers) - named)))
+            until = min((moment for holder, moment in later if holder == key[0]), default=None)
+            old = _said(found) if found else _held_before(key, asked, published)
+            steps.append(_step(entry, found=found, old=old, until=until, waiting=waiting))
+    left = {holder for holder, _moment in site} | {
+        Holder("tier", code) for code in Tier.objects.values_list("code", flat=True)
+    }
+    return Plan(tuple(steps), tuple(sorted(left - named)))
 
 
 def apply_plan(*, entries: Iterable[Entry], actor: Actor) -> tuple[Plan, list[PriceList]]:
     """Propose every list of the file that the site has not, all or none; never publish one.
 
-    Lists that wait for approval already are not proposed again. Raises BadFile for an unknown tier,
-    and with the line of the list that the rules refuse.
+    Lists that wait for approval already are not proposed again. Raises BadFile for an unknown
+    holder, and with the line of what the rules refuse.
     """
     with transaction.atomic():
         hold_until_commit(Space.PRICE_LISTS, "lists")
         plan = make_plan(entries)
-        tiers = {tier.code: tier for tier in Tier.objects.all()}
-        made = [
-            _propose(step.entry, tiers[step.tier], actor) for step in plan.to_propose if step.entry
-        ]
+        made = [_propose(step.entry, actor) for step in plan.to_propose if step.entry]
     return plan, made
 
 
-def _propose(entry: Entry, tier: Tier, actor: Actor) -> PriceList:
+def _head(entry: Entry) -> Head | Fault:
+    """Return the head of an entry, with the tier, project or user that it is of."""
+    rows: dict[str, tuple[type[Tier | Project | User], str]] = {
+        "tier": (Tier, "code"), "project": (Project, "code"), "user": (User, "username"),
+    }  # fmt: skip
+    kind, code = entry.holder
+    model, field = rows[kind]
+    found = model.objects.filter(**{field: code}).first()
+    if found is None:
+        known = sorted(Tier.objects.values_list("code", flat=True)) if kind == "tier" else []
+        told = f" (known: {', '.join(known)})" if known else ""
+        return Fault(entry.line, f"there is no {kind} {code!r}{told}")
+    return Head(
+        effective_at=entry.effective_at,
+        ends_at=entry.ends_at,
+        currency=entry.currency,
+        note=entry.note,
+        **{kind: found},  # type: ignore[arg-type] # the model is the one of its kind
+    )
+
+
+def _propose(entry: Entry, actor: Actor) -> PriceList:
+    head = _head(entry)
+    if isinstance(head, Fault):
+        raise BadFile([head])
     try:
-        return propose_price_list(
-            tier=tier,
-            effective_at=entry.effective_at,
-            currency=entry.currency,
-            rates=entry.rates,
-            actor=actor,
-            note=entry.note,
-        )
+        return propose_price_list(head=head, content=entry.content, actor=actor)
+    except InvalidContent as error:
+        raise BadFile(
+            Fault(entry.line_of(problem), str(problem.message)) for problem in error.problems
+        ) from error
     except Conflict as error:
         if error.code == "no_person":
             raise
@@ -153,58 +166,78 @@ def _propose(entry: Entry, tier: Tier, actor: Actor) -> PriceList:
 
 def _step(
     entry: Entry,
-    tier: Tier,
     *,
     found: PriceList | None,
-    old: Prices,
+    old: Said,
     until: datetime | None,
-    waiting: Iterable[PriceList],
+    waiting: Mapping[Key, list[PriceList]],
 ) -> Step:
-    wanted = (entry.currency, dict(entry.rates))
-    proposed = next((row for row in waiting if _prices(row) == wanted), None)
+    wanted = _wanted(entry)
+    proposed = next((row for row in waiting.get(entry.key, ()) if _said(row) == wanted), None)
     kind = Kind.WAITING if proposed else Kind.CHANGED if found else Kind.NEW
     same_currency = old[0] == entry.currency
+    new = _unsaved(entry)
     return Step(
         kind=kind,
-        tier=entry.tier,
+        holder=entry.holder,
         effective_at=entry.effective_at,
         entry=entry,
         found=proposed or found,
-        differences=tuple(lists.differences(old[1] if same_currency else {}, entry.rates)),
-        effects=lists.effect(tier.pk, entry.rates) if same_currency else {},
-        past=lists.past_of(tier.pk, entry.effective_at, until),
+        differences=tuple(
+            differences(
+                old[2] if same_currency else ListContent(),
+                entry.content,
+                (entry.currency, entry.currency),
+            )
+        ),
+        effects=lists.effect(new, entry.content) if same_currency else {},
+        past=lists.past_of(new, until),
     )
 
 
-def _held_before(
-    key: tuple[str, datetime],
-    asked: Mapping[tuple[str, datetime], Entry],
-    published: Mapping[tuple[str, datetime], PriceList],
-) -> Prices:
-    """Return the prices that hold until a new list begins, as they are once the file holds."""
+def _unsaved(entry: Entry) -> PriceList:
+    """Return the list that an entry would become, to look up what it counts for."""
+    head = _head(entry)
+    if isinstance(head, Fault):
+        raise BadFile([head])
+    return PriceList(**{name: getattr(head, name) for name in Head.COLUMNS})
+
+
+def _held_before(key: Key, asked: Mapping[Key, Entry], published: Mapping[Key, PriceList]) -> Said:
+    """Return what holds until a new list begins, as it is once the file holds."""
     before = max(
         (other for other in asked.keys() | published.keys() if other[0] == key[0] and other < key),
         default=None,
     )
     if before is None:
-        return "", {}
+        return NOTHING
     entry = asked.get(before)
-    return (entry.currency, dict(entry.rates)) if entry else _prices(published[before])
+    return _wanted(entry) if entry else _said(published[before])
 
 
-def _prices(row: PriceList) -> Prices:
-    return row.currency, lists.rates_of(row)
+def _wanted(entry: Entry) -> Said:
+    return entry.currency, entry.ends_at, entry.content
 
 
-def _published() -> dict[tuple[str, datetime], PriceList]:
-    """Return the published lists by tier and moment; of revisions, the highest."""
+def _said(row: PriceList) -> Said:
+    return row.currency, row.ends_at, content_of(row)
+
+
+def holder_of(row: PriceList) -> Holder:
+    """Return whose a list is, as files say it."""
+    kind = "tier" if row.tier_id else "project" if row.project_id else "user"
+    return Holder(kind, row.holder)
+
+
+def _published() -> dict[Key, PriceList]:
+    """Return the published lists by holder and moment; of revisions, the highest."""
     rows = PriceList.objects.filter(status=PriceList.Status.PUBLISHED).order_by("revision")
-    rows = rows.select_related("tier").prefetch_related("rates")
-    return {(row.holder, row.effective_at): row for row in rows}
+    rows = rows.select_related("tier", "project", "user").prefetch_related(*CHILDREN)
+    return {(holder_of(row), row.effective_at): row for row in rows}
 
 
-def _waiting() -> dict[tuple[str, datetime], list[PriceList]]:
-    found: dict[tuple[str, datetime], list[PriceList]] = {}
+def _waiting() -> dict[Key, list[PriceList]]:
+    found: dict[Key, list[PriceList]] = {}
     for row in lists.waiting_for_approval():
-        found.setdefault((row.holder, row.effective_at), []).append(row)
+        found.setdefault((holder_of(row), row.effective_at), []).append(row)
     return found

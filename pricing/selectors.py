@@ -6,22 +6,35 @@ from datetime import datetime
 
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
-from accounts.models import Split, Tier
+from accounts.models import Project, Split, Tier
 from accounts.selectors import Viewer, projects_borne_by, projects_managed_by
 from core.bulk import AnyOf
+from pricing.content import CHILDREN
 from pricing.models import Charge, JobRating, PriceList, Recheck
 from usage.models import ImportRun, Job
 from usage.selectors import free_jobs, on_accounts_of
 
 
 def price_lists_at(moment: datetime, tier: Tier | None = None) -> QuerySet[PriceList]:
-    """Return the published list in effect at a moment of each tier (or one), with its rates."""
+    """Return the published list in effect at a moment of each tier (or one), with all it says."""
     lists = PriceList.objects.filter(
-        status=PriceList.Status.PUBLISHED, effective_at__lte=moment
+        status=PriceList.Status.PUBLISHED, tier__isnull=False, effective_at__lte=moment
     ).order_by("tier__code", "-effective_at", "-revision")
     if tier is not None:
         lists = lists.filter(tier=tier)
-    return lists.distinct("tier__code").select_related("tier").prefetch_related("rates")
+    lists = lists.select_related("tier", "project", "user").prefetch_related(*CHILDREN)
+    return lists.distinct("tier__code")
+
+
+def negotiated_at(moment: datetime, project: Project) -> QuerySet[PriceList]:
+    """Return the published list of a project's negotiated prices at a moment, if there is one."""
+    lists = PriceList.objects.filter(
+        Q(ends_at=None) | Q(ends_at__gt=moment),
+        status=PriceList.Status.PUBLISHED,
+        project=project,
+        effective_at__lte=moment,
+    ).order_by("-effective_at", "-revision")
+    return lists.select_related("tier", "project", "user").prefetch_related(*CHILDREN)[:1]
 
 
 def runs_to_rate() -> QuerySet[ImportRun]:

@@ -12,8 +12,9 @@ from accounts.models import Membership, Project, ProjectTier, Tier, User
 from core.actor import Actor
 from core.intervals import Interval
 from hpcbilling import workflows
+from pricing.content import ListContent, flat
 from pricing.models import PriceList
-from pricing.services import approve_price_list, propose_price_list
+from pricing.services import Head, approve_price_list, propose_price_list
 from usage.exemption_decisions import approve_exemption
 from usage.models import Cluster, Exemption, ImportRun
 from usage.services import create_cluster
@@ -88,17 +89,17 @@ def sacct(*rows: Row | str) -> bytes:
 
 
 def publish_prices(tier: str, at: datetime, **rates: str) -> PriceList:
+    """A published list of unit prices."""
+    head = Head(at, "THB", tier=Tier.objects.get(code=tier))
+    return publish_list(head, flat({code: Decimal(price) for code, price in rates.items()}))
+
+
+def publish_list(head: Head, content: ListContent) -> PriceList:
     """A published list: one clerk proposes it, another one approves it."""
     author, approver = (
         User.objects.get_or_create(username=name)[0] for name in ("price-author", "price-approver")
     )
-    made = propose_price_list(
-        tier=Tier.objects.get(code=tier),
-        effective_at=at,
-        currency="THB",
-        rates={code: Decimal(price) for code, price in rates.items()},
-        actor=Actor.of(author),
-    )
+    made = propose_price_list(head=head, content=content, actor=Actor.of(author))
     return approve(made, approver)
 
 

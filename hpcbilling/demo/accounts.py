@@ -13,8 +13,9 @@ from core.actor import Actor
 from core.intervals import local_midnight
 from core.site import site_zone
 from hpcbilling.demo import people
+from pricing.content import flat
 from pricing.models import PriceList
-from pricing.services import approve_price_list, propose_price_list
+from pricing.services import Head, approve_price_list, propose_price_list
 from usage.models import AccountMapping, Cluster, Source
 from usage.services import create_cluster
 
@@ -136,12 +137,14 @@ def publish_prices(day: date) -> None:
         if PriceList.objects.filter(tier=tier).count() > 1:
             return
         made = propose_price_list(
-            tier=tier,
-            effective_at=_midnight(day),
-            currency=settings.SITE_CURRENCY,
-            rates=NEW_PRICES,
             actor=_clerk("clerk"),
-            note="New electricity tariff",
+            head=Head(
+                tier=tier,
+                effective_at=_midnight(day),
+                currency=settings.SITE_CURRENCY,
+                note="New electricity tariff",
+            ),
+            content=flat(NEW_PRICES),
         )
         approve_price_list(price_list_id=made.pk, seen=made.submitted_at, actor=_clerk("clerk2"))
 
@@ -152,12 +155,14 @@ def propose_prices(day: date) -> None:
     with transaction.atomic():
         if PriceList.objects.filter(tier=tier).count() == 1:
             propose_price_list(
-                tier=tier,
-                effective_at=_midnight(day),
-                currency=settings.SITE_CURRENCY,
-                rates=PROPOSED_PRICES,
                 actor=_clerk("clerk"),
-                note="GPU prices follow the new contract",
+                head=Head(
+                    tier=tier,
+                    effective_at=_midnight(day),
+                    currency=settings.SITE_CURRENCY,
+                    note="GPU prices follow the new contract",
+                ),
+                content=flat(PROPOSED_PRICES),
             )
 
 

@@ -1,5 +1,6 @@
 """Price lists in the console: written, submitted, and approved by someone else."""
 
+from dataclasses import replace
 from typing import Any
 
 from django import forms
@@ -25,13 +26,20 @@ from core.admin import (
 )
 from core.errors import Text
 from pricing import lists, services
+from pricing.admin.rows import FIRST_ROWS, EquivalentInline, RateInline, StateInline
+from pricing.content import ListContent, content_of, differences
 from pricing.exchange import PriceListResource
-from pricing.forms import HEAD, PriceListForm, price_name
-from pricing.labels import UNITS
+from pricing.form_rows import offered_resources
+from pricing.forms import HEAD, HOLDERS, PriceListForm
 from pricing.models import PriceList
-from pricing.resources import RESOURCES
 
 S = PriceList.Status
+HEAD_ROWS = (("tier", "project", "user"), ("effective_at", "ends_at"), ("currency", "note"))
+TERM_ROWS = (
+    ("quantum_seconds", "minimum_seconds"), ("minimum_per_job", "cap", "commitment"),
+    ("free_resources", "suspended_is_free"),
+)  # fmt: skip
+TERMS_HINT = _("What is left empty is as usual: by the second, without minimum, cap or commitment.")
 STATUS = {S.DRAFT: "info", S.SUBMITTED: "warning", S.PUBLISHED: "success"}
 
 
@@ -56,9 +64,10 @@ class PriceListAdmin(ExchangeAdmin, ConsoleAdmin):
 
     form = PriceListForm
     resource_classes = (PriceListResource,)
-    list_display = ("name", "tier", "effective_at", "revision", "currency", "state", "note")
+    list_display = ("name", "holder", "effective_at", "revision", "currency", "state", "note")
     list_filter = ("status", "tier")
-    list_select_related = ("tier",)
+    list_select_related = ("tier", "project", "user")
+    autocomplete_fields = ("project", "user")
     actions = None
     actions_detail = ("submit", "approve", "reject", "withdraw", "copy")
     steps_by_status = {
@@ -86,20 +95,50 @@ class PriceListAdmin(ExchangeAdmin, ConsoleAdmin):
         )
         return shown
 
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        more = {"offered_resources": offered_resources()}
+        shown: HttpResponse = super().add_view(request, form_url, {**(extra_context or {}), **more})
+        return shown
+
     def get_fieldsets(self, request: HttpRequest, obj: PriceList | None = None) -> Any:
-        """Return fields for the prices of a draft, and a table for those of a published list."""
+        """Return fields for a draft, and what it says for a list that stands."""
         if obj is None or self.has_change_permission(request, obj):
-            prices = tuple(price_name(code) for code in RESOURCES)
-            hint = _("Leave a price empty if the list has none: jobs that use it stay unpriced.")
             return (
-                (None, {"fields": HEAD}),
-                (_("Unit prices"), {"fields": prices, "description": hint}),
+                (None, {"fields": HEAD_ROWS}),
+                (_("Terms"), {"fields": TERM_ROWS, "description": TERMS_HINT}),
             )
         steps = (
             "revision", "status", "created_by", "created_at", "edited_by", "submitted_by",
             "submitted_at", "approved_by", "published_at",
         )  # fmt: skip
-        return ((None, {"fields": (*HEAD, "prices")}), (_("Steps"), {"fields": steps}))
+        head = tuple(name for name in HEAD if name not in HOLDERS or getattr(obj, name) is not None)
+        shown = tuple(name for name in head if name != "ends_at" or obj.ends_at)
+        return ((None, {"fields": (*shown, "prices")}), (_("Steps"), {"fields": steps}))
+
+    def get_inlines(self, request: HttpRequest, obj: PriceList | None) -> Any:
+        """Rows are there to be edited; a list that stands shows them as text."""
+        may_edit = obj is None or self.has_change_permission(request, obj)
+        return (RateInline, EquivalentInline, StateInline) if may_edit else ()
+
+    def get_formset_kwargs(
+        self, request: HttpRequest, obj: PriceList, inline: Any, prefix: str
+    ) -> dict[str, Any]:
+        """Show the rows of the draft, or of a new list the usual resources."""
+        made = super().get_formset_kwargs(request, obj, inline, prefix)
+        content = content_of(obj) if obj.pk else FIRST_ROWS
+        rows = [inline.form.initial_of(part) for part in getattr(content, prefix)]
+        return {**made, "queryset": inline.model.objects.none(), "initial": rows}
+
+    def _create_formsets(
+        self, request: HttpRequest, obj: PriceList | None, change: bool
+    ) -> tuple[list[Any], list[Any]]:
+        """Let the rows of all kinds be checked together."""
+        formsets, inlines = super()._create_formsets(request, obj, change)
+        for formset in formsets:
+            formset.siblings = formsets
+        return formsets, inlines
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return _is_draft(obj) and bool(super().has_change_permission(request, obj))
@@ -118,12 +157,21 @@ class PriceListAdmin(ExchangeAdmin, ConsoleAdmin):
     def save_model(
         self, request: HttpRequest, obj: PriceList, form: PriceListForm, change: bool
     ) -> None:
-        values = {name: form.cleaned_data[name] for name in HEAD}
-        values |= {"rates": form.rates, "actor": Actor.of(request.user)}
+        """Wait for the rows."""
+
+    def save_related(
+        self, request: HttpRequest, form: PriceListForm, formsets: Any, change: bool
+    ) -> None:
+        """Write the head and the rows by one service."""
+        rows = formsets[0].content()
+        content = replace(rows, terms=form.terms, free=form.free)
+        actor, obj = Actor.of(request.user), form.instance
         if change:
-            services.edit_price_list(price_list_id=obj.pk, **values)
+            services.edit_price_list(
+                price_list_id=obj.pk, head=form.head, content=content, actor=actor
+            )
         else:
-            obj.pk = services.draft_price_list(**values).pk
+            obj.pk = services.draft_price_list(head=form.head, content=content, actor=actor).pk
             obj.refresh_from_db()
 
     def delete_model(self, request: HttpRequest, obj: Any) -> None:
@@ -264,10 +312,16 @@ class PriceListAdmin(ExchangeAdmin, ConsoleAdmin):
     @column(_("Prices"))
     def prices(self, row: PriceList) -> str:
         lines = [
-            (formatting.price(rate.unit_price), row.currency, UNITS[rate.resource])
-            for rate in row.rates.all()
+            (line.name, line.new)
+            for line in differences(ListContent(), content_of(row), ("", row.currency))
         ]
-        return format_html_join(mark_safe("<br>"), "{} {} / {}", lines) or NOTHING
+        return format_html_join(mark_safe("<br>"), "{}: {}", lines) or NOTHING
+
+    @column(_("For"), ordering="tier")
+    def holder(self, row: PriceList) -> str:
+        kind = "tier" if row.tier_id else "project" if row.project_id else "user"
+        name = getattr(row._meta.get_field(kind), "verbose_name", kind)
+        return row.holder if kind == "tier" else f"{row.holder} ({name})"
 
 
 def _is_draft(obj: Any) -> bool:
@@ -276,7 +330,7 @@ def _is_draft(obj: Any) -> bool:
 
 def _facts(row: PriceList) -> tuple[tuple[Text, Any], ...]:
     facts: list[tuple[Text, Any]] = [
-        (_("Tier"), row.tier),
+        (_("For"), row.holder),
         (_("Effective from"), formatting.moment(row.effective_at)),
     ]
     by = row.submitted_by or row.edited_by or row.created_by
@@ -290,19 +344,21 @@ def _facts(row: PriceList) -> tuple[tuple[Text, Any], ...]:
 
 
 def _comparison(row: PriceList) -> dict[str, Any]:
-    """Return what a list changes: prices line by line, and what the last days come to."""
-    before, rates = lists.list_before(row), lists.rates_of(row)
+    """Return what a list changes, line by line, and what the last days come to."""
+    before, content = lists.list_before(row), content_of(row)
     after = lists.list_after(row)
     same_currency = before is not None and before.currency == row.currency
-    old = lists.rates_of(before) if before else {}
+    old = content_of(before) if before else ListContent()
+    currencies = (before.currency if before else "", row.currency)
     return {
         "compared_with": before,
         "currency_changes": before is not None and not same_currency,
-        "differences": [(UNITS[line.resource], line) for line in lists.differences(old, rates)],
-        "effects": lists.effect(row.tier_id, rates) if same_currency else {},
+        "differences": differences(old, content, currencies),
+        "effects": lists.effect(row, content) if same_currency else {},
+        "is_flat": content.is_flat,
         "taken_over_by": after,
-        "past": lists.past_of(row.tier_id, row.effective_at, after.effective_at if after else None)
+        "past": lists.past_of(row, after.effective_at if after else None)
         if row.status != S.PUBLISHED
         else None,
-        "units": UNITS,
+        "offered_resources": offered_resources(),
     }

@@ -1,11 +1,8 @@
 """``/api/v1/formula``: how usage is priced, and new prices by finance staff."""
 
-import re
 from collections.abc import Mapping
-from decimal import Decimal
 from typing import Any
 
-from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils import timezone
@@ -19,68 +16,30 @@ from drf_spectacular.utils import (
     extend_schema_serializer,
 )
 from rest_framework import serializers
-from rest_framework.exceptions import PermissionDenied
+from rest_framework.exceptions import NotFound, PermissionDenied
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.models import CODE, Tier
+from accounts.models import Project
 from accounts.rest import WritingEndpoint
 from accounts.scopes import Scope
+from accounts.selectors import projects_managed_by
 from core.actor import Actor
 from core.canonical import sha256_of
-from core.rest.amounts import ExactField, SixDecimalsField
 from core.rest.moments import MomentField
 from core.rest.parsing import refuse_unknown
 from core.rest.schema import IDEMPOTENCY_KEY
-from pricing.models import PriceList, Rate, ResourceCode
-from pricing.resources import RESOURCES
-from pricing.selectors import price_lists_at
+from pricing.api.lists import (
+    EXAMPLES,
+    NewPriceList,
+    PriceListSerializer,
+    ProjectField,
+    TierField,
+)
+from pricing.selectors import negotiated_at, price_lists_at
 from pricing.services import propose_price_list
 
 FORMULA = "amount = quantity ÷ unit_size × unit_price, rounded half up to 6 decimals per charge"
-
-
-class RateSerializer(serializers.ModelSerializer[Rate]):
-    """The price of a unit of a resource, and what the unit is."""
-
-    unit = serializers.SerializerMethodField(help_text="What the price is for.")
-    quantity = serializers.SerializerMethodField(help_text="The job's figure that is priced.")
-    unit_size = serializers.SerializerMethodField(help_text="Base units of the figure in a unit.")
-    unit_price = SixDecimalsField()
-    formula = serializers.SerializerMethodField()
-
-    class Meta:
-        model = Rate
-        fields = ("resource", "unit", "quantity", "unit_size", "unit_price", "formula")
-        read_only_fields = fields
-
-    def get_unit(self, rate: Rate) -> str:
-        return RESOURCES[rate.resource].unit
-
-    def get_quantity(self, rate: Rate) -> str:
-        return RESOURCES[rate.resource].quantity
-
-    def get_unit_size(self, rate: Rate) -> int:
-        return RESOURCES[rate.resource].unit_size
-
-    def get_formula(self, rate: Rate) -> str:
-        resource = RESOURCES[rate.resource]
-        return f"{resource.quantity} ÷ {resource.unit_size} × {rate.unit_price:f}"
-
-
-class PriceListSerializer(serializers.ModelSerializer[PriceList]):
-    """A price list: a published one, or one that waits for approval and has no effect yet."""
-
-    tier = serializers.SlugRelatedField[Tier](slug_field="code", read_only=True)
-    rates = RateSerializer(many=True)
-
-    class Meta:
-        model = PriceList
-        fields = (
-            "id", "tier", "effective_at", "revision", "currency", "status", "note", "submitted_at",
-            "published_at", "rates",
-        )  # fmt: skip
-        read_only_fields = fields
 
 
 @extend_schema_serializer(
@@ -94,7 +53,10 @@ class PriceListSerializer(serializers.ModelSerializer[PriceList]):
                     {
                         "id": 4,
                         "tier": "mu",
+                        "project": None,
+                        "user": None,
                         "effective_at": "2026-09-01T00:00:00+07:00",
+                        "ends_at": None,
                         "revision": 1,
                         "currency": "THB",
                         "status": "published",
@@ -108,9 +70,30 @@ class PriceListSerializer(serializers.ModelSerializer[PriceList]):
                                 "quantity": "cpu_seconds",
                                 "unit_size": 3600,
                                 "unit_price": "0.800000",
+                                "model": "flat",
                                 "formula": "cpu_seconds ÷ 3600 × 0.800000",
+                                "flat_fee": "0.000000",
+                                "slabs": [],
+                                "package_units": "1.000000",
+                                "allowance": "0.000000",
+                                "discount_percent": "0.000000",
+                                "discount_amount": "0.000000",
+                                "fee_at_zero": False,
+                                "basis": "allocated",
+                                "cluster": None,
+                                "partition": "",
+                                "qos": "",
                             }
                         ],
+                        "quantum_seconds": 1,
+                        "minimum_seconds": 0,
+                        "suspended_is_free": False,
+                        "minimum_per_job": "0.000000",
+                        "cap": None,
+                        "commitment": None,
+                        "states": [],
+                        "equivalents": [],
+                        "free_resources": [],
                     }
                 ],
             },
@@ -124,51 +107,14 @@ class FormulaSerializer(serializers.Serializer[dict[str, Any]]):
     price_lists = PriceListSerializer(many=True)
 
 
-class TierField(serializers.SlugRelatedField[Tier]):
-    """Reads a tier by its code. What no tier can be called is not asked of the database."""
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(slug_field="code", queryset=Tier.objects.all(), **options)
-
-    def to_internal_value(self, data: Any) -> Tier:
-        if not isinstance(data, str) or not re.fullmatch(CODE.regex, data):
-            self.fail("invalid")
-        return super().to_internal_value(data)
-
-
 class FormulaQuery(serializers.Serializer[dict[str, Any]]):
     """Which prices are asked for."""
 
     tier = TierField(required=False, help_text="Only this tier.")
+    project = ProjectField(
+        required=False, help_text="Negotiated prices of a project that you act for instead."
+    )
     at = MomentField(required=False, help_text="In effect at this moment or day; now if left out.")
-
-
-class NewPriceList(serializers.Serializer[dict[str, Any]]):
-    """A price list to be proposed. Unit prices are per core-hour, GPU-hour and GB-hour."""
-
-    tier = TierField(help_text="The tier's code.")
-    effective_at = MomentField(help_text="Prices jobs that end from this moment or day on.")
-    currency = serializers.RegexField(
-        r"\A[A-Z]{3}\Z", required=False, help_text="The site's if left out."
-    )
-    rates = serializers.DictField(
-        child=ExactField(max_digits=18, decimal_places=6, min_value=Decimal(0)),
-        allow_empty=False,
-        help_text=f"Unit prices as text by resource: {', '.join(ResourceCode.values)}.",
-    )
-    note = serializers.CharField(max_length=200, required=False, allow_blank=True)
-
-
-EXAMPLE = OpenApiExample(
-    "Prices of a tier",
-    request_only=True,
-    value={
-        "tier": "mu",
-        "effective_at": "2027-01-01",
-        "rates": {"cpu": "0.80", "gpu": "13.00", "mem": "0.05"},
-        "note": "Council decision of 12 November",
-    },
-)
 
 
 class FormulaView(WritingEndpoint):
@@ -191,11 +137,17 @@ class FormulaView(WritingEndpoint):
         responses={200: FormulaSerializer, 304: OpenApiResponse(description="Still the same.")},
     )
     def get(self, request: Request) -> HttpResponseBase:
-        refuse_unknown(request, ("tier", "at"))
+        refuse_unknown(request, ("tier", "project", "at"))
         query = FormulaQuery(data=request.query_params.dict())
         query.is_valid(raise_exception=True)
         asked: Mapping[str, Any] = query.validated_data
-        lists = price_lists_at(asked.get("at") or timezone.now(), asked.get("tier"))
+        moment, project = asked.get("at") or timezone.now(), asked.get("project")
+        if project is None:
+            lists = price_lists_at(moment, asked.get("tier"))
+        elif _may_see(request, project):
+            lists = negotiated_at(moment, project)
+        else:
+            raise NotFound
         data = FormulaSerializer({"formula": FORMULA, "price_lists": lists}).data
         return _unless_known(request, data)
 
@@ -210,18 +162,27 @@ class FormulaView(WritingEndpoint):
         parameters=[IDEMPOTENCY_KEY],
         request=NewPriceList,
         responses={201: PriceListSerializer},
-        examples=[EXAMPLE],
+        examples=EXAMPLES,
     )
     def post(self, request: Request) -> HttpResponse:
         if not request.user.has_perm("pricing.add_pricelist"):
             raise PermissionDenied
         body = NewPriceList(data=request.data)
         body.is_valid(raise_exception=True)
-        values = {"currency": settings.SITE_CURRENCY, **body.validated_data}
         actor = Actor.of(request.user)
-        return self.created(
-            request, lambda: PriceListSerializer(propose_price_list(**values, actor=actor)).data
-        )
+
+        def propose() -> Any:
+            made = propose_price_list(head=body.head, content=body.content, actor=actor)
+            return PriceListSerializer(made).data
+
+        return self.created(request, propose)
+
+
+def _may_see(request: Request, project: Project) -> bool:
+    """Whether someone may see what was negotiated for a project."""
+    if request.user.has_perm("pricing.view_pricelist"):
+        return True
+    return projects_managed_by(request.user).filter(pk=project.pk).exists()
 
 
 def _unless_known(request: Request, data: Any) -> HttpResponseBase:

@@ -21,7 +21,7 @@ from core.rest.amounts import ExactField, SixDecimalsField
 from core.rest.moments import MomentField
 from core.rest.views import Endpoint
 from pricing import quote_wording
-from pricing.api.formula import TierField
+from pricing.api.lists import TierField
 from pricing.models import PriceList
 from pricing.quote_requests import (
     MOST_GB,

@@ -1,6 +1,7 @@
 """Price lists as code: export, plan and apply, which proposes and never publishes."""
 
 import io
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -17,9 +18,10 @@ from core.errors import Conflict
 from core.site import site_zone
 from hpcbilling.management.commands.pricing import Command
 from pricing import plans
+from pricing.content import ListContent, content_of, flat
 from pricing.models import PriceList
-from pricing.price_file import BadFile, Entry, read, write
-from pricing.services import propose_price_list
+from pricing.price_file import BadFile, Entry, Holder, read, write
+from pricing.services import Head, propose_price_list
 from tests import console
 from tests.factories import (
     Row,
@@ -28,8 +30,10 @@ from tests.factories import (
     make_cluster,
     make_project,
     make_user,
+    publish_list,
     publish_prices,
 )
+from tests.pricing.contents import CLUSTERS, FULL, contents
 
 pytestmark = pytest.mark.django_db
 YEAR = datetime(2027, 1, 1, tzinfo=UTC)
@@ -163,7 +167,7 @@ def test_all_or_nothing_is_proposed(file: Path, monkeypatch: pytest.MonkeyPatch)
     before = console.actions()
 
     def propose(**values: Any) -> PriceList:
-        if values["tier"].code == "private":
+        if values["head"].tier.code == "private":
             raise Conflict("no", "Not this one.")
         return propose_price_list(**values)
 
@@ -205,45 +209,77 @@ def test_a_difference_alone_exits_with_two(
     capsys.readouterr()
 
 
+def test_a_full_list_is_planned_applied_and_exported_again(file: Path) -> None:
+    for name in CLUSTERS:
+        make_cluster(name)
+    make_project("genomics")
+    held = Holder("project", "genomics")
+    end = YEAR + timedelta(days=365)
+    text = write([Entry(held, YEAR, "THB", FULL, ends_at=end)], zone=site_zone())
+    add(file, text.partition("lists:\n")[2])
+    code, told = run("plan", str(file))
+    assert (code, "project genomics from 2027-01-01 07:00+07:00" in told) == (2, True)
+    for line in (
+        "up to 100 15.00 THB, rest 12.00 THB and a fee of 20.00 THB; 2.5 % off",
+        "Core-hour equivalents: the largest of Memory in GB ÷ 4, 16 × Node",
+        "Jobs that end as NODE_FAIL: - -> 0 % is billed: our hardware",
+        "Billed by started: - -> 60",
+        "Free resources: - -> Memory",
+    ):
+        assert line in told, told
+    run("apply", str(file), "--by", "clerk")
+    made = PriceList.objects.get(status="submitted")
+    assert content_of(made) == FULL
+    approve(made)
+    assert run("plan", str(file)) == (0, "No difference.\n")
+    assert read(run("export")[1].encode(), zone=site_zone())[-4].content == FULL
+
+
+def test_what_the_site_does_not_have_is_told_with_its_line(file: Path) -> None:
+    make_project("genomics")
+    lines = file.read_text().count("\n")
+    held = Holder("project", "genomics")
+    text = write([Entry(held, YEAR, "THB", FULL)], zone=site_zone())
+    add(file, text.partition("lists:\n")[2])
+    with pytest.raises(CommandError, match=rf":{lines + 9}: There is no cluster “alpha”"):
+        run("apply", str(file), "--by", "clerk")
+
+
 class Generated(TestCase):
     """Lists of all kinds: what is there is exported, planned without a difference, and restored."""
 
-    @settings(max_examples=10)
+    @settings(max_examples=10, deadline=None)
     @given(
         st.lists(
             st.tuples(
                 st.sampled_from(["mu", "gov", "private"]),
                 st.integers(0, 5000).map(lambda hours: YEAR + timedelta(hours=hours)),
-                st.dictionaries(
-                    st.sampled_from(["cpu", "gpu", "mem"]),
-                    st.decimals(0, 1000, places=6).map(str),
-                    min_size=1,
-                ),
+                contents(),
             ),
-            max_size=6,
+            max_size=3,
         )
     )
     def test_export_then_plan_is_no_difference(
-        self, made: list[tuple[str, datetime, dict[str, str]]]
+        self, made: list[tuple[str, datetime, ListContent]]
     ) -> None:
-        for tier, moment, rates in made:
-            publish_prices(tier, moment, **rates)
+        for name in CLUSTERS:
+            make_cluster(name)
+        for tier, moment, content in made:
+            publish_list(Head(moment, "THB", tier=Tier.objects.get(code=tier)), content)
         text = write(plans.current_entries(), zone=site_zone())
         entries = read(text.encode(), zone=site_zone())
         assert plans.make_plan(entries).steps == ()
         if made:
-            tier, moment, _rates = made[-1]
-            entries = [
-                Entry(e.tier, e.effective_at, e.currency, {"cpu": Decimal(7777)}, line=1)
-                if (e.tier, e.effective_at) == (tier, moment)
-                else e
-                for e in entries
-            ]
+            key = (Holder("tier", made[-1][0]), made[-1][1])
+            other = flat({"cpu": Decimal(7777)})
+            entries = [replace(e, content=other) if e.key == key else e for e in entries]
             (step,) = plans.make_plan(entries).steps
-            assert (step.tier, step.effective_at) == (tier, moment)
+            assert (step.holder, step.effective_at) == key
 
 
 def test_an_unknown_tier_is_no_plan() -> None:
-    with pytest.raises(BadFile, match="no tier"):
-        plans.make_plan([Entry("x", YEAR, "THB", {"cpu": Decimal(1)}, line=1)])
+    content = flat({"cpu": Decimal(1)})
+    for kind in ("tier", "project", "user"):
+        with pytest.raises(BadFile, match=f"no {kind}"):
+            plans.make_plan([Entry(Holder(kind, "x"), YEAR, "THB", content, line=1)])
     assert Tier.objects.count() == 3

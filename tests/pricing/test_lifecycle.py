@@ -13,6 +13,7 @@ from accounts.models import Tier, User
 from core.actor import Actor
 from core.errors import Conflict, DomainError, Invalid
 from pricing import services
+from pricing.content import flat
 from pricing.lists import waiting_for_approval
 from pricing.models import PriceList, Rate
 from tests import console
@@ -36,9 +37,12 @@ def bob() -> Actor:
 
 def propose(actor: Actor, **rates: str) -> PriceList:
     return services.propose_price_list(
-        tier=Tier.objects.get(code="mu"), effective_at=NEXT_YEAR, currency="THB", actor=actor,
-        rates={code: Decimal(price) for code, price in (rates or {"cpu": "1"}).items()},
-    )  # fmt: skip
+        actor=actor,
+        head=services.Head(
+            tier=Tier.objects.get(code="mu"), effective_at=NEXT_YEAR, currency="THB"
+        ),
+        content=flat({code: Decimal(price) for code, price in (rates or {"cpu": "1"}).items()}),
+    )
 
 
 def approve(price_list: PriceList, actor: Actor) -> PriceList:
@@ -62,14 +66,19 @@ def test_the_approval_of_a_second_person_publishes(alice: Actor, bob: Actor) -> 
 
 def test_whoever_wrote_changed_or_submitted_it_cannot_approve_it(alice: Actor, bob: Actor) -> None:
     draft = services.draft_price_list(
-        tier=Tier.objects.get(code="mu"), effective_at=NEXT_YEAR, currency="THB", actor=alice,
-        rates={"cpu": Decimal(1)},
-    )  # fmt: skip
+        actor=alice,
+        head=services.Head(
+            tier=Tier.objects.get(code="mu"), effective_at=NEXT_YEAR, currency="THB"
+        ),
+        content=flat({"cpu": Decimal(1)}),
+    )
     carol = Actor.of(make_user("carol"))
     services.edit_price_list(
-        price_list_id=draft.pk, tier=draft.tier, effective_at=NEXT_YEAR, currency="THB",
-        actor=bob, rates={"cpu": Decimal(2)},
-    )  # fmt: skip
+        price_list_id=draft.pk,
+        actor=bob,
+        head=services.Head(tier=draft.tier, effective_at=NEXT_YEAR, currency="THB"),
+        content=flat({"cpu": Decimal(2)}),
+    )
     waiting = services.submit_price_list(price_list_id=draft.pk, actor=carol)
     for author in (alice, bob, carol):
         with pytest.raises(Conflict, match="Someone else has to approve"):
@@ -83,14 +92,19 @@ def test_whoever_wrote_changed_or_submitted_it_cannot_approve_it(alice: Actor, b
 
 def test_a_setter_cannot_hide_behind_the_last_editor(alice: Actor, bob: Actor) -> None:
     draft = services.draft_price_list(
-        tier=Tier.objects.get(code="mu"), effective_at=NEXT_YEAR, currency="THB", actor=bob,
-        rates={"cpu": Decimal(1)},
-    )  # fmt: skip
+        actor=bob,
+        head=services.Head(
+            tier=Tier.objects.get(code="mu"), effective_at=NEXT_YEAR, currency="THB"
+        ),
+        content=flat({"cpu": Decimal(1)}),
+    )
     for editor, price in ((alice, "0.01"), (bob, "0.01")):
         services.edit_price_list(
-            price_list_id=draft.pk, tier=draft.tier, effective_at=NEXT_YEAR, currency="THB",
-            actor=editor, rates={"cpu": Decimal(price)},
-        )  # fmt: skip
+            price_list_id=draft.pk,
+            actor=editor,
+            head=services.Head(tier=draft.tier, effective_at=NEXT_YEAR, currency="THB"),
+            content=flat({"cpu": Decimal(price)}),
+        )
     carol = Actor.of(make_user("carol"))
     waiting = services.submit_price_list(price_list_id=draft.pk, actor=carol)
     with pytest.raises(Conflict, match="Someone else has to approve"):
@@ -121,7 +135,7 @@ def test_the_first_prices_of_a_site_need_nobody_because_nobody_is_there(alice: A
     assert (first.status, first.approved_by, first.note) == ("published", None, "First list")
     tier = Tier.objects.create(code="new", name="New")
     values: dict[str, Any] = {
-        "tier": tier, "effective_at": NEXT_YEAR, "currency": "THB", "rates": {"cpu": Decimal(1)},
+        "head": services.Head(NEXT_YEAR, "THB", tier=tier), "content": flat({"cpu": Decimal(1)}),
     }  # fmt: skip
     with pytest.raises(Conflict, match="by people"):
         services.publish_first_list(actor=SYSTEM, **values)
@@ -132,8 +146,8 @@ def test_the_first_prices_of_a_site_need_nobody_because_nobody_is_there(alice: A
 def test_a_submitted_list_stands_still(alice: Actor) -> None:
     waiting = propose(alice)
     values: dict[str, Any] = {
-        "tier": waiting.tier, "effective_at": NEXT_YEAR, "currency": "THB",
-        "rates": {"cpu": Decimal(9)},
+        "head": services.Head(NEXT_YEAR, "THB", tier=waiting.tier),
+        "content": flat({"cpu": Decimal(9)}),
     }  # fmt: skip
     with pytest.raises(Conflict, match="Withdraw it"):
         services.edit_price_list(price_list_id=waiting.pk, actor=alice, **values)
@@ -187,9 +201,11 @@ def test_nobody_approves_what_they_did_not_see(alice: Actor, bob: Actor) -> None
     seen = propose(alice)
     services.withdraw_price_list(price_list_id=seen.pk, actor=alice)
     services.edit_price_list(
-        price_list_id=seen.pk, tier=seen.tier, effective_at=NEXT_YEAR, currency="THB",
-        actor=alice, rates={"cpu": Decimal(99)},
-    )  # fmt: skip
+        price_list_id=seen.pk,
+        actor=alice,
+        head=services.Head(tier=seen.tier, effective_at=NEXT_YEAR, currency="THB"),
+        content=flat({"cpu": Decimal(99)}),
+    )
     services.submit_price_list(price_list_id=seen.pk, actor=alice)
     steps: tuple[Callable[[], object], ...] = (
         lambda: approve(seen, bob),
@@ -223,9 +239,12 @@ def test_each_step_happens_once(alice: Actor, bob: Actor) -> None:
 
 def test_a_list_without_prices_is_not_submitted(alice: Actor) -> None:
     draft = services.draft_price_list(
-        tier=Tier.objects.get(code="mu"), effective_at=NEXT_YEAR, currency="THB", rates={},
         actor=alice,
-    )  # fmt: skip
+        head=services.Head(
+            tier=Tier.objects.get(code="mu"), effective_at=NEXT_YEAR, currency="THB"
+        ),
+        content=flat({}),
+    )
     with pytest.raises(Invalid, match="at least one rate"):
         services.submit_price_list(price_list_id=draft.pk, actor=alice)
     services.discard_price_list(price_list_id=draft.pk, actor=alice)

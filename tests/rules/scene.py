@@ -25,6 +25,7 @@ from core.intervals import Interval
 from hpcbilling import workflows
 from payments.models import InboundEvent
 from payments.services import Transfer, record_transfer, resolve_mismatch, start_checkout
+from pricing import content
 from pricing.models import (
     Charge,
     Counter,
@@ -37,7 +38,7 @@ from pricing.models import (
     Slab,
     StatePolicy,
 )
-from pricing.services import approve_price_list, draft_price_list, submit_price_list
+from pricing.services import Head, approve_price_list, draft_price_list, submit_price_list
 from receipts.models import Notice
 from receipts.services import create_receipt, draft_receipt, void_receipt
 from tests.factories import Row, exempt, import_rows
@@ -96,11 +97,11 @@ def _price_lists(actor: Actor) -> None:
     tier, rates = Tier.objects.get(code="gov"), {"cpu": Decimal(1)}
     for months in range(3):
         draft = draft_price_list(
-            tier=tier,
-            effective_at=MONTH.end + timedelta(days=31 * months),
-            currency="THB",
-            rates=rates,
             actor=actor,
+            head=Head(
+                tier=tier, effective_at=MONTH.end + timedelta(days=31 * months), currency="THB"
+            ),
+            content=content.flat(rates),
         )
         if months:
             submit_price_list(price_list_id=draft.pk, actor=actor)

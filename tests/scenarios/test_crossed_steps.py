@@ -25,9 +25,10 @@ from payments.models import Allocation, InboundEvent, Payment
 from payments.providers.dummy import signed_headers
 from payments.services import Transfer, receive_webhook, record_transfer, start_checkout
 from pricing import rating
+from pricing.content import flat
 from pricing.models import Charge, PriceList
 from pricing.selectors import live_charges
-from pricing.services import propose_price_list
+from pricing.services import Head, propose_price_list
 from receipts.models import Line, LineCharge, Receipt
 from receipts.services import (
     create_receipt,
@@ -233,11 +234,13 @@ def test_a_price_list_published_while_jobs_are_rated_holds_for_all(
     run_import(run_id=run.pk, actor=SYSTEM)
     author, approver = make_user("author"), make_user("approver")
     new = propose_price_list(
-        tier=Tier.objects.get(code="mu"),
-        effective_at=FIRST + timedelta(hours=200),
-        currency="THB",
-        rates={"cpu": Decimal(9), "gpu": Decimal(9), "mem": Decimal(9)},
         actor=Actor.of(author),
+        head=Head(
+            tier=Tier.objects.get(code="mu"),
+            effective_at=FIRST + timedelta(hours=200),
+            currency="THB",
+        ),
+        content=flat({"cpu": Decimal(9), "gpu": Decimal(9), "mem": Decimal(9)}),
     )
 
     def publish() -> str:

@@ -17,10 +17,11 @@ from hpcbilling import workflows
 from payments.models import Allocation, InboundEvent
 from payments.providers.dummy import signed_headers
 from payments.services import Transfer, receive_webhook, record_transfer, start_checkout
+from pricing.content import flat
 from pricing.models import Charge
 from pricing.rating import rate_jobs
 from pricing.selectors import live_charges, unpriced
-from pricing.services import propose_price_list
+from pricing.services import Head, propose_price_list
 from receipts.models import LineCharge, Receipt
 from receipts.selectors import billed_job_ids
 from receipts.services import create_receipt, draft_receipt, issue_receipt, void_receipt
@@ -242,9 +243,10 @@ def test_a_list_of_the_past_counts_also_for_what_was_rated_meanwhile(
     make_project("genomics")
     approver = make_user("approver")
     price_list = propose_price_list(
-        tier=Tier.objects.get(code="mu"), effective_at=OCTOBER.start, currency="THB",
-        rates={"cpu": Decimal(2), "mem": Decimal(0)}, actor=Actor.of(make_user("author")),
-    )  # fmt: skip
+        actor=Actor.of(make_user("author")),
+        head=Head(tier=Tier.objects.get(code="mu"), effective_at=OCTOBER.start, currency="THB"),
+        content=flat({"cpu": Decimal(2), "mem": Decimal(0)}),
+    )
     results = race(
         lambda: workflows.rate_pending(actor=SYSTEM).charges,
         lambda: approve(price_list, approver).status,

@@ -8,17 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.utils import translation
 from django.utils.timezone import localtime
 
 from core.errors import DomainError
 from core.site import site_zone
 from hpcbilling.command_line import actor_named
 from pricing import plans
-from pricing.lists import Difference
+from pricing.content import Difference
 from pricing.models import PriceList
 from pricing.plans import Kind, Plan, Step
 from pricing.price_file import BadFile, Entry, price_text, read, write
-from pricing.resources import RESOURCES
 
 SAME, FAILED, DIFFERENT = 0, 1, 2
 
@@ -53,6 +53,10 @@ class Command(BaseCommand):
             raise
 
     def handle(self, *args: Any, **options: Any) -> None:
+        with translation.override("en"):
+            self._act(options)
+
+    def _act(self, options: dict[str, Any]) -> None:
         if options["act"] == "export":
             self._export(options["file"], options["tier"])
             return
@@ -101,7 +105,8 @@ class Command(BaseCommand):
             for line in _told(step):
                 self.stdout.write(line)
         if plan.left_alone:
-            self.stdout.write(f"Not in the file, left alone: {', '.join(plan.left_alone)}")
+            names = ", ".join(map(str, plan.left_alone))
+            self.stdout.write(f"Not in the file, left alone: {names}")
         if not plan.steps:
             self.stdout.write("No difference.")
 
@@ -117,7 +122,7 @@ def _told(step: Step) -> Iterator[str]:
     """Return the lines that tell of a difference."""
     moment = localtime(step.effective_at).isoformat(sep=" ", timespec="minutes")
     place = f" (line {step.entry.line})" if step.entry else ""
-    yield f"{step.tier} from {moment}{place}: {_kind(step)}"
+    yield f"{step.holder} from {moment}{place}: {_kind(step)}"
     currency = step.entry.currency if step.entry else ""
     for line in step.differences:
         yield f"  {_difference(line, currency)}"
@@ -160,8 +165,12 @@ def _submitter(row: PriceList | None) -> str:
 
 
 def _difference(line: Difference, currency: str) -> str:
-    old = price_text(line.old) if line.old is not None else "-"
-    new = price_text(line.new) if line.new is not None else "-"
+    if not line.unit or not _is_price(line):
+        if not line.is_change:
+            return f"{line.name}: {line.new} (same)"
+        return f"{line.name}: {line.old or '-'} -> {line.new or '-'}"
+    old = price_text(line.old_price) if line.old_price is not None else "-"
+    new = price_text(line.new_price) if line.new_price is not None else "-"
     change = ""
     if not line.is_change:
         change = "same"
@@ -169,8 +178,14 @@ def _difference(line: Difference, currency: str) -> str:
         change = f"{line.percent:+} %"
     elif line.new is None:
         change = "no price any more"
-    unit = RESOURCES[line.resource].unit
-    return f"{line.resource:4} {old:>10} -> {new:>10} {currency} / {unit:13} {change}".rstrip()
+    return f"{line.label:4} {old:>10} -> {new:>10} {currency} / {line.unit:13} {change}".rstrip()
+
+
+def _is_price(line: Difference) -> bool:
+    """Whether both sides are one price, where they are at all."""
+    return (line.old is None) == (line.old_price is None) and (line.new is None) == (
+        line.new_price is None
+    )
 
 
 def _two(amount: Decimal) -> str:

@@ -15,8 +15,9 @@ from core.actor import Actor
 from core.errors import Conflict, Invalid
 from core.intervals import last_month, local_midnight
 from core.site import site_zone
+from pricing.content import flat as flat_content
 from pricing.models import Canary, PriceList
-from pricing.services import approve_price_list, propose_price_list
+from pricing.services import Head, approve_price_list, propose_price_list
 from pricing.study.canary import compare
 from tests.factories import Row, import_rows, make_cluster, make_project, make_user
 
@@ -41,11 +42,9 @@ def used() -> None:
 
 def submitted(tier: str = "mu", **rates: str) -> PriceList:
     return propose_price_list(
-        tier=Tier.objects.get(code=tier),
-        effective_at=NEXT_YEAR,
-        currency="THB",
-        rates={code: Decimal(price) for code, price in rates.items()},
         actor=Actor.of(User.objects.get_or_create(username="author")[0]),
+        head=Head(tier=Tier.objects.get(code=tier), effective_at=NEXT_YEAR, currency="THB"),
+        content=flat_content({code: Decimal(price) for code, price in rates.items()}),
     )
 
 
@@ -132,11 +131,9 @@ def test_only_the_last_month_counts() -> None:
 def test_another_currency_cannot_be_compared() -> None:
     author = Actor.of(make_user("author"))
     euros = propose_price_list(
-        tier=Tier.objects.get(code="mu"),
-        effective_at=NEXT_YEAR,
-        currency="EUR",
-        rates={"cpu": Decimal("0.75"), "mem": Decimal("0.05")},
         actor=author,
+        head=Head(tier=Tier.objects.get(code="mu"), effective_at=NEXT_YEAR, currency="EUR"),
+        content=flat_content({"cpu": Decimal("0.75"), "mem": Decimal("0.05")}),
     )
     comparison = compare(euros)
     assert not comparison.passes

@@ -8,9 +8,10 @@ from django.db.models import Sum
 
 from accounts.models import Tier
 from hpcbilling.workflows import rate_pending
+from pricing.content import flat as flat_content
 from pricing.models import Charge, JobRating, PriceList
 from pricing.selectors import live_charges
-from pricing.services import draft_price_list
+from pricing.services import Head, draft_price_list
 from pricing.study import Figures, study
 from pricing.study.figures import figures_from
 from tests.factories import (
@@ -30,11 +31,9 @@ GPU = "cpu=4,mem=8192M,node=1,billing=4,gres/gpu=2"
 
 def draft(tier: str = "mu", **rates: str) -> PriceList:
     return draft_price_list(
-        tier=Tier.objects.get(code=tier),
-        effective_at=LONG_AGO,
-        currency="THB",
-        rates={code: Decimal(price) for code, price in rates.items()},
         actor=SYSTEM,
+        head=Head(tier=Tier.objects.get(code=tier), effective_at=LONG_AGO, currency="THB"),
+        content=flat_content({code: Decimal(price) for code, price in rates.items()}),
     )
 
 
