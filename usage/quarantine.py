@@ -144,12 +144,13 @@ def release_if_dismissed(run: ImportRun) -> bool:
     if last is None:
         return False
     run.released_at, run.released_by = timezone.now(), last.author
-    run.release_reason = f"Dismissed before: {last.reason}"[:200]
+    run.release_reason, run.released_by_decision = last.reason, last
     changed = ImportRun.objects.filter(pk=run.pk, status=S.INCOMPLETE).update(
         status=S.RELEASED,
         released_at=run.released_at,
         released_by=run.released_by,
         release_reason=run.release_reason,
+        released_by_decision=last,
     )
     if changed:
         run.status = S.RELEASED

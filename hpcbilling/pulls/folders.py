@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from django.conf import settings
-from django.utils.translation import gettext as _
+from django.utils import translation
 
 from core.actor import Actor
 from core.errors import DomainError
 from hpcbilling.workflows import finish_import, import_usage
 from usage.evidence import sha256_of_stream
 from usage.models import Cluster, ImportRun, Source
+from usage.remarks import Remark
 from usage.selectors import run_of_digest, runs_waiting
 from usage.sources.base import SourceFailed
 from usage.sources.drop_folder import DropFolder
@@ -24,43 +25,52 @@ from usage.sources.drop_folder import DropFolder
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """How many files lay in the folders, and what is wrong with them, a line each."""
+    """How many files lay in the folders, and what is odd about them."""
 
     files: int
-    problems: tuple[str, ...]
+    remarks: tuple[Remark, ...]
 
 
 def read_folders(cluster: Cluster, actor: Actor) -> Visit:
     """Import every file that was not read before, and rate what it brought."""
     places = cluster.sources.filter(kind=Source.Kind.FOLDER, is_enabled=True)
-    count, problems = 0, list[str]()
+    count, remarks = 0, list[Remark]()
     for place in places.values_list("place", flat=True):
         try:
             folder = DropFolder(Path(settings.DROP_FOLDER_ROOT), place)
             names = folder.names()
         except SourceFailed as refusal:
-            problems.append(f"{place}: {refusal.message}")
+            remarks.append({"code": "folder", "place": place, "error": refusal.message})
             continue
         count += len(names)
-        problems += filter(None, (_read(cluster, folder, name, actor) for name in names))
-    return Visit(count, tuple(problems))
+        remarks += filter(None, (_read(cluster, folder, name, actor) for name in names))
+    return Visit(count, tuple(remarks))
 
 
-def _read(cluster: Cluster, folder: DropFolder, name: str, actor: Actor) -> str:
-    """Import one file unless it was read before; returns what is wrong with it, if anything."""
+def _read(cluster: Cluster, folder: DropFolder, name: str, actor: Actor) -> Remark | None:
+    """Import one file unless it was read before; returns what is odd about it, if anything."""
     try:
         run = _run_of(cluster, folder, name, actor)
     except SourceFailed as refusal:
-        return refusal.message
+        return {"code": "text", "error": refusal.message}
     except DomainError as error:
-        return f"{name}: {error}"
+        with translation.override("en"):
+            said = str(error)
+        return {"code": "file_refused", "name": name, "refusal": error.code, "error": said}
     except OSError as error:
-        return f"{name}: {error.strerror}"
+        return {"code": "file", "name": name, "error": error.strerror or str(error)}
+    return _remark_on(run, name)
+
+
+def _remark_on(run: ImportRun, name: str) -> Remark | None:
     if run.error:
-        return f"{name}: {run.error}"
+        refusal = {"refusal": run.error_code, "error": run.error}
+        return {"code": "file_refused", "name": name, **refusal}
     if runs_waiting().filter(pk=run.pk).exists():
-        return f"{name}: {_('incomplete; its jobs wait for a release')}"
-    return ""
+        return {"code": "file_held", "name": name}
+    if run.jobs_older:
+        return {"code": "file_older", "name": name, "jobs": run.jobs_older}
+    return None
 
 
 def _run_of(cluster: Cluster, folder: DropFolder, name: str, actor: Actor) -> ImportRun:

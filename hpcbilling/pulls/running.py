@@ -9,7 +9,6 @@ from contextlib import ExitStack, contextmanager
 
 from django.db import transaction
 from django.utils import timezone
-from django.utils.translation import gettext as _
 
 from audit.services import record
 from core.actor import Actor
@@ -20,6 +19,8 @@ from hpcbilling.pulls.folders import Visit, read_folders
 from usage.models import ImportRun, Pull, Window
 from usage.pulls import Progress, progress_of, readers_of
 from usage.reading import MakeSource, read_window
+from usage.remarks import Remark, of_span
+from usage.twins import twins_of
 
 W = Window.Status
 SHOWN_FAILURES = 5
@@ -101,10 +102,10 @@ def close_pull(*, pull_id: int, actor: Actor) -> bool:
         no_files = pull.kind in NO_FILES
         visit = Visit(0, ()) if no_files else read_folders(pull.cluster, actor)
         workflows.rate_pending(actor=actor, cluster=pull.cluster)
-        problems = (*_window_problems(pull), *visit.problems)
+        remarks = [*_window_remarks(pull), *visit.remarks, *twins_of(pull.cluster)]
         with transaction.atomic():
             ended = Pull.objects.filter(pk=pull_id, finished_at=None).update(
-                finished_at=timezone.now(), files=visit.files, error="\n".join(problems)
+                finished_at=timezone.now(), files=visit.files, remarks=remarks
             )
             if not ended:
                 return False
@@ -132,27 +133,19 @@ def _may_close(pull_id: int) -> bool:
     return open_still.exclude(windows__status=W.WAITING).exists()
 
 
-def _window_problems(pull: Pull) -> list[str]:
-    """Tell what is wrong with a pull's windows: those that failed, those that were answered without
+def _window_remarks(pull: Pull) -> list[Remark]:
+    """Tell what is odd about a pull's windows: those that failed, those that were answered without
     any job, and those whose import waits for somebody."""
     rows = Window.objects.filter(pull=pull).order_by("start")
     failed = list(rows.filter(status=W.FAILED))
-    problems = [
-        f"{_span(window)}: {_('not read')}. {window.error}".strip()
+    found = [
+        of_span("not_read", window.start, window.end, error=window.error)
         for window in failed[:SHOWN_FAILURES]
     ]
     if len(failed) > SHOWN_FAILURES:
-        problems.append(_("and %(count)d more windows") % {"count": len(failed) - SHOWN_FAILURES})
+        found.append({"code": "more_windows", "count": len(failed) - SHOWN_FAILURES})
     empty = [window for window in rows.filter(status=W.EMPTY) if window.is_suspicious]
-    problems += [
-        f"{_span(w)}: {_('answered, but without any job')}" for w in empty[:SHOWN_FAILURES]
-    ]
     held = rows.filter(run__status=ImportRun.Status.INCOMPLETE)
-    problems += [
-        f"{_span(w)}: {_('incomplete; its jobs wait for a release')}" for w in held[:SHOWN_FAILURES]
-    ]
-    return problems
-
-
-def _span(window: Window) -> str:
-    return f"{window.start:%Y-%m-%d %H:%M} – {window.end:%Y-%m-%d %H:%M} UTC"
+    for code, some in (("empty", empty), ("held", held)):
+        found += [of_span(code, window.start, window.end) for window in some[:SHOWN_FAILURES]]
+    return found

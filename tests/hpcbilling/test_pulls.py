@@ -258,7 +258,7 @@ def test_a_person_pulls_at_any_time_and_is_told_what_came(cluster: Cluster, fold
     (folder / "b.psv").touch()
     code, _, complaint = command("--all")
     assert code == 1
-    assert "b.psv: There is nothing in it" in complaint
+    assert "b.psv: The file is empty" in complaint
 
 
 def test_wrong_use_of_pull(cluster: Cluster) -> None:

@@ -1,5 +1,6 @@
 """Jobs that an input has twice with different values: a forged row, or files put together."""
 
+from dataclasses import replace
 from io import BytesIO
 
 import pytest
@@ -17,7 +18,7 @@ from tests.factories import (
     make_user,
     sacct,
 )
-from usage import services
+from usage import clashes, services
 from usage.models import ImportRun, Job, QuarantinedRow
 from usage.previews import preview_stream
 from usage.quarantine import dismiss
@@ -139,3 +140,40 @@ def test_contradictions_without_free_text_do_not_take_turns(batch_rows: int) -> 
         assert night.quarantined == 2
         assert adds_up(night)
         assert Job.objects.get(job_id=2).cpu_seconds == 4 * 3600
+
+
+def test_a_forged_end_does_not_end_a_job_that_runs(batch_rows: int) -> None:
+    make_project("genomics")
+    cluster = make_cluster()
+    running = replace(FORGED, state="RUNNING")
+    import_rows(cluster, running)
+    run = import_rows(cluster, running, Row(4, name="x\n" + FORGED.text()), Row(5)).run
+    assert (run.status, run.quarantined, run.jobs_changed) == ("incomplete", 1, 0)
+    assert adds_up(run)
+    assert Job.objects.get(job_id=2).end is None
+
+
+def test_a_real_row_that_is_recognised_after_a_forged_one_is_told(batch_rows: int) -> None:
+    make_project("genomics")
+    cluster = make_cluster()
+    import_rows(cluster, Row(2))
+    run = import_rows(cluster, Row(4, name="x\n" + FORGED.text()), Row(2), Row(5)).run
+    assert (run.status, run.quarantined) == ("incomplete", 1)
+    assert adds_up(run)
+    assert QuarantinedRow.objects.get().raw == Row(2).text()
+
+
+def test_however_many_contradict_all_are_found_in_constant_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Written down a few at a time, and looked up a few at a time."""
+    monkeypatch.setattr(services, "BATCH_ROWS", 50)
+    monkeypatch.setattr(clashes, "SHARE", 30)
+    cluster = make_cluster()
+    first = [Row(number) for number in range(1, 1201)]
+    cheap = [replace(row, tres="cpu=1,mem=1M,node=1") for row in first]
+    import_rows(cluster, *first)
+    run = import_bytes(cluster, bare(*first, *cheap)).run
+    assert (run.quarantined, run.jobs_changed, run.jobs_unchanged) == (1200, 0, 1200)
+    assert adds_up(run)
+    assert set(Job.objects.values_list("cpu_seconds", flat=True)) == {4 * 3600}

@@ -5,7 +5,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.core.exceptions import ValidationError
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _t
@@ -20,7 +20,9 @@ from core.queue import after_commit
 from usage.admin.cluster_pages import ClusterPages
 from usage.connections import ConnectionsInvalid, configured
 from usage.models import AccountMapping, Cluster, Source
+from usage.remarks import told
 from usage.services import check_time_zone
+from usage.twins import twins_of
 
 
 class ClusterForm(forms.ModelForm[Cluster]):
@@ -141,6 +143,7 @@ class ClusterAdmin(AuditedAdmin, ClusterPages, CsvExport, ConsoleAdmin):
         "shown_state",
     )
     list_filter = ("is_enabled",)
+    change_form_outer_before_template = "admin/usage/cluster/twins.html"
     search_fields = ("name", "slurm_name")
     readonly_fields: tuple[str, ...] = ("created_at",)
     csv_columns = {
@@ -162,6 +165,17 @@ class ClusterAdmin(AuditedAdmin, ClusterPages, CsvExport, ConsoleAdmin):
 
     def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).prefetch_related("sources")
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        """Warn of clusters that seem to be the same Slurm."""
+        cluster = self.get_object(request, object_id)
+        twins = [told(remark) for remark in twins_of(cluster)] if cluster else []
+        response: HttpResponse = super().change_view(
+            request, object_id, form_url, {**(extra_context or {}), "twins": twins}
+        )
+        return response
 
     def get_readonly_fields(self, request: HttpRequest, obj: Cluster | None = None) -> Any:
         """Keep the zone of a cluster that jobs came from: read in another one, the jobs of the

@@ -94,7 +94,7 @@ class ImportRunAdmin(ImportPages):
                 )
             },
         ),
-        (_("Release"), {"fields": ("released_at", "released_by", "release_reason")}),
+        (_("Release"), {"fields": ("released_at", "released_by", "shown_reason")}),
     )
     readonly_fields = (
         "retried",
@@ -104,6 +104,7 @@ class ImportRunAdmin(ImportPages):
         "quarantined_rows",
         "cut_off",
         "jobs_written",
+        "shown_reason",
     )
 
     def get_fieldsets(self, request: HttpRequest, obj: ImportRun | None = None) -> Any:
@@ -152,6 +153,10 @@ class ImportRunAdmin(ImportPages):
     @column(_("reads again"))
     def retried(self, run: ImportRun) -> str:
         return link(admin_url(run, "change", run.retry_of_id), run.retry_of)
+
+    @column(_("reason for release"))
+    def shown_reason(self, run: ImportRun) -> str:
+        return run.why_released
 
     @column(_("Columns"))
     def shown_columns(self, run: ImportRun) -> str:

@@ -64,12 +64,12 @@ class PullAdmin(CsvExport, ReadOnlyAdmin):
                     "started_at",
                     "finished_at",
                     "files",
-                    "remarks",
+                    "shown_remarks",
                 )
             },
         ),
     )
-    readonly_fields = ("remarks",)
+    readonly_fields = ("shown_remarks",)
     csv_columns = {
         "day": "slot",
         "kind": "kind",
@@ -77,7 +77,7 @@ class PullAdmin(CsvExport, ReadOnlyAdmin):
         "files": "files",
         "started": "started_at",
         "finished": "finished_at",
-        "error": "error",
+        "remarks": "remarks",
     }
     change_form_outer_before_template = "admin/usage/pull/state.html"
     change_form_outer_after_template = "admin/usage/pull/windows.html"
@@ -99,7 +99,7 @@ class PullAdmin(CsvExport, ReadOnlyAdmin):
             return "info", _t("Running")
         if pull.has_failed:
             return "danger", _t("Not all was read")
-        return ("warning", _t("With remarks")) if pull.error else ("success", _t("Complete"))
+        return ("warning", _t("With remarks")) if pull.remarks else ("success", _t("Complete"))
 
     @column(_("remarks"))
     def first_remark(self, pull: Pull) -> str:
@@ -111,7 +111,7 @@ class PullAdmin(CsvExport, ReadOnlyAdmin):
         return f"{first} (+{len(lines) - 1})" if len(lines) > 1 else first
 
     @column(_("remarks"))
-    def remarks(self, pull: Pull) -> SafeString | str:
+    def shown_remarks(self, pull: Pull) -> SafeString | str:
         """What was wrong, a line each."""
         lines = ((line,) for line in pull.error.splitlines())
         return format_html_join("", "<div>{}</div>", lines) or NOTHING

@@ -16,7 +16,9 @@ def _row(row: str, columns: str) -> str:
 
 
 _RUN_IDENTITY = "id, public_id, cluster_id, evidence_id, columns, time_zone, origin, requested_by_id, created_at"
-_RELEASE = "ARRAY['status', 'released_at', 'released_by_id', 'release_reason']"
+_RELEASE = (
+    "ARRAY['status', 'released_at', 'released_by_id', 'release_reason', 'released_by_decision_id']"
+)
 
 RULES = [
     # In place of foreign keys, which would look up the same two rows for each of a million jobs.

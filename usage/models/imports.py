@@ -4,6 +4,7 @@ import uuid
 
 from django.db import models
 from django.db.models import F, Q
+from django.utils.translation import gettext as _t
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
@@ -127,6 +128,13 @@ class ImportRun(models.Model):
         User, models.PROTECT, null=True, related_name="+", verbose_name=_("released by")
     )
     release_reason = models.CharField(_("reason for release"), max_length=200, blank=True)
+    released_by_decision = models.ForeignKey(
+        "usage.QuarantineDecision",
+        models.PROTECT,
+        null=True,
+        related_name="+",
+        verbose_name=_("released by an earlier decision"),
+    )
 
     class Meta:
         verbose_name = _("import run")
@@ -210,6 +218,13 @@ class ImportRun(models.Model):
     def explanation(self) -> str:
         """Return why the file was refused, in the reader's language; empty if it was not."""
         return explain_refusal(self.error_code) if self.error_code else ""
+
+    @property
+    def why_released(self) -> str:
+        """Return the reason, in the reader's language where it is not a person's own words."""
+        if self.released_by_decision_id is None:
+            return self.release_reason
+        return _t("Dismissed before: %(reason)s") % {"reason": self.release_reason}
 
     @property
     def jobs(self) -> int:

@@ -10,6 +10,7 @@ from accounts.models import User
 from usage.models.clusters import Cluster
 from usage.models.imports import ImportRun
 from usage.models.jobs import Job
+from usage.remarks import told
 
 WHOLE_DAY = timedelta(hours=23)
 """The shortest local day: the one on which clocks go forward."""
@@ -19,7 +20,8 @@ class Pull(models.Model):
     """One visit to a cluster: the windows to be read, and the files that lay in its folders.
 
     Nightly and weekly ones are unique by their slot, a day on the cluster's own calendar, so that
-    two beats make one. A visit whose worker died goes on with the windows that wait.
+    two beats make one. A visit whose worker died goes on with the windows that wait. ``remarks``
+    are what was odd: see ``usage.remarks``.
     """
 
     class Kind(models.TextChoices):
@@ -39,7 +41,7 @@ class Pull(models.Model):
     started_at = models.DateTimeField(_("started"), auto_now_add=True)
     finished_at = models.DateTimeField(_("finished"), null=True)
     files = models.PositiveIntegerField(_("files"), default=0)
-    error = models.TextField(_("error"), blank=True)
+    remarks = models.JSONField(_("remarks"), default=list, blank=True)
 
     class Meta:
         verbose_name = _("pull")
@@ -58,6 +60,11 @@ class Pull(models.Model):
 
     def __str__(self) -> str:
         return f"{self.cluster} {self.slot}"
+
+    @property
+    def error(self) -> str:
+        """Return what was odd, a line each, in the reader's language; empty if nothing was."""
+        return "\n".join(told(remark) for remark in self.remarks)
 
 
 class Window(models.Model):

@@ -3,13 +3,20 @@
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.utils import translation
 
 from hpcbilling.command_line import FAILED
 from hpcbilling.pulls.watch import late, standing
+from usage.models import Cluster
+from usage.remarks import told
+from usage.twins import twins_of
 
 
 class Command(BaseCommand):
-    """Exit codes: 0 every cluster's last night was read, 1 one is late. Asks the database alone."""
+    """Exit codes: 0 every cluster's last night was read, 1 one is late. Asks the database alone.
+
+    Warns of clusters that seem to be one Slurm, whose jobs would be billed twice.
+    """
 
     help = "Tell which clusters' last nightly pull did not happen or did not end well."
 
@@ -22,5 +29,9 @@ class Command(BaseCommand):
                 f"{each.cluster.name}: {word}, due {each.due_at:%Y-%m-%d %H:%M} UTC, last ended"
                 f" well {done}"
             )
+        with translation.override("en"):
+            for cluster in Cluster.objects.filter(is_enabled=True).order_by("name"):
+                for remark in twins_of(cluster):
+                    self.stderr.write(f"{cluster.name}: WARNING: {told(remark)}")
         if behind:
             raise CommandError("Some clusters were not pulled.", returncode=FAILED)

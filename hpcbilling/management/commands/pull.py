@@ -4,6 +4,7 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.utils import translation
 
 from core.actor import Actor
 from core.errors import Invalid
@@ -13,6 +14,7 @@ from hpcbilling.pulls.running import run_pull
 from hpcbilling.pulls.shown import day_argument, window_line
 from usage.models import Cluster, ImportRun, Pull, Window
 from usage.pulls import plan_manual, progress_of
+from usage.remarks import has_faults
 
 
 class Command(BaseCommand):
@@ -55,7 +57,7 @@ class Command(BaseCommand):
             )
             return False
         self._tell(cluster, pull)
-        return not pull.error
+        return not has_faults(pull.remarks)
 
     def _tell(self, cluster: Cluster, pull: Pull) -> None:
         runs = ImportRun.objects.filter(cluster=cluster, created_at__gte=pull.started_at)
@@ -67,8 +69,9 @@ class Command(BaseCommand):
         for window in Window.objects.filter(pull=pull).order_by("start"):
             if window.tried or window.status != Window.Status.READ:
                 self.stdout.write(f"  {window_line(window)}")
-        for line in pull.error.splitlines():
-            self.stderr.write(f"  {line}")
+        with translation.override("en"):
+            for line in pull.error.splitlines():
+                self.stderr.write(f"  {line}")
 
 
 def clusters_named(name: str | None) -> list[Cluster]:
