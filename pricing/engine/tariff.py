@@ -9,7 +9,8 @@ from pricing.engine.shape import Item, shape
 from pricing.engine.terms import Equivalent, Terms
 from pricing.resources import family_of
 
-MAX_SHAPES = 8192
+MAX_SHAPES = 1024
+"""So many shapes of jobs are remembered by a tariff, of which there may be hundreds."""
 
 _PLAIN = frozenset({"cpu", "mem", "gpu"})
 
