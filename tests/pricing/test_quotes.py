@@ -220,8 +220,10 @@ def test_pages_without_a_login_are_limited(people: Campus, settings: object) -> 
 
 
 def page(client: Client, **asked: str | int) -> str:
-    values: dict[str, str | int] = {"payer": "tier:mu", "cpus": 4, "memory_gb": 8, "gpus": 0, "nodes": 1, "hours": 1,
-              "jobs": 1, **asked}  # fmt: skip
+    values: dict[str, str | int] = {
+        "payer": "tier:mu", "cpus": 4, "memory_gb": 8, "gpus": 0, "nodes": 1, "hours": 1, "jobs": 1,
+        **asked,
+    }  # fmt: skip
     return client.get(reverse("pricing:estimate"), values).text
 
 

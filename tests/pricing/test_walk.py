@@ -22,7 +22,7 @@ def calculate(text: str) -> Fraction:
 
     def value(node: ast.expr) -> Fraction:
         if isinstance(node, ast.BinOp):
-            return OPERATIONS[type(node.op)](value(node.left), value(node.right))
+            return Fraction(OPERATIONS[type(node.op)](value(node.left), value(node.right)))
         if isinstance(node, ast.UnaryOp):
             return -value(node.operand)
         return Fraction(ast.get_source_segment(text, node) or "")
