@@ -11,8 +11,8 @@ from itertools import islice
 from django.db import connection
 from django.db.models import QuerySet
 
+from usage.intake import reader_for
 from usage.models import ImportRun, Job, MissingJob, Window
-from usage.services import reader_for
 
 PIECE = 5000
 

@@ -17,8 +17,9 @@ from usage.ages import moment_of
 from usage.batches import Batch, Tally, classify
 from usage.belonging import NotOurs, apply, own_rows, settlement
 from usage.explanations import explain_refusal
+from usage.intake import reader_for
 from usage.models import Cluster, ImportRun
-from usage.services import BATCH_ROWS, check_time_zone, reader_for
+from usage.services import BATCH_ROWS, check_time_zone
 from usage.sources.formats import FileRefused, Parsed, Reader, open_reader
 
 SHOWN_ROWS = 50

@@ -21,9 +21,10 @@ from core.intervals import Interval
 from core.locks import Space, session_lock
 from usage import missing, windows
 from usage.coverage import LIVE_KINDS, window_sources
+from usage.intake import Progress
 from usage.models import Cluster, ImportRun, Window
 from usage.models import Source as SourceRow
-from usage.services import Progress, prepare_import, run_import
+from usage.services import prepare_import, run_import
 from usage.sources.base import Fetched, Source, SourceFailed, WindowTooLarge
 from usage.sources.factory import make_source
 

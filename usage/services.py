@@ -1,9 +1,8 @@
 """Importing usage: evidence first, then jobs in committed batches that can be resumed."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
-from datetime import UTC, datetime
-from itertools import islice
+from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -15,24 +14,16 @@ from django.utils.translation import gettext_lazy as _
 from audit.services import record
 from core import metrics
 from core.actor import Actor
-from core.ahead import Ahead
-from core.bulk import insert_many
 from core.errors import Conflict, Invalid
 from core.locks import Space, hold_until_commit, lock_rows, session_lock
 from core.queue import after_commit
 from core.transitions import Table, transition
 from usage import evidence as evidence_store
-from usage.adding import KnownAfterAll, beginning_of
 from usage.ages import check_age, latest_told
-from usage.batches import Batch, Tally, write_batch
-from usage.belonging import NotOurs, own_rows, settle
-from usage.clashes import contradictions_found, looked_over, sorted_out
-from usage.merge import Unlooked
+from usage.intake import Progress, is_running, read_batches
 from usage.models import Cluster, Evidence, ImportRun, Job, JobRevision
-from usage.quarantine import quarantined, release_if_dismissed
-from usage.recognition import recogniser
-from usage.sources.formats import FileRefused, Parsed, Reader, open_reader
-from usage.sources.sacct import SacctReader
+from usage.quarantine import release_if_dismissed
+from usage.sources.formats import FileRefused
 
 BATCH_ROWS = 20_000
 """Rows committed together. More is no faster; what is in memory grows with it."""
@@ -44,8 +35,6 @@ STEPS: Table = {
     S.RUNNING: frozenset({S.COMPLETE, S.INCOMPLETE, S.FAILED}),
     S.INCOMPLETE: frozenset({S.RELEASED}),
 }
-
-Progress = Callable[[ImportRun], None]
 
 
 def create_cluster(*, name: str, time_zone: str, actor: Actor) -> Cluster:
@@ -218,7 +207,7 @@ def run_import(*, run_id: int, actor: Actor, progress: Progress = lambda run: No
     """
     with session_lock(Space.IMPORT_RUN, run_id) as held:
         if not held:
-            raise _is_running()
+            raise is_running()
         run = ImportRun.objects.select_related("cluster", "evidence").get(pk=run_id)
         if run.status == S.PREPARED:
             _check_not_read_otherwise(run.evidence, run)
@@ -231,53 +220,10 @@ def run_import(*, run_id: int, actor: Actor, progress: Progress = lambda run: No
         return run
 
 
-def _is_running() -> Conflict:
-    return Conflict("import_running", _("This import is being run by someone else just now."))
-
-
-def reader_for(run: ImportRun, chunks: evidence_store.Chunks | None = None) -> Reader:
-    """Return the reader of a run's evidence. ``now`` is the run's own time, so that a resumed run
-    judges each row exactly as the first attempt did."""
-    return open_reader(
-        evidence_store.open_evidence(run.evidence, chunks),
-        columns=run.columns or None,
-        zone=ZoneInfo(run.time_zone),
-        now=run.created_at.astimezone(UTC),
-        knows_zone=run.time_zone == run.cluster.time_zone,
-        cluster_names=(run.cluster.known_to_slurm_as,),
-    )
-
-
-def _recognising(run: ImportRun, ahead: Ahead[Batch], *, by_bytes: bool) -> Reader:
-    chunks = evidence_store.Chunks(run.evidence, ahead.ask)
-    ahead.before_each(chunks.fetch)
-    reader = reader_for(run, chunks)
-    if isinstance(reader, SacctReader) and by_bytes:
-        known = recogniser(run)
-        reader.recognise = lambda job_ids: ahead.ask(lambda: known(job_ids))
-    return reader
-
-
-def _open(
-    run: ImportRun, actor: Actor, ahead: Ahead[Batch], *, by_bytes: bool
-) -> tuple[Reader, Iterator[Parsed]]:
-    """Return a run's reader and the rows that are still to be read, of which those that are known
-    ``by_bytes`` are not interpreted. Raises FileRefused."""
-    reader = _recognising(run, ahead, by_bytes=by_bytes)
-    if run.rows_read:
-        return reader, islice(iter(reader), run.rows_read, None)
-    try:
-        return reader, own_rows(run.cluster, reader, lambda: reader_for(run))
-    except NotOurs as misfit:
-        settle(run, misfit, actor=actor)
-        reader = _recognising(run, ahead, by_bytes=by_bytes)
-        return reader, own_rows(run.cluster, reader, lambda: reader_for(run))
-
-
 def _read_to_end(run: ImportRun, *, actor: Actor, progress: Progress) -> None:
     try:
         with ExitStack() as stack:
-            reader = _read_batches(run, stack, actor=actor, progress=progress)
+            reader = read_batches(run, stack, actor=actor, progress=progress, batch_rows=BATCH_ROWS)
     except FileRefused as refusal:
         _give_up(run, refusal, actor=actor)
         return
@@ -292,99 +238,11 @@ def _read_to_end(run: ImportRun, *, actor: Actor, progress: Progress) -> None:
     _finish(run, S.COMPLETE if whole else S.INCOMPLETE, actor=actor)
 
 
-def _read_batches(run: ImportRun, stack: ExitStack, *, actor: Actor, progress: Progress) -> Reader:
-    """Read the rest of a run's input; returns the reader, at its end.
-
-    It is begun with once more, where the last committed batch ended, if a job is known that seemed
-    to be new, and before the first known job changes: then all of the input is looked over, and
-    ``stack`` keeps what was found as long as it lasts.
-    """
-    looked, may_be_new = False, True
-    while True:
-        try:
-            return _write_batches(run, actor, progress, looked=looked, may_be_new=may_be_new)
-        except KnownAfterAll:
-            may_be_new = False
-        except Unlooked:
-            latest = stack.enter_context(looked_over(reader_for(run)))
-            run.as_of = run.as_of or latest or run.created_at
-            ImportRun.objects.filter(pk=run.pk).update(as_of=run.as_of)
-            looked = True
-
-
-def _write_batches(
-    run: ImportRun, actor: Actor, progress: Progress, *, looked: bool, may_be_new: bool
-) -> Reader:
-    """Commit the rows that are still to be read, batch by batch, while the next ones are read and
-    made ready in another thread. Raises FileRefused, KnownAfterAll and Unlooked."""
-    beginning = beginning_of(run) if may_be_new else b""
-    empty = bool(beginning) and not Job.objects.filter(cluster=run.cluster_id).exists()
-    ahead = Ahead[Batch]()
-    # A row that contradicts another one is told by its place, which known ones don't have.
-    by_bytes = not (looked and contradictions_found())
-    reader, rows = _open(run, actor, ahead, by_bytes=by_bytes)
-    if looked:
-        rows = sorted_out(rows, ahead.ask)
-
-    def new_batch() -> Batch:
-        # While all that came was new, the next rows are most likely new, too.
-        all_new = not (run.jobs_changed or run.jobs_unchanged) and (run.jobs_new or empty)
-        return Batch(beginning if all_new else b"")
-
-    with ahead.making(lambda: _batches(rows, new_batch)) as batches:
-        for batch in batches:
-            # A batch that is all of an input has shown its contradictions already.
-            is_all = not run.rows_read and len(batch) < BATCH_ROWS and not batch.broken_off
-            known_age = run.as_of is not None
-            _commit_batch(run, reader, batch, looked=looked or (is_all and known_age))
-            progress(run)
-    return reader
-
-
 def _give_up(run: ImportRun, refusal: FileRefused, *, actor: Actor) -> None:
     """What was read before the input became unreadable stays, held back like a cut-off file's."""
     run.truncated = run.rows_read > 0
     status = S.INCOMPLETE if run.truncated else S.FAILED
     _finish(run, status, actor=actor, refusal=refusal)
-
-
-def _batches(rows: Iterator[Parsed], new_batch: Callable[[], Batch]) -> Iterator[Batch]:
-    """Yield rows in batches, also what was read before the input became unreadable."""
-    while True:
-        batch = new_batch()
-        try:
-            more = batch.take(islice(rows, BATCH_ROWS))
-        except FileRefused:
-            batch.broken_off = True
-            if batch:
-                yield batch
-            raise
-        if not more:
-            return
-        yield batch
-
-
-def _commit_batch(run: ImportRun, reader: Reader, batch: Batch, *, looked: bool) -> None:
-    with transaction.atomic():
-        tally = write_batch(run, batch, looked=looked)
-        insert_many(quarantined(run, reader, batch.bad))
-        changes = tally.as_counts()
-        # Nobody else can have gone on with it, unless this one's lock was lost on the way.
-        as_it_stood = ImportRun.objects.filter(pk=run.pk, rows_read=run.rows_read, status=S.RUNNING)
-        if not as_it_stood.update(**{name: F(name) + count for name, count in changes.items()}):
-            raise _is_running()
-    _add(run, changes)
-    _count(tally)
-
-
-def _add(run: ImportRun, changes: dict[str, int]) -> None:
-    for name, count in changes.items():
-        setattr(run, name, getattr(run, name) + count)
-
-
-def _count(tally: Tally) -> None:
-    for kind, rows in tally.as_counts().items():
-        metrics.IMPORT_ROWS.labels(kind=kind).inc(rows)
 
 
 def _finish(run: ImportRun, status: S, *, actor: Actor, refusal: FileRefused | None = None) -> None:

@@ -48,7 +48,7 @@ def rows_of(cluster: Cluster) -> list[dict[str, Any]]:
 
 def by_staging(content: bytes) -> list[dict[str, Any]]:
     cluster = make_cluster("staged")
-    with mock.patch("usage.services.beginning_of", return_value=b""):
+    with mock.patch("usage.intake.beginning_of", return_value=b""):
         load(cluster, content)
     return rows_of(cluster)
 

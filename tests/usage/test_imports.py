@@ -29,10 +29,11 @@ from tests.factories import (
 )
 from usage import services
 from usage.evidence import EvidenceDamaged, blocks, open_evidence, store
+from usage.intake import reader_for
 from usage.models import Evidence, EvidenceChunk, ImportRun, Job, QuarantinedRow
 from usage.raw import raw_row
 from usage.selectors import IS_HELD, runs_waiting
-from usage.services import cancel_import, confirm_import, prepare_import, reader_for, run_import
+from usage.services import cancel_import, confirm_import, prepare_import, run_import
 from usage.sources.unpacking import zstd
 
 pytestmark = pytest.mark.django_db
