@@ -81,11 +81,15 @@ def rows_of(kind: str, rows: list[dict[str, str]]) -> dict[str, str]:
 
 
 def shown_rows(client: Client, price_list: PriceList, kind: str = "rates") -> list[dict[str, Any]]:
-    """The values of the rows on the page of a draft."""
+    """The values of the rows on the page of a draft, besides their keys."""
     page = client.get(console.url(price_list, "change", price_list.pk))
     formsets = {each.formset.prefix: each.formset for each in page.context["inline_admin_formsets"]}
     return [
-        {name: form[name].value() for name in form.Meta.fields if form[name].value()}
+        {
+            name: form[name].value()
+            for name in form.fields
+            if form[name].value() and name not in {"price_list", "id"}
+        }
         for form in formsets[kind].forms
     ]
 
