@@ -4,6 +4,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.http import HttpRequest
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import TabularInline
 
@@ -61,11 +62,15 @@ class LineInline(ReadOnlyInline, TabularInline):
 
     @column(_("Quantity"))
     def units(self, line: Line) -> str:
+        if not line.has_quantity:
+            return "–"
         return f"{hours(line.quantity, line.unit_size)} {unit_name(line.resource)}"
 
     @column(_("Unit price"))
     def price(self, line: Line) -> str:
-        return "–" if line.unit_price is None else formatting.price(line.unit_price)
+        if line.unit_price is None:
+            return gettext("by the month's quantity") if line.has_quantity else "–"
+        return formatting.price(line.unit_price)
 
     @column(_("Sum of charges"))
     def sum(self, line: Line) -> str:

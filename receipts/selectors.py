@@ -169,5 +169,9 @@ def charges_of(receipt: Receipt) -> QuerySet[Charge]:
     """Return the charges behind a receipt's lines, by line and job end."""
     charges = Charge.objects.filter(document_line__line__receipt=receipt)
     return charges.select_related(
-        "job", "job__cluster", "rate__price_list__tier", "price_list", "share"
+        "job",
+        "job__cluster",
+        "rate__price_list__tier",
+        "price_list__tier",
+        "share",
     ).order_by("document_line__line__position", "job_end", "pk")

@@ -192,7 +192,8 @@ def line(request: HttpRequest, public_id: uuid.UUID, position: int) -> HttpRespo
 
 LINES_HEADER = (
     "receipt", "line", "resource", "cluster", "job_id", "user", "job_name", "ended", "quantity",
-    "unit_size", "unit_price", "amount", "currency", "price_list",
+    "unit_size", "unit_price", "amount", "currency", "price_list", "kind", "counter_before",
+    "counter_after", "basis",
 )  # fmt: skip
 
 
@@ -212,13 +213,14 @@ def lines_csv(request: HttpRequest, public_id: uuid.UUID) -> StreamingHttpRespon
 
 def _line_rows(receipt: Receipt) -> Iterator[tuple[Any, ...]]:
     charges: QuerySet[Any] = charges_of(receipt).select_related(
-        "job__cluster", "rate__price_list__tier", "document_line__line"
+        "job__cluster", "document_line__line"
     )
     for charge in charges.iterator(chunk_size=2000):
-        job, prices = charge.job, charge.rate.price_list
+        job = charge.job
+        of_job = (job.cluster.name, job.display_id, job.user_name, job.name) if job else ("",) * 4
         yield (
-            receipt.number or "", charge.document_line.line.position, charge.resource,
-            job.cluster.name, job.display_id, job.user_name, job.name,
+            receipt.number or "", charge.document_line.line.position, charge.resource, *of_job,
             timezone.localtime(charge.job_end).isoformat(), charge.quantity, charge.unit_size,
-            charge.unit_price, charge.amount, charge.currency, str(prices),
+            charge.unit_price, charge.amount, charge.currency, str(charge.prices_from), charge.kind,
+            charge.counter_before, charge.counter_after, charge.basis,
         )  # fmt: skip

@@ -77,6 +77,7 @@ class ChargeAdmin(CsvExport, ReadOnlyAdmin):
         "generation",
     )
     list_filter = (
+        "kind",
         "resource",
         "currency",
         BilledFilter,
@@ -105,6 +106,10 @@ class ChargeAdmin(CsvExport, ReadOnlyAdmin):
         "generation": "generation",
         "reverses": "reverses",
         "estimated": "estimated",
+        "kind": "kind",
+        "basis": "basis",
+        "counter_before": "counter_before",
+        "counter_after": "counter_after",
         "receipt": "document_line__line__receipt__number",
     }
 
@@ -144,6 +149,8 @@ class ChargeAdmin(CsvExport, ReadOnlyAdmin):
 
     @column(_("Job"), ordering="job")
     def job_link(self, charge: Charge) -> str:
+        if charge.job_id is None:
+            return charge.get_kind_display()
         return link(admin_url(Job, "change", charge.job_id), charge.job)
 
     @column(_("Quantity"), ordering="quantity")

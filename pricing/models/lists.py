@@ -191,6 +191,13 @@ class PriceList(models.Model):
         return self.project.code if self.project is not None else str(self.user)
 
     @property
+    def holder_name(self) -> str:
+        """The name of the tier, project or user that the list is of."""
+        if self.tier is not None:
+            return self.tier.name
+        return self.project.name if self.project is not None else str(self.user)
+
+    @property
     def authors(self) -> frozenset[int]:
         """The people who wrote, changed or submitted it, and so can't approve it."""
         wrote = frozenset(editor.user_id for editor in self.editors.all())

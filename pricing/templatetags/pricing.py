@@ -2,11 +2,30 @@
 
 from django import template
 
+from pricing import labels
 from pricing.estimates import Estimate, estimates
 from usage.exemptions import exemption_of
 from usage.models import Exemption, Job
 
 register = template.Library()
+
+
+@register.filter
+def resource_name(code: str) -> str:
+    """What people call a resource."""
+    return labels.resource_name(code)
+
+
+@register.filter
+def unit_name(code: str) -> str:
+    """The unit that a resource's unit price is for."""
+    return labels.unit_name(code)
+
+
+@register.filter
+def base_unit_name(code: str) -> str:
+    """The unit that a resource's quantity is counted in."""
+    return labels.base_unit_name(code)
 
 
 @register.simple_tag

@@ -21,7 +21,8 @@ from core.rest.filters import StrictFilterSet, key, period
 from core.rest.views import Endpoint
 from pricing.api.explanations import ExplanationSerializer, as_data
 from pricing.explain import explain_charge
-from pricing.models import Charge, ResourceCode
+from pricing.models import Charge, ChargeKind
+from pricing.models.fields import RESOURCE
 from pricing.selectors import charges_readable_by
 from receipts.models import LineCharge
 
@@ -66,21 +67,34 @@ WHERE = {
                 "reverses": None,
                 "status": "unbilled",
                 "receipt": None,
+                "kind": "usage",
+                "basis": "",
+                "counter_before": None,
+                "counter_after": None,
             },
         )
     ]
 )
 class ChargeSerializer(serializers.ModelSerializer[Charge]):
-    """A charge: amount = quantity ÷ unit_size × unit_price, rounded half up to 6 decimals."""
+    """A charge: amount = quantity ÷ unit_size × unit_price, rounded half up to 6 decimals.
 
-    job = serializers.IntegerField(source="job_id", help_text="The job's id in this API.")
-    cluster = serializers.CharField(source="job.cluster.name")
-    display_id = serializers.CharField(source="job.display_id", help_text="Slurm's job id.")
-    user_name = serializers.CharField(source="job.user_name")
+    Without unit price the rate prices the month's whole quantity: amount is the price of
+    `counter_after` base units less what was charged before. Charges of other kinds than `usage` and
+    `minimum` have no job.
+    """
+
+    job = serializers.IntegerField(
+        source="job_id", allow_null=True, help_text="The job's id in this API."
+    )
+    cluster = serializers.CharField(source="job.cluster.name", allow_null=True)
+    display_id = serializers.CharField(
+        source="job.display_id", allow_null=True, help_text="Slurm's job id."
+    )
+    user_name = serializers.CharField(source="job.user_name", allow_null=True)
     project = serializers.CharField(source="project.code")
-    unit_price = SixDecimalsField()
+    unit_price = SixDecimalsField(allow_null=True)
     amount = SixDecimalsField()
-    price_list = serializers.IntegerField(source="rate.price_list_id")
+    price_list = serializers.SerializerMethodField()
     reverses = serializers.IntegerField(source="reverses_id", allow_null=True)
     status = serializers.SerializerMethodField()
     receipt = serializers.SerializerMethodField(help_text="Id of the receipt that it is on.")
@@ -90,7 +104,8 @@ class ChargeSerializer(serializers.ModelSerializer[Charge]):
         fields = (
             "id", "job", "cluster", "display_id", "user_name", "project", "resource", "generation",
             "job_end", "quantity", "unit_size", "unit_price", "amount", "currency", "estimated",
-            "price_list", "reverses", "status", "receipt",
+            "price_list", "reverses", "status", "receipt", "kind", "basis", "counter_before",
+            "counter_after",
         )  # fmt: skip
         read_only_fields = fields
 
@@ -101,6 +116,10 @@ class ChargeSerializer(serializers.ModelSerializer[Charge]):
         if hasattr(charge, "reversal"):
             return "reversed"
         return "billed" if _link(charge) else "unbilled"
+
+    def get_price_list(self, charge: Charge) -> int:
+        key = charge.price_list_id if charge.rate is None else charge.rate.price_list_id
+        return key or 0
 
     @extend_schema_field(serializers.UUIDField(allow_null=True))
     def get_receipt(self, charge: Charge) -> str | None:
@@ -119,7 +138,10 @@ class ChargeFilters(StrictFilterSet):
     cluster = CharFilter(field_name="job__cluster__name", label="Name of the cluster.")
     user = CharFilter(field_name="job__user_name", label="Slurm user.")
     job = key("job_id", "The job's id in this API.")
-    resource = ChoiceFilter(choices=ResourceCode.choices, label="What is charged for.")
+    resource = CharFilter(
+        validators=[RESOURCE], label="What is charged for, such as cpu or gpu:a100."
+    )
+    kind = ChoiceFilter(choices=ChargeKind.choices, label="Usage, or what else it is for.")
     status = ChoiceFilter(choices=STATUSES, method="by_status", label="Where it stands.")
     receipt = UUIDFilter(
         field_name="document_line__line__receipt__public_id", label="Id of a receipt."

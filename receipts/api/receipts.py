@@ -38,16 +38,20 @@ from receipts.services import create_receipt
 
 
 class LineSerializer(serializers.ModelSerializer[Line]):
-    """The charges of one resource at one unit price, rounded once to the currency."""
+    """The charges of one resource at one unit price, or by one rate that has none, rounded once to
+    the currency."""
 
-    unit_price, charged = SixDecimalsField(), SixDecimalsField()
+    unit_price = SixDecimalsField(
+        allow_null=True, help_text="Null where a month's whole quantity is priced, or a term."
+    )
+    charged = SixDecimalsField()
     amount = AmountField(currency="receipt.currency")
 
     class Meta:
         model = Line
         fields = (
-            "position", "resource", "quantity", "unit_size", "unit_price", "charged", "amount",
-            "jobs",
+            "position", "resource", "quantity", "unit_size", "unit_price", "rate", "charged",
+            "amount", "jobs",
         )  # fmt: skip
         read_only_fields = fields
 
@@ -118,7 +122,7 @@ class PreviewLine(serializers.Serializer[Any]):
     resource = serializers.CharField()
     quantity = serializers.IntegerField()
     unit_size = serializers.IntegerField()
-    unit_price = SixDecimalsField()
+    unit_price = SixDecimalsField(allow_null=True)
     amount = AmountText()
     jobs = serializers.IntegerField()
 

@@ -1,0 +1,99 @@
+"""A month's sum keeps to cap and commitment, by one charge without job that is made once."""
+
+import json
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from io import StringIO
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import connection
+
+from core.errors import Invalid
+from pricing.closing import true_up
+from pricing.models import Charge, Counter
+from receipts.services import create_receipt, void_receipt
+from tests.factories import OCTOBER, SYSTEM, Row, import_rows, make_cluster, make_project
+from tests.pricing.lists import flat, publish, slabs
+
+pytestmark = pytest.mark.django_db
+
+MONTH = date(2026, 10, 1)
+END = datetime(2026, 10, 15, 12, tzinfo=UTC)
+PRICES = (flat("cpu", "1"), flat("mem", "0"))
+
+
+def command(*arguments: str) -> str:
+    out = StringIO()
+    call_command("true_up", *arguments, stdout=out)
+    connection.check_constraints()
+    return out.getvalue()
+
+
+def made() -> list[Decimal]:
+    charges = Charge.objects.filter(kind="true_up").order_by("pk")
+    return list(charges.values_list("amount", flat=True))
+
+
+def test_a_commitment_is_filled_up_once() -> None:
+    make_project("genomics")
+    publish(*PRICES, commitment=Decimal(10))
+    cluster = make_cluster()
+    import_rows(cluster, Row(1, end=END))
+    assert "true-up +6" in command("2026-10", "--dry-run")
+    assert made() == []
+    assert "true-up +6" in command("2026-10")
+    assert command("2026-10") == "0 of 1 projects were trued up.\n"
+    import_rows(cluster, Row(2, end=END + timedelta(hours=1)))
+    command("2026-10", "--project", "genomics")
+    assert made() == [6, -4]
+    last = Charge.objects.filter(kind="true_up").latest("pk")
+    assert (last.job, last.quantity, str(last.job_end)) == (
+        None,
+        0,
+        "2026-10-31 16:59:59.999999+00:00",
+    )
+
+
+def test_a_cap_is_kept_and_is_on_the_receipt() -> None:
+    project = make_project("genomics")
+    publish(*PRICES, cap=Decimal(3))
+    import_rows(make_cluster(), Row(1, end=END))
+    (told,) = json.loads(command("2026-10", "--json"))
+    assert (told["charged"], told["difference"]) == ("4.000000", "-1.000000")
+    window = OCTOBER
+    receipt = create_receipt(project_id=project.pk, window=window, actor=SYSTEM)
+    assert receipt.net_amount == 3
+    lines = receipt.lines.values_list("resource", "amount", "jobs")
+    wanted = [("cpu", Decimal(4), 1), ("mem", Decimal(0), 1), ("true_up", Decimal(-1), 0)]
+    assert list(lines) == wanted
+    void_receipt(receipt_id=receipt.pk, actor=SYSTEM, reason="wrong address")
+    connection.check_constraints()
+    assert made() == [-1, 1, -1]
+    assert create_receipt(project_id=project.pk, window=window, actor=SYSTEM).net_amount == 3
+    assert command("2026-10") == "0 of 1 projects were trued up.\n"
+
+
+def test_a_fee_is_due_without_usage() -> None:
+    make_project("genomics")
+    rate = slabs("cpu", ("10", "5", "7"), (None, "4"), fee_at_zero=True)
+    publish(rate, flat("mem", "0"), commitment=Decimal(5))
+    command("2026-10")
+    assert made() == []
+    charge = Charge.objects.get()
+    assert (charge.kind, charge.amount) == ("adjustment", Decimal(7))
+    assert charge.job is None
+    assert Counter.objects.get().amount == 7
+    assert command("2026-10") == "0 of 1 projects were trued up.\n"
+    import_rows(make_cluster(), Row(1, end=END))
+    connection.check_constraints()
+    assert Counter.objects.get().amount == 27
+
+
+def test_a_month_that_goes_on_is_not_closed() -> None:
+    project = make_project("genomics")
+    publish(*PRICES, commitment=Decimal(10))
+    with pytest.raises(Invalid):
+        true_up(project_id=project.pk, month=date(2100, 1, 1), actor=SYSTEM)
+    with pytest.raises(CommandError):
+        command("October")
