@@ -280,6 +280,14 @@ def _added(amounts: Iterable[dict[str, Decimal]]) -> dict[str, Decimal]:
     return sums or {settings.SITE_CURRENCY: Decimal(0)}
 
 
+def projects_overseen_by(viewer: Viewer) -> QuerySet[Project]:
+    """Return the projects all of whose costs a person may see: those that the person acts for, and
+    all to staff whose role sees charges."""
+    if viewer.has_perm("pricing.view_charge"):
+        return Project.objects.all()
+    return projects_managed_by(viewer)
+
+
 def people_of(viewer: Viewer) -> list[str]:
     """Return the names of the members of the projects that a person acts for."""
     members = Membership.objects.filter(project__in=projects_managed_by(viewer))

@@ -7,6 +7,7 @@ from insights import views
 app_name = "insights"
 urlpatterns = [
     path("", views.home, name="home"),
+    path("projects/<str:code>/", views.project, name="project"),
     path("usage/", views.usage, name="usage"),
     path("usage/usage.csv", views.usage_csv, name="usage.csv"),
     path("usage/jobs/<int:pk>/", views.job, name="job"),

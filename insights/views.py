@@ -21,10 +21,12 @@ from core.site import site_zone
 from insights import figures, selectors
 from insights.filters import DEFAULT_SORT, PERIOD_LABELS, UsageFilter, UsageForm, read_filter
 from insights.periods import DEFAULT, PRESETS
-from insights.selectors import JobRow
+from insights.projection import Projection, project_month
+from insights.selectors import JobRow, projects_overseen_by
 from pricing import wording
 from pricing.estimates import accrued
 from pricing.explain import explain_job
+from pricing.labels import resource_name, unit_name
 from pricing.selectors import charges_visible_to, jobs_visible_to
 from usage.models import JobRevision
 from usage.raw import origins, raw_row, step_rows
@@ -57,6 +59,27 @@ def home(request: HttpRequest) -> HttpResponse:
             else [replace(by_day, title=_("Cost of the last 30 days"))],
         },
     )
+
+
+@login_required
+@require_safe
+def project(request: HttpRequest, code: str) -> HttpResponse:
+    """A project's month so far, and what it comes to at today's pace and with more usage."""
+    found = get_object_or_404(projects_overseen_by(request.user), code=code)
+    projections = project_month(found)
+    context = {
+        "project": found,
+        "projections": [(one, _projected(one)) for one in projections],
+        "month": timezone.localdate(),
+    }
+    return render(request, "insights/project.html", context)
+
+
+def _projected(projection: Projection) -> list[dict[str, Any]]:
+    return [
+        {"line": line, "name": resource_name(line.resource), "unit": unit_name(line.resource)}
+        for line in projection.lines
+    ]
 
 
 @login_required

@@ -7,7 +7,12 @@ from datetime import datetime
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
 from accounts.models import Project, Split, Tier
-from accounts.selectors import Viewer, projects_borne_by, projects_managed_by
+from accounts.selectors import (
+    Viewer,
+    projects_borne_by,
+    projects_managed_by,
+    projects_of,
+)
 from core.bulk import AnyOf
 from pricing.content import CHILDREN
 from pricing.models import Charge, JobRating, PriceList, Recheck
@@ -162,7 +167,8 @@ def charges_visible_to(user: Viewer) -> QuerySet[Charge]:
     projects that the person acts for, also where a job was charged to another project later."""
     if not user.is_authenticated:
         return Charge.objects.none()
-    own = Q(job__user_name=user.get_username())
+    # Of an own job whose costs are split, the parts that other people's projects pay are theirs.
+    own = Q(job__user_name=user.get_username()) & (Q(share=None) | Q(project__in=projects_of(user)))
     charges = Charge.objects.filter(own | Q(project__in=projects_managed_by(user)))
     return charges.select_related("project", "job__cluster")
 

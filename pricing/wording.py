@@ -1,32 +1,18 @@
 """An explanation in words and figures, in the current language: what every output shows."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from django.utils.translation import gettext as _
 
 from core import formatting
-from pricing.explain import ChargeStep, Explanation, ListVerdict, PaidBy
-from pricing.labels import base_unit_name, resource_name, unit_name
+from pricing.charge_wording import Part, Row, charge_part
+from pricing.explain import ChargeStep, Explanation, Layer, ListVerdict, PaidBy
+from pricing.labels import resource_name
 from pricing.models import RatingReason
+from pricing.walk import plain, sum_text
 from usage.stages import Stage
 
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A step by its name; ``exact`` is for figures, shown as they stand."""
-
-    name: str
-    text: str
-    exact: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """Steps under a heading."""
-
-    title: str
-    rows: tuple[Row, ...]
+__all__ = ["Part", "Row", "charge_part", "told"]
 
 
 def told(explanation: Explanation) -> list[Part]:
@@ -35,7 +21,7 @@ def told(explanation: Explanation) -> list[Part]:
         Part(_("Where it comes from"), tuple(_origin(explanation))),
         Part(_("Who pays, by which prices"), tuple(_choice(explanation))),
     ]
-    parts += [_charge(step) for step in explanation.charges]
+    parts += [charge_part(step) for step in explanation.charges]
     parts.append(Part(_("What it comes to"), tuple(_outcome(explanation))))
     if explanation.earlier:
         rows = tuple(_earlier(step) for step in explanation.earlier)
@@ -68,11 +54,11 @@ def _choice(told: Explanation) -> Iterator[Row]:
     if told.tier is None:
         if told.job.end is not None:
             yield Row(_("Tier"), _("The project had no tier when the job ended."))
-        return
-    yield Row(_("Tier"), _tier_text(told))
+    else:
+        yield Row(_("Tier"), _tier_text(told))
     for step in told.lists:
-        yield Row(_("Price list"), f"{step.name}: {_verdict_text(step.verdict)}")
-    if not told.lists:
+        yield Row(_layer_text(step.layer), f"{step.name}: {_verdict_text(step.verdict)}")
+    if told.tier is not None and not told.lists:
         yield Row(_("Price list"), _("The tier has no published price list."))
 
 
@@ -112,67 +98,23 @@ def _verdict_text(verdict: ListVerdict) -> str:
         ListVerdict.BEGINS_LATER: _("begins after the job ended"),
         ListVerdict.OLDER: _("a later one had begun"),
         ListVerdict.REPLACED: _("replaced by a higher revision"),
+        ListVerdict.ENDED: _("had ended when the job did"),
     }[verdict]
 
 
-def _charge(step: ChargeStep) -> Part:
-    label = resource_name(step.resource)
-    title = _("%(resource)s: charge #%(number)s") % {"resource": label, "number": step.charge}
-    return Part(title, tuple(_arithmetic(step)))
-
-
-def _arithmetic(step: ChargeStep) -> Iterator[Row]:
-    unit = base_unit_name(step.resource)
-    if step.made_of is not None:
-        made = step.made_of
-        count = f"{made.count.normalize():f}"
-        sign = "−" if step.quantity < 0 else ""
-        yield Row(
-            _("Quantity"),
-            f"{sign}{count} × {made.seconds} s = {step.quantity} {unit}",
-            exact=True,
-        )
-    else:
-        why = _("as an earlier revision of the row said")
-        yield Row(_("Quantity"), f"{step.quantity} {unit} ({why})", exact=True)
-    price = f"{_price(step)} {step.currency}"
-    yield Row(
-        _("Unit price"),
-        _("%(price)s per %(unit)s, which is %(size)s %(base)s, by the price list %(name)s")
-        % {
-            "price": price,
-            "unit": unit_name(step.resource),
-            "size": step.unit_size,
-            "base": unit,
-            "name": step.price_list_name,
-        },
-    )
-    result = f"{step.unrounded:f}" if step.is_exact else f"{step.unrounded:f}…"
-    yield Row(
-        _("Arithmetic"),
-        f"{step.quantity} ÷ {step.unit_size} × {_price(step)} = {result}",
-        exact=True,
-    )
-    rounding = (
-        _("none needed: it has at most six decimals")
-        if step.is_exact
-        else _("half up, at six decimals")
-    )
-    yield Row(_("Rounding"), rounding)
-    yield Row(_("Amount"), f"{step.amount:f} {step.currency}", exact=True)
-
-
-def _price(step: ChargeStep) -> str:
-    return "–" if step.unit_price is None else f"{step.unit_price.normalize():f}"
+def _layer_text(layer: Layer) -> str:
+    return {
+        Layer.USER: _("Prices of the person"),
+        Layer.PROJECT: _("Prices of the project"),
+        Layer.TIER: _("Price list"),
+    }[layer]
 
 
 def _earlier(step: ChargeStep) -> Row:
     """Return the line of a charge that is not in force any more, or of a reversal."""
     resource = resource_name(step.resource)
-    sums = (
-        f"{step.quantity} ÷ {step.unit_size} × {_price(step)}"
-        f" = {step.amount:f} {step.currency} ({step.price_list_name})"
-    )
+    arithmetic = step.expression.replace(" / ", " ÷ ").replace(" * ", " × ").replace(" - ", " − ")
+    sums = f"{arithmetic} = {step.amount:f} {step.currency} ({step.price_list_name})"
     kind = ""
     if step.reverses is not None:
         kind = _("the reversal of charge #%(number)s") % {"number": step.reverses}
@@ -183,14 +125,23 @@ def _earlier(step: ChargeStep) -> Row:
 
 def _outcome(told: Explanation) -> Iterator[Row]:
     if told.charges:
-        terms = " + ".join(f"{step.amount:f}" for step in told.charges)
-        sums = f"{terms} = {told.total:f} {told.currency}"
+        sums = (
+            f"{sum_text([step.amount for step in told.charges])} = {told.total:f} {told.currency}"
+        )
         yield Row(_("Sum"), sums, exact=True)
         yield Row(_("Rounding"), _("to the currency on the receipt only, once for each line"))
     else:
         yield Row(_("Not charged"), _why_not(told))
     for code in told.not_used if told.job.end else ():
         yield Row(resource_name(code), _("The job used none, so it costs nothing."))
+    for free in told.not_priced:
+        yield Row(resource_name(free.resource), _free_text(free.covered_by))
+    if told.elsewhere_percent is not None:
+        yield Row(
+            _("Share"),
+            _("%(percent)s percent of the job are paid by other projects.")
+            % {"percent": plain(told.elsewhere_percent)},
+        )
     if told.to_correct:
         yield Row(
             _("Note"),
@@ -201,6 +152,12 @@ def _outcome(told: Explanation) -> Iterator[Row]:
             _("Note"),
             _("By the tiers and price lists of today another list counts for this job."),
         )
+
+
+def _free_text(covered_by: str) -> str:
+    if not covered_by:
+        return _("The price list says that it is free.")
+    return _("It is part of: %(equivalent)s.") % {"equivalent": resource_name(covered_by)}
 
 
 def _why_not(told: Explanation) -> str:

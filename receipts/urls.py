@@ -10,6 +10,7 @@ urlpatterns = [
     path("create/", views.create, name="create"),
     path("<uuid:public_id>/", views.detail, name="detail"),
     path("<uuid:public_id>/print/", views.print_page, name="print"),
+    path("<uuid:public_id>/why/", views.why, name="why"),
     path("<uuid:public_id>/lines.csv", views.lines_csv, name="lines.csv"),
     path("<uuid:public_id>/lines/<int:position>/", views.line, name="line"),
 ]

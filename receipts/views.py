@@ -21,7 +21,9 @@ from accounts.selectors import projects_managed_by
 from audit.exports import csv_response
 from core.actor import Actor
 from core.errors import Conflict, DomainError
+from receipts import explain_wording
 from receipts.arithmetic import Totals
+from receipts.explain import explain_receipt
 from receipts.models import Line, Receipt
 from receipts.page_forms import WindowForm, expected_total
 from receipts.selectors import (
@@ -224,3 +226,12 @@ def _line_rows(receipt: Receipt) -> Iterator[tuple[Any, ...]]:
             charge.unit_price, charge.amount, charge.currency, str(charge.prices_from), charge.kind,
             charge.counter_before, charge.counter_after, charge.basis,
         )  # fmt: skip
+
+
+@login_required
+@require_safe
+def why(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
+    """Why a receipt is what it is, from its charges to the total."""
+    receipt = _receipt(request, public_id)
+    parts = explain_wording.told(explain_receipt(receipt))
+    return render(request, "receipts/why.html", {"receipt": receipt, "parts": parts})

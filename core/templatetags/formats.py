@@ -56,6 +56,12 @@ def day(value: date | datetime | None) -> str:
 
 
 @register.filter
+def month(value: date | None) -> str:
+    """The month of a day."""
+    return NOTHING if value is None else formatting.month(value)
+
+
+@register.filter
 def moment(value: datetime | None) -> str:
     """Day and minute in the site's time zone."""
     return NOTHING if value is None else formatting.moment(value)

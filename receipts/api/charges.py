@@ -4,6 +4,7 @@ from django.db.models import Q, QuerySet
 from django_filters import CharFilter, ChoiceFilter, UUIDFilter
 from drf_spectacular.utils import (
     OpenApiExample,
+    PolymorphicProxySerializer,
     extend_schema,
     extend_schema_field,
     extend_schema_serializer,
@@ -19,7 +20,12 @@ from accounts.scopes import Scope
 from core.rest.amounts import SixDecimalsField
 from core.rest.filters import StrictFilterSet, key, period
 from core.rest.views import Endpoint
-from pricing.api.explanations import ExplanationSerializer, as_data
+from pricing.api.explanations import (
+    ChargeStepSerializer,
+    ExplanationSerializer,
+    as_data,
+    charge_data,
+)
 from pricing.explain import explain_charge
 from pricing.models import Charge, ChargeKind
 from pricing.models.fields import RESOURCE
@@ -185,11 +191,18 @@ class ChargeViewSet(Endpoint, ReadOnlyModelViewSet[Charge]):
     @extend_schema(
         operation_id="charges_explain",
         summary="Why a charge's job costs what it costs",
-        responses=ExplanationSerializer,
+        description="A charge without a job, such as a cap, is explained alone.",
+        responses=PolymorphicProxySerializer(
+            component_name="ChargeExplanation",
+            serializers=[ExplanationSerializer, ChargeStepSerializer],
+            resource_type_field_name=None,
+        ),
     )
     @action(detail=True, filterset_class=None, pagination_class=None)
     def explanation(self, request: Request, pk: str) -> Response:
         """Answer with every step from the accounting row to the amount, for the charge's job."""
         seen = charges_readable_by(request.user)
-        told = explain_charge(self.get_object().pk, charges=seen)[1]
+        step, told = explain_charge(self.get_object().pk, charges=seen)
+        if told is None:
+            return Response(charge_data(step))
         return Response(as_data(told, to_staff=request.user.is_staff))

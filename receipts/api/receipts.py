@@ -32,6 +32,8 @@ from core.rest.filters import StrictFilterSet, period
 from core.rest.moments import MomentField
 from core.rest.parsing import refuse_unknown
 from core.rest.schema import IDEMPOTENCY_KEY, NOT_FOUND
+from receipts.api.explanations import ReceiptExplanationSerializer, as_data
+from receipts.explain import explain_receipt
 from receipts.models import Line, Receipt
 from receipts.selectors import Preview, preview, projects_billable_by, receipts_readable_by
 from receipts.services import create_receipt
@@ -275,6 +277,17 @@ class ReceiptViewSet(WritingEndpoint, ReadOnlyModelViewSet[Receipt]):
         query.is_valid(raise_exception=True)
         project, window = self._asked(request, query.validated_data)
         return Response(PreviewSerializer(previewed(preview(project, window))).data)
+
+    @extend_schema(
+        operation_id="receipts_explain",
+        summary="Why a receipt is what it is",
+        description="Computes its lines, tax, total and digest anew from its charges.",
+        responses=ReceiptExplanationSerializer,
+    )
+    @action(detail=True, filterset_class=None, pagination_class=None)
+    def explanation(self, request: Request, id: str) -> Response:  # noqa: A002 - of the address
+        """Answer with the way from the charges to the total."""
+        return Response(as_data(explain_receipt(self.get_object())))
 
     def _asked(self, request: Request, values: Mapping[str, Any]) -> tuple[Project, Interval]:
         """Return the project and window of a request; 404 if the person can't bill the project."""

@@ -48,6 +48,9 @@ def test_the_pi_bills_and_pays(visit: Visit) -> None:
     page = alice.page
     alice.log_in("alice")
     alice.picture("home-en")
+    alice.go("/projects/genomics/")
+    expect(page.get_by_role("heading", name="If the project used more")).to_be_visible()
+    alice.picture("project-en")
     page.get_by_role("link", name="Usage", exact=True).click()
     expect(page.locator("table.jobs").get_by_text("alpha").first).to_be_visible()
     alice.picture("usage-en")
@@ -73,7 +76,7 @@ def test_pages_fit_a_phone_in_thai(visit: Visit) -> None:
     alice.log_in("alice")
     for name, path in (
         ("home", "/"), ("usage", "/usage/"), ("receipts", "/receipts/"),
-        ("receipt-create", "/receipts/create/"),
+        ("receipt-create", "/receipts/create/"), ("project", "/projects/genomics/"),
     ):  # fmt: skip
         alice.go(path)
         assert alice.page.locator("html").get_attribute("lang") == "th"

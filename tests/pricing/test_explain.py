@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from accounts.models import ProjectTier, Tier
 from core.money import charge_amount
 from hpcbilling.workflows import rate_pending
-from pricing.explain import Explanation, PaidBy, _unrounded, explain_charge, explain_job
+from pricing.explain import Explanation, PaidBy, explain_charge, explain_job
 from pricing.models import Charge, RatingReason
+from pricing.walk import cut_off
 from pricing.wording import told
 from receipts.services import create_receipt
 from tests import console
@@ -27,11 +28,13 @@ from tests.factories import (
     OCTOBER,
     SYSTEM,
     Row,
+    import_bytes,
     import_rows,
     make_cluster,
     make_project,
     make_user,
     publish_prices,
+    sacct,
 )
 from usage.models import AccountMapping, Cluster, Job
 from usage.stages import Stage
@@ -60,7 +63,7 @@ def test_each_charge_is_seconds_times_count_times_price(people: Campus) -> None:
             typed = Decimal(eval(step.expression.replace("/", "*1.0/")))
             exact = Fraction(step.quantity, step.unit_size) * Fraction(step.unit_price)
             assert abs(typed - step.amount) < Decimal("0.0000006")
-            assert step.unrounded == Decimal(exact.numerator) / exact.denominator
+            assert Decimal(step.unrounded) == Decimal(exact.numerator) / exact.denominator
     text = text_of(explanation)
     assert "Quantity: 4 × 7200 s = 28800 CPU seconds" in text
     assert "Arithmetic: 28800 ÷ 3600 × 0.75 = 6" in text
@@ -76,14 +79,13 @@ def test_the_result_before_rounding_rounds_to_the_amount(
     quantity: int, price: Decimal, size: int
 ) -> None:
     for signed in (quantity, -quantity):
-        row = Charge(quantity=signed, unit_price=price, unit_size=size)
-        shown, is_exact = _unrounded(row)
-        amount = charge_amount(signed, price, size)
         exact = Fraction(signed) * Fraction(price) / size
+        shown, is_exact = cut_off(exact)
         assert is_exact == (exact * 10**6 == int(exact * 10**6))
         assert abs(exact - Fraction(shown)) < Fraction(1, 10**12)
         with localcontext(prec=60):
-            assert shown.quantize(Decimal("0.000001"), ROUND_HALF_UP) == amount
+            amount = charge_amount(signed, price, size)
+            assert Decimal(shown).quantize(Decimal("0.000001"), ROUND_HALF_UP) == amount
 
 
 def test_the_winning_list_and_why_the_others_lost(people: Campus) -> None:
@@ -95,8 +97,8 @@ def test_the_winning_list_and_why_the_others_lost(people: Campus) -> None:
     assert [(step.revision, step.verdict.value) for step in explanation.lists] == [
         (1, "older"), (1, "replaced"), (2, "counts"), (1, "begins_later"),
     ]  # fmt: skip
-    assert explanation.counting is not None
-    assert {step.price_list for step in explanation.charges} == {explanation.counting.price_list}
+    (counting,) = explanation.counting
+    assert {step.price_list for step in explanation.charges} == {counting.price_list}
     assert not explanation.outdated
     text = text_of(explanation)
     assert "mu 2026-10-10 r2: counts: the latest that had begun when the job ended" in text
@@ -174,7 +176,8 @@ def test_a_billed_job_of_other_prices_says_that_it_waits(people: Campus) -> None
 
 
 def test_a_changed_job_tells_its_earlier_charges(people: Campus) -> None:
-    import_rows(people.cluster, Row(1, end=october(5), tres="cpu=2,mem=8192M,node=1"))
+    changed = sacct(Row(1, end=october(5), tres="cpu=2,mem=8192M,node=1"))
+    import_bytes(people.cluster, changed, as_of=october(12))
     explanation = of_job(1)
     assert explanation.source.revision == 2
     first, second = explanation.earlier[0], explanation.charges[0]
@@ -187,6 +190,7 @@ def test_a_changed_job_tells_its_earlier_charges(people: Campus) -> None:
     assert "14400 ÷ 3600 × 0.75 = 3.000000 THB (mu 2000-01-01 r1), taken back by" in text
     assert f"the reversal of charge #{first.charge}" in text
     step, same = explain_charge(first.charge)
+    assert same is not None
     assert (step, same.job) == (first, explanation.job)
 
 
@@ -197,8 +201,8 @@ def test_memory_of_no_whole_mib_and_suspended_time_add_up(people: Campus) -> Non
     cpu, mem = of_job(20).charges
     assert cpu.made_of is not None
     assert mem.made_of is not None
-    assert (mem.made_of.count, mem.quantity) == (Decimal("100.5"), 100600)
-    assert not cpu.is_exact or cpu.unrounded == cpu.amount
+    assert (mem.made_of.count, mem.quantity) == (Fraction(201, 2), 100600)
+    assert not cpu.is_exact or Decimal(cpu.unrounded) == cpu.amount
     assert "…" in text_of(of_job(20))
 
 
