@@ -16,7 +16,7 @@ from core.intervals import Interval
 from core.money import total
 from core.site import site_zone
 from pricing import engine
-from pricing.lists import percent_change
+from pricing.content import percent_change
 from pricing.models import Charge, ChargeKind, PriceList
 from pricing.selectors import live_charges
 from pricing.tariffs import Layers, TariffBook, read_lists
