@@ -6,7 +6,6 @@ from here but from memberships (`accounts.selectors`).
 
 from collections.abc import Iterable, Mapping
 
-from django.apps import apps
 from django.contrib.auth.models import Group, Permission
 from django.db import transaction
 
@@ -152,17 +151,3 @@ def _matches(name: str, patterns: Iterable[str]) -> bool:
         name.startswith(pattern[:-1]) if pattern.endswith("*") else name == pattern
         for pattern in patterns
     )
-
-
-def unknown_permissions() -> list[str]:
-    """Return names in the table that no model declares; empty unless the table is out of date."""
-    known = {
-        f"{model._meta.app_label}.{codename}"
-        for model in apps.get_models()
-        for codename in (
-            *(f"{act}_{model._meta.model_name}" for act in model._meta.default_permissions),
-            *(codename for codename, _ in model._meta.permissions),
-        )
-    }
-    named = {name for names in ROLES.values() for name in names if not name.endswith("*")}
-    return sorted(named - known)

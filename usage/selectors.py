@@ -102,11 +102,6 @@ def quarantined_rows() -> QuerySet[QuarantinedRow]:
     return QuarantinedRow.objects.select_related("run", "run__cluster").order_by("-run", "line")
 
 
-def running_jobs() -> QuerySet[Job]:
-    """Return jobs that have started and not ended, as last seen."""
-    return Job.objects.filter(start__isnull=False, end=None).select_related("cluster")
-
-
 def last_imports() -> dict[str, datetime]:
     """Return when usage of each enabled cluster was last imported, by its name.
 

@@ -10,11 +10,9 @@ from django.db import transaction
 from django.utils import timezone
 
 from core.actor import Actor
-from hpcbilling.pulls.running import run_pull
 from usage.coverage import zone_of
 from usage.models import Cluster, Pull, Window
 from usage.pulls import plan_nightly, plan_rescan, send_readers
-from usage.reading import MakeSource
 from usage.windows import due_at, last_slot
 
 SUNDAY = 6
@@ -55,17 +53,6 @@ def start_due(*, actor: Actor) -> list[Pull]:
     for pull in started:
         send_readers(pull)
     return started
-
-
-def pull_cluster(*, cluster_id: int, actor: Actor, make: MakeSource | None = None) -> Pull | None:
-    """Do a cluster's night here and now; returns None if it is done, or the cluster disabled."""
-    cluster = Cluster.objects.get(pk=cluster_id)
-    if not cluster.is_enabled:
-        return None
-    pull = plan_nightly(cluster=cluster, slot=slot_of(cluster, timezone.now()), actor=actor)
-    if pull.finished_at is not None:
-        return None
-    return run_pull(pull_id=pull.pk, actor=actor, make=make)
 
 
 def resume_pulls() -> list[Pull]:

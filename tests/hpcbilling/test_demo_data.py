@@ -11,6 +11,7 @@ import time_machine
 from django.conf import LazySettings
 from django.core.management import CommandError, call_command
 from django.db import connection
+from django.db.models import QuerySet
 
 from accounts.models import Project, User
 from audit.models import AuditEvent
@@ -20,16 +21,20 @@ from hpcbilling.demo.accounts import CLUSTERS, DEMO, create_people
 from hpcbilling.demo.generator import table
 from hpcbilling.demo.money import Office
 from hpcbilling.demo.recordings import submissions
-from hpcbilling.pulls.due import pull_cluster
 from payments.selectors import mismatches
 from pricing.models import Charge, JobRating
 from receipts.models import Receipt
+from tests.nights import pull_cluster
 from usage.models import Cluster, Evidence, ImportRun, Job
-from usage.selectors import running_jobs, runs_waiting
+from usage.selectors import runs_waiting
 from usage.sources.sacct import Parsed, SacctReader
 
 NOON = datetime(2026, 11, 20, 5, tzinfo=UTC)
 THIN = 0.15
+
+
+def running() -> QuerySet[Job]:
+    return Job.objects.filter(start__isnull=False, end=None)
 
 
 @pytest.fixture
@@ -121,7 +126,7 @@ def test_the_demo_has_something_in_every_queue(drop_root: Path) -> None:
     assert [run.quarantined for run in runs_waiting()] == [1]
     reasons = set(JobRating.objects.filter(status="unpriced").values_list("reason", flat=True))
     assert {"no_tier"} <= reasons <= {"no_tier", "no_project"}
-    assert running_jobs().exists()
+    assert running().exists()
     assert {receipt.status for receipt in Receipt.objects.all()} == {
         "draft", "issued", "paid", "void",
     }  # fmt: skip
@@ -141,12 +146,12 @@ def test_the_demo_has_something_in_every_queue(drop_root: Path) -> None:
     assert state() == before
 
     cluster = Cluster.objects.get(name="demo")
-    was_running = running_jobs().filter(cluster=cluster).count()
-    pull = pull_cluster(cluster_id=cluster.pk, actor=DEMO)
+    was_running = running().filter(cluster=cluster).count()
+    pull = pull_cluster(cluster, DEMO)
     files = len(list((drop_root / "demo").iterdir()))
     assert pull is not None
     assert (pull.error, pull.files) == ("", files)
-    assert (running_jobs().filter(cluster=cluster).count() < was_running) is (files == 1)
+    assert (running().filter(cluster=cluster).count() < was_running) is (files == 1)
 
 
 def state() -> list[int]:

@@ -25,6 +25,7 @@ from hpcbilling.pulls.shown import progress_line
 from pricing.models import Charge
 from tests import console
 from tests.factories import Row, make_cluster, make_project
+from tests.nights import pull_cluster
 from tests.usage.fake_sources import FakeSlurm
 from usage import coverage, reading
 from usage.coverage import DayState
@@ -68,7 +69,7 @@ def cluster(clock: time_machine.Traveller) -> Cluster:
 
 
 def night(cluster: Cluster) -> Pull | None:
-    return due.pull_cluster(cluster_id=cluster.pk, actor=BEAT)
+    return pull_cluster(cluster, BEAT)
 
 
 def nights(cluster: Cluster, clock: time_machine.Traveller, first: int, last: int) -> None:

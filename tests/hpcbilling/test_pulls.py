@@ -13,8 +13,8 @@ from django.utils import timezone
 
 from core.actor import Actor
 from hpcbilling.pulls import due, folders, running
-from hpcbilling.pulls.due import pull_cluster
 from tests.hpcbilling.test_import_usage import RECORDING
+from tests.nights import pull_cluster
 from usage import evidence
 from usage.models import Cluster, Evidence, ImportRun, Job, Pull, Source
 from usage.selectors import IS_FREE, IS_HELD
@@ -47,7 +47,7 @@ def tomorrow(cluster: Cluster) -> None:
 
 
 def visit(cluster: Cluster) -> Pull:
-    pull = pull_cluster(cluster_id=cluster.pk, actor=BEAT)
+    pull = pull_cluster(cluster, BEAT)
     assert pull is not None
     return pull
 
@@ -81,7 +81,7 @@ def test_files_are_read_by_name_and_unfinished_ones_are_left(
 def test_a_second_call_in_the_same_night_does_nothing(cluster: Cluster, folder: Path) -> None:
     visit(cluster)
     (folder / "late.psv").write_bytes(RECORDING.read_bytes())
-    assert pull_cluster(cluster_id=cluster.pk, actor=BEAT) is None
+    assert pull_cluster(cluster, BEAT) is None
     assert not ImportRun.objects.exists()
     tomorrow(cluster)
     assert visit(cluster).files == 1
@@ -232,7 +232,7 @@ def test_an_upload_that_waits_for_its_confirmation_is_left_to_its_person(
 def test_a_disabled_cluster_is_left_alone(cluster: Cluster, folder: Path) -> None:
     cluster.is_enabled = False
     cluster.save()
-    assert pull_cluster(cluster_id=cluster.pk, actor=BEAT) is None
+    assert pull_cluster(cluster, BEAT) is None
     assert not Pull.objects.exists()
 
 

@@ -11,10 +11,11 @@ from django.test import Client
 from django.utils import timezone
 
 from core.actor import Actor
-from hpcbilling.pulls import due, running
+from hpcbilling.pulls import running
 from pricing.models import Charge
 from tests import console
 from tests.factories import make_project
+from tests.nights import pull_cluster
 from tests.usage.sources.history import History, slurm
 from usage.models import Cluster, Job, Pull
 
@@ -96,7 +97,7 @@ def test_a_day_that_slurm_withheld_shows_as_a_gap_then_heals(history: History) -
 
     # The next night, far behind its overlap, the gap is filled: nobody does anything.
     history.withheld = set()
-    night = due.pull_cluster(cluster_id=cluster.pk, actor=BEAT)
+    night = pull_cluster(cluster, BEAT)
     assert night is not None
     assert night.error == ""
     assert states(operator, cluster)[str(lost)] == "complete"
