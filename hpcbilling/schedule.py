@@ -34,6 +34,7 @@ ENTRIES = (
     Entry("Tell about late pulls", "hpcbilling.tell_late_pulls", every=timedelta(minutes=30)),
     Entry("Rate what is due", "hpcbilling.rate_pending", every=timedelta(minutes=5)),
     Entry("Go on with what broke off", "hpcbilling.resume", every=timedelta(minutes=5)),
+    Entry("Go on with price studies", "pricing.resume_studies", every=timedelta(minutes=5)),
     Entry("Send notices that are due", "receipts.send_due_notices", every=timedelta(minutes=30)),
     Entry("Compare with Slurm's own totals", "hpcbilling.reconcile_clusters", at=time(5, 30)),
     Entry("Note the end of the audit log", "hpcbilling.note_audit_end", at=time(0, 5)),

@@ -32,7 +32,7 @@ from hpcbilling.database_roles import DEFAULT, migration_alias
 from pricing.models import Charge
 from receipts.models import LineCharge
 from receipts.services import draft_receipt, issue_receipt
-from tests import bench_rows, factories
+from tests import bench_rows, bench_study, factories
 from tests.bench_rows import FIRST_END, PROJECTS, WINDOW_END
 from usage.models import Cluster
 from usage.services import prepare_import, run_import
@@ -182,6 +182,9 @@ def measure_documents(watch: Stopwatch) -> None:
 def measure(jobs: int, *, seed: int = 1) -> Stopwatch:
     """Run the main job once over `jobs` jobs; documents only for so many as one would bill."""
     watch = measure_usage(jobs, seed=seed)
+    studied, plain, charges = bench_study.seconds_of_study()
+    watch.stages["study of a draft"] = studied, charges, "charges"
+    watch.stages["one GROUP BY pass"] = plain, charges, "charges"
     if jobs <= MOST_DRAFTED:
         measure_documents(watch)
     return watch
@@ -196,6 +199,10 @@ def ratios(watch: Stopwatch) -> dict[str, float]:
         "import ÷ bare COPY of jobs": seconds["import"] / seconds["bare COPY of jobs"],
         "unchanged import ÷ first import": seconds["import again"] / seconds["import"],
     }
+    if "study of a draft" in seconds:
+        found["study ÷ one GROUP BY pass"] = (
+            seconds["study of a draft"] / seconds["one GROUP BY pass"]
+        )
     if "draft" in seconds:
         found["draft ÷ bare INSERT"] = seconds["draft"] / seconds["bare INSERT"]
     return found
@@ -212,6 +219,9 @@ def main() -> None:
         )
     for name, ratio in ratios(watch).items():
         print(f"{name:32} {ratio:.2f}")
+    for way, thorough in (("in SQL", False), ("by the engine", True)):
+        few, many = bench_study.memory(thorough=thorough)
+        print(f"study {way}: peak of 3 days {few} MiB, of 30 days {many} MiB")
 
 
 def hold(jobs: int) -> None:

@@ -140,6 +140,12 @@ GROUPS: tuple[tuple[Text, tuple[Entry, ...]], ...] = (
             Entry(
                 _("Price lists"), "sell", "pricing_pricelist_changelist", "pricing.view_pricelist"
             ),
+            Entry(
+                _("Price studies"),
+                "query_stats",
+                "pricing_pricestudy_changelist",
+                "pricing.view_pricestudy",
+            ),
             Entry(_("Tiers"), "stacks", "accounts_tier_changelist", "accounts.view_tier"),
             Entry(_("Charges"), "receipt", "pricing_charge_changelist", "pricing.view_charge"),
         ),

@@ -2,5 +2,6 @@
 
 from pricing.admin.charges import ChargeAdmin
 from pricing.admin.lists import PriceListAdmin
+from pricing.admin.studies import PriceStudyAdmin
 
-__all__ = ("ChargeAdmin", "PriceListAdmin")
+__all__ = ("ChargeAdmin", "PriceListAdmin", "PriceStudyAdmin")

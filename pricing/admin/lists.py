@@ -27,11 +27,13 @@ from core.admin import (
 from core.errors import Text
 from pricing import lists, services
 from pricing.admin.rows import FIRST_ROWS, EquivalentInline, RateInline, StateInline
+from pricing.admin.studies import StudiedLists, studies_of
 from pricing.content import ListContent, content_of, differences
 from pricing.exchange import PriceListResource
 from pricing.form_rows import offered_resources
 from pricing.forms import HEAD, HOLDERS, PriceListForm
 from pricing.models import PriceList
+from pricing.study import canary
 
 S = PriceList.Status
 HEAD_ROWS = (("tier", "project", "user"), ("effective_at", "ends_at"), ("currency", "note"))
@@ -49,6 +51,14 @@ class SeenForm(ConsoleForm):
     seen = forms.DateTimeField(widget=forms.HiddenInput)
 
 
+class ApproveForm(SeenForm):
+    """Asks for the reason why bills may change a lot."""
+
+    override_reason = forms.CharField(
+        label=_("Why bills may change so much"), max_length=200, required=False
+    )
+
+
 class RejectForm(SeenForm):
     """Asks for a reason that its author reads."""
 
@@ -56,7 +66,7 @@ class RejectForm(SeenForm):
 
 
 @admin.register(PriceList)
-class PriceListAdmin(ExchangeAdmin, ConsoleAdmin):
+class PriceListAdmin(StudiedLists, ExchangeAdmin, ConsoleAdmin):
     """Price lists on one page each: drafts are edited, all others are only seen.
 
     Everything goes through the services, which write to the log; so the admin's own writing is off.
@@ -69,11 +79,11 @@ class PriceListAdmin(ExchangeAdmin, ConsoleAdmin):
     list_select_related = ("tier", "project", "user")
     autocomplete_fields = ("project", "user")
     actions = None
-    actions_detail = ("submit", "approve", "reject", "withdraw", "copy")
+    actions_detail = ("submit", "approve", "reject", "withdraw", "study", "copy")
     steps_by_status = {
-        S.DRAFT: {"submit", "copy"},
-        S.SUBMITTED: {"approve", "reject", "withdraw", "copy"},
-        S.PUBLISHED: {"copy"},
+        S.DRAFT: {"submit", "study", "copy"},
+        S.SUBMITTED: {"approve", "reject", "withdraw", "study", "copy"},
+        S.PUBLISHED: {"study", "copy"},
     }
     readonly_fields = ("revision", "status", "prices", "created_at", "created_by")
     change_form_after_template = "admin/pricing/pricelist/after.html"
@@ -210,10 +220,14 @@ class PriceListAdmin(ExchangeAdmin, ConsoleAdmin):
 
         def run(actor: Actor, values: dict[str, Any]) -> str:
             services.approve_price_list(
-                price_list_id=int(object_id), seen=values["seen"], actor=actor
+                price_list_id=int(object_id),
+                seen=values["seen"],
+                actor=actor,
+                override=values.get("override_reason", ""),
             )
             return _t("The price list is published. Jobs that waited for it are being rated.")
 
+        compared, form = self._compared(request, object_id)
         intro = _(
             "Your approval publishes the list: jobs that end from that moment on take these "
             "prices. From then on nobody can change or delete it."
@@ -225,7 +239,8 @@ class PriceListAdmin(ExchangeAdmin, ConsoleAdmin):
             submit=_("Approve and publish"),
             run=run,
             intro=intro,
-            form=SeenForm,
+            form=form,
+            more=compared,
         )
 
     @button(_("Send back"), path="reject", icon="undo", permission="publish")
@@ -266,7 +281,18 @@ class PriceListAdmin(ExchangeAdmin, ConsoleAdmin):
             intro=intro,
         )
 
-    def _step(self, request: HttpRequest, object_id: str, **told: Any) -> HttpResponse:
+    def _compared(
+        self, request: HttpRequest, object_id: str
+    ) -> tuple[dict[str, Any], type[forms.Form]]:
+        """Return how the list compares with last month, and the form that this calls for."""
+        comparison = canary.compare(self.pick(request, object_id))
+        may = request.user.has_perm("pricing.override_canary")
+        form = ApproveForm if may and not comparison.passes else SeenForm
+        return {"canary": comparison, "may_override": may}, form
+
+    def _step(
+        self, request: HttpRequest, object_id: str, *, more: Any = None, **told: Any
+    ) -> HttpResponse:
         """Show or do a step of the list's life, with what the list changes below it."""
         row: PriceList = self.pick(request, object_id)
         step = Step(
@@ -275,7 +301,7 @@ class PriceListAdmin(ExchangeAdmin, ConsoleAdmin):
             initial={"seen": row.submitted_at and row.submitted_at.isoformat()},
             facts=_facts(row),
             template="admin/pricing/pricelist/step.html",
-            context=_comparison(row),
+            context={**_comparison(row), **(more or {})},
             **told,
         )
         return self.step(request, step)
@@ -361,4 +387,5 @@ def _comparison(row: PriceList) -> dict[str, Any]:
         if row.status != S.PUBLISHED
         else None,
         "offered_resources": offered_resources(),
+        "studies": studies_of(row),
     }

@@ -56,6 +56,10 @@ class Recovery:
         return self.amount - self.cost
 
     @property
+    def under(self) -> Decimal:
+        return -self.over
+
+    @property
     def percent(self) -> Decimal | None:
         """How much of the cost is recovered."""
         return percent_of(self.amount, self.cost)

@@ -23,10 +23,11 @@ MOST_LINES = 40
 def csv_of(figures: Figures) -> Iterator[str]:
     """Yield a CSV with a line for the total, each project, tier, resource, and reason; amounts
     are exact, with six decimals."""
-    return csv_lines(COLUMNS, _rows(figures))
+    return csv_lines(COLUMNS, rows_of(figures))
 
 
-def _rows(figures: Figures) -> Iterator[Sequence[Any]]:
+def rows_of(figures: Figures) -> Iterator[Sequence[Any]]:
+    """Yield the cells of the CSV, in the order of COLUMNS."""
     kinds = (
         ("total", (figures.total,)),
         ("project", figures.projects),
