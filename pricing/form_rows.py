@@ -17,6 +17,7 @@ from core.errors import Invalid
 from pricing.content import EquivalentContent, ListContent, Place, Problem, RateContent
 from pricing.content.shorthand import parts_text, plain, read_parts, read_slabs, slabs_text
 from pricing.engine import Basis, Model, StatePolicy
+from pricing.forms import without_links
 from pricing.models import Equivalent, Rate, Sku
 from pricing.models import StatePolicy as StateRow
 from pricing.services import problems_here
@@ -63,9 +64,7 @@ class RowForm(forms.ModelForm[Any]):
             widget = field.widget
             if isinstance(field, forms.DecimalField):
                 widget.attrs["class"] = f"{widget.attrs.get('class', '')} text-right"
-            for right in ("can_add_related", "can_change_related", "can_view_related"):
-                if hasattr(widget, right):
-                    setattr(widget, right, False)
+            without_links(widget)
 
     needed: ClassVar[frozenset[str]] = frozenset()
 

@@ -32,6 +32,9 @@ class PriceListForm(forms.ModelForm[PriceList]):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        for name in HOLDERS:
+            if name in self.fields:
+                without_links(self.fields[name].widget)
         for name in LIST_TERMS:
             if name in self.fields:
                 self.fields[name].required = False
@@ -84,6 +87,13 @@ class PriceListForm(forms.ModelForm[PriceList]):
     def head(self) -> Head:
         said: dict[str, Any] = {name: self.cleaned_data.get(name) for name in HEAD}
         return Head(**said)
+
+
+def without_links(widget: Any) -> None:
+    """Offer what can be chosen, and no pages to make or change it."""
+    for right in ("can_add_related", "can_change_related", "can_view_related"):
+        if hasattr(widget, right):
+            setattr(widget, right, False)
 
 
 def _field_of(problem: Problem) -> str:

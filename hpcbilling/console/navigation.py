@@ -147,6 +147,7 @@ GROUPS: tuple[tuple[Text, tuple[Entry, ...]], ...] = (
                 "pricing.view_pricestudy",
             ),
             Entry(_("Tiers"), "stacks", "accounts_tier_changelist", "accounts.view_tier"),
+            Entry(_("Items"), "add_shopping_cart", "pricing_sku_changelist", "pricing.view_sku"),
             Entry(_("Charges"), "receipt", "pricing_charge_changelist", "pricing.view_charge"),
         ),
     ),

@@ -36,7 +36,7 @@ from pricing.models import PriceList
 from pricing.study import canary
 
 S = PriceList.Status
-HEAD_ROWS = (("tier", "project", "user"), ("effective_at", "ends_at"), ("currency", "note"))
+HEAD_ROWS = ("tier", ("project", "user"), ("effective_at", "ends_at"), ("currency", "note"))
 TERM_ROWS = (
     ("quantum_seconds", "minimum_seconds"), ("minimum_per_job", "cap", "commitment"),
     ("free_resources", "suspended_is_free"),

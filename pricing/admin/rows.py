@@ -43,10 +43,11 @@ class RateInline(_Rows, StackedInline):
             None,
             {
                 "fields": (
-                    ("resource", "model", "unit_price", "flat_fee"),
-                    ("slabs", "package_units", "fee_at_zero"),
-                    ("cluster", "partition", "qos", "basis"),
+                    ("resource", "model", "unit_price"),
+                    ("slabs", "flat_fee", "package_units"),
+                    ("cluster", "partition", "qos"),
                     ("allowance", "discount_percent", "discount_amount"),
+                    ("basis", "fee_at_zero"),
                 )
             },
         ),

@@ -89,8 +89,11 @@ def _slab(slab: Slab, currency: str) -> str:
         fee = _money(slab.flat_fee, currency)
         price = _("%(price)s and a fee of %(fee)s") % {"price": price, "fee": fee}
     if slab.up_to is None:
-        return _("rest %(price)s") % {"price": price}
-    return _("up to %(units)s %(price)s") % {"units": formatting.number(slab.up_to), "price": price}
+        return _("rest: %(price)s") % {"price": price}
+    return _("up to %(units)s: %(price)s") % {
+        "units": formatting.number(slab.up_to),
+        "price": price,
+    }
 
 
 def equivalent_text(one: EquivalentContent) -> str:

@@ -193,6 +193,7 @@ class Migration(migrations.Migration):
                 "verbose_name": "item",
                 "verbose_name_plural": "items",
                 "ordering": ("code",),
+                "permissions": (("charge_sku", "Can charge items to projects"),),
             },
         ),
         migrations.CreateModel(

@@ -285,6 +285,7 @@ class Sku(models.Model):
         verbose_name = _("item")
         verbose_name_plural = _("items")
         ordering = ("code",)
+        permissions = (("charge_sku", _("Can charge items to projects")),)
 
     def __str__(self) -> str:
         return f"{self.code} – {self.name}"

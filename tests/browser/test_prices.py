@@ -50,8 +50,9 @@ def test_a_list_is_proposed_sent_back_and_approved_by_another_clerk(visit: Visit
     page.select_option("select[name=tier]", label="mu – University")
     page.fill("input[name=effective_at_0]", "2026-10-01")
     page.fill("input[name=effective_at_1]", "00:00:00")
-    for name, price in (("cpu", "0.90"), ("gpu", "15"), ("mem", "0.05")):
-        page.fill(f"input[name=price_{name}]", price)
+    clerk.picture("prices-new-en")
+    for row, price in enumerate(("0.90", "0.05", "15")):
+        page.fill(f"input[name=rates-{row}-unit_price]", price)
     page.locator("button[name=_save], input[name=_save]").first.click()
     page.wait_for_load_state()
     made = PriceList.objects.get(status="draft")

@@ -220,7 +220,7 @@ def test_a_full_list_is_planned_applied_and_exported_again(file: Path) -> None:
     code, told = run("plan", str(file))
     assert (code, "project genomics from 2027-01-01 07:00+07:00" in told) == (2, True)
     for line in (
-        "up to 100 15.00 THB, rest 12.00 THB and a fee of 20.00 THB; 2.5 % off",
+        "up to 100: 15.00 THB, rest: 12.00 THB and a fee of 20.00 THB; 2.5 % off",
         "Core-hour equivalents: the largest of Memory in GB ÷ 4, 16 × Node",
         "Jobs that end as NODE_FAIL: - -> 0 % is billed: our hardware",
         "Billed by started: - -> 60",
