@@ -16,7 +16,7 @@ from csp.constants import NONCE, NONE, SELF, UNSAFE_EVAL, UNSAFE_INLINE
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 
-from hpcbilling import environment, log_setup
+from hpcbilling import api_schema, environment, log_setup
 from hpcbilling.console import colours
 
 django_stubs_ext.monkeypatch()
@@ -361,28 +361,7 @@ API_THROTTLE_RATES = {
     "user": env.str("API_THROTTLE_USER", default="600/min"),
     "anon": env.str("API_THROTTLE_ANONYMOUS", default="60/min"),
 }
-SPECTACULAR_SETTINGS = {
-    "TITLE": "HPC Billing",
-    "VERSION": "1.0.0",
-    "DESCRIPTION": (
-        "Jobs, charges, receipts, payments and prices. Amounts are exact and written as text; "
-        "times carry their zone; periods include their begin and not their end."
-    ),
-    "SCHEMA_PATH_PREFIX": "/api/v1",
-    "SERVE_INCLUDE_SCHEMA": False,
-    "COMPONENT_SPLIT_REQUEST": True,
-    "ENUM_NAME_OVERRIDES": {
-        "ReceiptStatus": "receipts.models.Receipt.Status",
-        "PaymentStatus": "payments.models.Payment.Status",
-        "Resource": "pricing.models.ResourceCode",
-    },
-    "POSTPROCESSING_HOOKS": [
-        "drf_spectacular.hooks.postprocess_schema_enums",
-        "core.rest.schema.add_problems",
-    ],
-    "SWAGGER_UI_DIST": "SIDECAR",
-    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
-}
+SPECTACULAR_SETTINGS = api_schema.SETTINGS
 
 UNFOLD: dict[str, Any] = {
     "SITE_TITLE": SITE_NAME,

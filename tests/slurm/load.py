@@ -6,8 +6,9 @@ failures, time-outs, cancellations. slurmdbd can't tell them from others.
 
 from datetime import datetime
 
+from tests.slurm.machine import account
 from tests.slurm.rows import STATES, associations, tres_ids
-from tests.slurm.stack import MAIN, USERS, Stack, account
+from tests.slurm.stack import MAIN, USERS, Stack
 
 FIRST_LOADED = 2_000_000
 # Shares of the ends of jobs, in parts of a hundred.

@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from tests.slurm.stack import MAIN, USERS, Stack, account
+from tests.slurm.machine import account
+from tests.slurm.stack import MAIN, USERS, Stack
 
 # job_state of slurm.h
 STATES = {

@@ -9,7 +9,6 @@ here are ended, by their own handle.
 import contextlib
 import json
 import os
-import pwd
 import re
 import secrets
 import shutil
@@ -19,16 +18,16 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Self, TypeVar
 
 from hpcbilling.embedded.account import Account
 from hpcbilling.embedded.process import Server, run_as
-from tests.slurm import configuration, packages
+from tests.slurm import configuration, machine, packages
 from tests.slurm.configuration import DATABASE, DATABASE_PASSWORD, Layout, Node
 
 Answer = TypeVar("Answer")
+
 MAIN = "alpha"
 OTHER = "beta"
 WAIT_SECONDS = 60.0
@@ -37,50 +36,6 @@ FIRST_JOB = 101
 USERS = {"games": "genomics", "news": "genomics", "backup": "climate", "list": "climate"}
 OPERATOR = "proxy"
 REST_ACCOUNT = "daemon"  # slurmrestd refuses root and SlurmUser
-# The tree of accounts, and who may use which; "news" may use both. slurmdbd takes a good third of a
-# second for each line, so what is alike shares one.
-CLUSTERS_AND_QOS = f"""\
-add cluster {MAIN},{OTHER}
-add qos scavenge set Priority=0 UsageFactor=0.25
-add qos premium set Priority=1000 UsageFactor=2.0 Preempt=scavenge
-"""
-ASSOCIATIONS = f"""\
-add account science Description=Science Organization=science
-add account genomics,climate parent=science Description=Group Organization=science
-add user games,news account=genomics DefaultAccount=genomics qos=normal,premium,scavenge
-add user news,backup,list account=climate qos=normal,premium,scavenge
-add user {OPERATOR} account=root DefaultAccount=root AdminLevel=Operator
-"""
-
-
-class CommandFailedError(RuntimeError):
-    """A Slurm command ended with an error; the message has what it printed."""
-
-
-@dataclass
-class Cluster:
-    """One slurmctld and its nodes."""
-
-    name: str
-    port: int
-    nodes: tuple[Node, ...]
-    first_job: int
-
-
-def free_ports(count: int) -> list[int]:
-    """As many different loopback ports that nothing listens on at this moment."""
-    with contextlib.ExitStack() as probes:
-        found = []
-        for _ in range(count):
-            probe = probes.enter_context(socket.socket())
-            probe.bind(("127.0.0.1", 0))
-            found.append(int(probe.getsockname()[1]))
-        return found
-
-
-def account(name: str) -> Account:
-    entry = pwd.getpwnam(name)
-    return Account(entry.pw_uid, entry.pw_gid)
 
 
 class Stack:
@@ -90,12 +45,12 @@ class Stack:
         packages.provide()
         self.directory = Path(tempfile.mkdtemp(prefix="slurm-", dir="/var/tmp"))
         self.directory.chmod(0o755)
-        mariadb, slurmdbd, rest, main, other, *nodes = free_ports(10)
+        mariadb, slurmdbd, rest, main, other, *nodes = machine.free_ports(10)
         self.layout = Layout(
             self.directory, socket.gethostname().partition(".")[0], mariadb, slurmdbd, rest
         )
         self.clusters = {
-            MAIN: Cluster(
+            MAIN: machine.Cluster(
                 MAIN,
                 main,
                 (
@@ -106,7 +61,7 @@ class Stack:
                 ),
                 FIRST_JOB,
             ),
-            OTHER: Cluster(OTHER, other, (Node("b1", nodes[4], "a100"),), FIRST_JOB),
+            OTHER: machine.Cluster(OTHER, other, (Node("b1", nodes[4], "a100"),), FIRST_JOB),
         }
         self.servers: dict[str, Server] = {}
         version = subprocess.check_output([packages.program("slurmd"), "-V"], text=True)
@@ -146,7 +101,7 @@ class Stack:
         for name in self.clusters:
             controller = self.servers.get(f"slurmctld.{name}")
             if controller and controller.process.poll() is None:
-                with contextlib.suppress(CommandFailedError, subprocess.TimeoutExpired):
+                with contextlib.suppress(machine.CommandFailedError, subprocess.TimeoutExpired):
                     self.run("scancel", "--full", *(f"--user={u}" for u in USERS), cluster=name)
         for name in [n for n in reversed(self.servers) if n != "mariadb"]:
             self.servers[name].process.send_signal(self.servers[name].stop_signal)
@@ -164,7 +119,7 @@ class Stack:
         """Drop all that a slurmctld, which must not run, would remember: it starts from nothing."""
         state = self.directory / cluster / "state"
         shutil.rmtree(state)
-        self._folder(state, account("slurm"))
+        self._folder(state, machine.account("slurm"))
 
     def _end_steps(self) -> None:
         """slurmstepd lives in a session of its own and outlives its slurmd; end those of ours."""
@@ -178,16 +133,16 @@ class Stack:
     # -- Files ------------------------------------------------------------------------------------
 
     def _make_files(self) -> None:
-        layout, slurm = self.layout, account("slurm")
+        layout, slurm = self.layout, machine.account("slurm")
         for name, owner in {
-            "mysql": account("mysql"),
-            "munge": account("munge"),
-            "rest": account(REST_ACCOUNT),
+            "mysql": machine.account("mysql"),
+            "munge": machine.account("munge"),
+            "rest": machine.account(REST_ACCOUNT),
             "run": slurm,
             "logs": slurm,
         }.items():
             self._folder(self.directory / name, owner)
-        self._write("munge/key", secrets.token_bytes(1024), account("munge"), 0o400)
+        self._write("munge/key", secrets.token_bytes(1024), machine.account("munge"), 0o400)
         self._write("jwt.key", secrets.token_bytes(32), slurm, 0o600)
         for number in range(configuration.GPUS):
             self._write(f"gpu{number}", "", None, 0o644)
@@ -237,7 +192,7 @@ class Stack:
         return server
 
     def start_mariadb(self) -> None:
-        home, owner = self.directory / "mysql", account("mysql")
+        home, owner = self.directory / "mysql", machine.account("mysql")
         if not (home / "data").exists():
             run_as(
                 [
@@ -267,18 +222,18 @@ class Stack:
                 f"--pid-file={home}/pid",
                 f"--seed-file={home}/seed",
             ],
-            account("munge"),
+            machine.account("munge"),
         )
         server.wait_until(self.layout.munge_socket.exists)
 
     def start_slurmdbd(self) -> None:
-        server = self._serve("slurmdbd", ["slurmdbd", "-D"], account("slurm"))
+        server = self._serve("slurmdbd", ["slurmdbd", "-D"], machine.account("slurm"))
         server.wait_until(lambda: self._answers(self.run, "sacctmgr", "-n", "show", "cluster"))
 
     def start_slurmctld(self, name: str) -> None:
         conf = str(self.layout.slurm_conf(name))
         server = self._serve(
-            f"slurmctld.{name}", ["slurmctld", "-D"], account("slurm"), SLURM_CONF=conf
+            f"slurmctld.{name}", ["slurmctld", "-D"], machine.account("slurm"), SLURM_CONF=conf
         )
         server.wait_until(lambda: self._answers(self.run, "scontrol", "ping", cluster=name))
 
@@ -295,9 +250,9 @@ class Stack:
         self._serve(
             "slurmrestd",
             ["slurmrestd", "-a", "rest_auth/jwt", f"127.0.0.1:{port}"],
-            account(REST_ACCOUNT),
+            machine.account(REST_ACCOUNT),
             SLURM_JWT="daemon",
-        ).wait_until(lambda: listens(("127.0.0.1", port)))
+        ).wait_until(lambda: machine.listens(("127.0.0.1", port)))
 
     def start_slurmrestd_socket(self) -> None:
         """A second one: with tokens, rest_auth/local is refused by slurmdbd."""
@@ -305,14 +260,14 @@ class Stack:
         self._serve(
             "slurmrestd.unix",
             ["slurmrestd", "-a", "rest_auth/local", f"unix:{path}"],
-            account(REST_ACCOUNT),
-        ).wait_until(lambda: listens(str(path)))
+            machine.account(REST_ACCOUNT),
+        ).wait_until(lambda: machine.listens(str(path)))
 
     @staticmethod
     def _answers(ask: Callable[..., object], *words: str, **options: str) -> bool:
         try:
             ask(*words, **options)
-        except (CommandFailedError, subprocess.TimeoutExpired):
+        except (machine.CommandFailedError, subprocess.TimeoutExpired):
             return False
         return True
 
@@ -326,7 +281,7 @@ class Stack:
 
     def _make_associations(self) -> None:
         """In two sittings: sacctmgr looks at the list of QOS only once in each."""
-        for commands in (CLUSTERS_AND_QOS, ASSOCIATIONS):
+        for commands in (machine.clusters_and_qos(MAIN, OTHER), machine.associations(OPERATOR)):
             self.run("sacctmgr", "-i", "-Q", typed=commands)
 
     def wait_for_nodes(self, name: str) -> None:
@@ -371,7 +326,7 @@ class Stack:
         timeout: float = 60,
     ) -> str:
         """What a command printed. Raises CommandFailedError unless it ended with 0."""
-        owner = account(user) if user else None
+        owner = machine.account(user) if user else None
         done = subprocess.run(
             [packages.program(command[0]), *command[1:]],
             env=self.environment(cluster),
@@ -388,7 +343,7 @@ class Stack:
             extra_groups=[] if owner else None,
         )
         if done.returncode:
-            raise CommandFailedError(f"{' '.join(command)}: {done.stdout}{done.stderr}")
+            raise machine.CommandFailedError(f"{' '.join(command)}: {done.stdout}{done.stderr}")
         return done.stdout
 
     def sql(self, statements: str, *, database: str = DATABASE) -> list[list[str]]:
@@ -435,12 +390,6 @@ class Stack:
             },
             indent=2,
         )
-
-
-def listens(address: tuple[str, int] | str) -> bool:
-    family = socket.AF_UNIX if isinstance(address, str) else socket.AF_INET
-    with socket.socket(family) as probe:
-        return probe.connect_ex(address) == 0
 
 
 @contextlib.contextmanager

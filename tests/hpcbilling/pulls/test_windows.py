@@ -1,91 +1,25 @@
-"""Nights by each cluster's clock, gaps that heal, retries, backfill, readers, and the dead man."""
+"""Nights by each cluster's clock, gaps that heal, retries, backfill and readers."""
 
-import io
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from datetime import date, timedelta
 
 import pytest
-import requests
-import responses
 import time_machine
-from django.conf import LazySettings
-from django.core import mail
-from django.core.cache import cache
-from django.core.management import CommandError, call_command
 from django.db import connection
-from django.test import Client
 
-from core.actor import Actor
 from core.locks import Space
 from hpcbilling.pulls import due, running, watch
 from hpcbilling.pulls.shown import progress_line
 from pricing.models import Charge
-from tests import console
-from tests.factories import Row, make_cluster, make_project
-from tests.nights import pull_cluster
+from tests.factories import Row, make_cluster
+from tests.hpcbilling.pulls.nights import BEAT, command, day, night, nights, states
 from tests.usage.fake_sources import FakeSlurm
-from usage import coverage, reading
-from usage.coverage import DayState
-from usage.models import Cluster, Job, MissingJob, Pull, Source, Window
+from usage.models import Cluster, Job, Pull, Source
 from usage.pulls import Progress, plan_backfill, plan_manual, progress_of, readers_of
 
 pytestmark = pytest.mark.django_db
-BEAT = Actor.system("beat")
-FIRST = datetime(2026, 10, 1, tzinfo=UTC)
-"""The first day of the cluster, whose zone is UTC and whose night is at half past one."""
-
-
-def day(number: int, hour: float = 0) -> datetime:
-    return FIRST + timedelta(days=number - 1, hours=hour)
-
-
-@pytest.fixture
-def slurm(monkeypatch: pytest.MonkeyPatch) -> FakeSlurm:
-    """A job ends at noon of each of the first thirty days."""
-    made = FakeSlurm([Row(number, end=day(number, 12)) for number in range(1, 31)])
-    monkeypatch.setattr(reading, "make_source", made.make)
-    return made
-
-
-@pytest.fixture
-def clock() -> Iterator[time_machine.Traveller]:
-    with time_machine.travel(day(1, 1), tick=False) as traveller:
-        yield traveller
-
-
-@pytest.fixture
-def cluster(clock: time_machine.Traveller) -> Cluster:
-    cluster = make_cluster("alpha")
-    Cluster.objects.filter(pk=cluster.pk).update(
-        reads_from=date(2026, 10, 1), overlap_days=2, rescan_days=10, created_at=day(1)
-    )
-    cluster.refresh_from_db()
-    Source.objects.create(cluster=cluster, kind="slurmrestd", place="main")
-    make_project("genomics")
-    return cluster
-
-
-def night(cluster: Cluster) -> Pull | None:
-    return pull_cluster(cluster, BEAT)
-
-
-def nights(cluster: Cluster, clock: time_machine.Traveller, first: int, last: int) -> None:
-    for number in range(first, last + 1):
-        clock.move_to(day(number, 2))
-        night(cluster)
-
-
-def states(cluster: Cluster, now: datetime) -> str:
-    """The first days of the month, a letter each."""
-    days = coverage.calendar(cluster, date(2026, 10, 1), now)
-    letters = {
-        DayState.COMPLETE: "c", DayState.PARTIAL: "p", DayState.MISSING: "m", DayState.LATE: "l",
-        DayState.EMPTY: "e", DayState.EXPECTED: "x", DayState.FILES: "f", DayState.NONE: ".",
-    }  # fmt: skip
-    return "".join(letters[each.state] for each in days)
 
 
 def test_a_day_that_was_withheld_shows_as_a_gap_then_heals(
@@ -266,15 +200,6 @@ def test_no_more_readers_than_a_pull_allows(
     assert len(slurm.asked) == 1
 
 
-def command(name: str, *arguments: str) -> tuple[int, str, str]:
-    out, err = io.StringIO(), io.StringIO()
-    try:
-        call_command(name, *arguments, stdout=out, stderr=err)
-    except CommandError as error:
-        return error.returncode, out.getvalue(), f"{err.getvalue()}{error}"
-    return 0, out.getvalue(), err.getvalue()
-
-
 def test_the_command_says_which_source_answered_and_why(
     cluster: Cluster, slurm: FakeSlurm, clock: time_machine.Traveller
 ) -> None:
@@ -307,160 +232,3 @@ def test_a_backfill_on_the_command_line(
     assert (code, Pull.objects.latest("pk").finished_at) == (0, None)
     Source.objects.update(kind="folder")
     assert command("backfill", "alpha", "--since", "2026-10-01")[0] == 2
-
-
-class Monitor:
-    """A dead man's switch elsewhere."""
-
-    def __init__(self, mocked: responses.RequestsMock) -> None:
-        mocked.get("https://monitor.example/ping", status=200)
-        self._mocked = mocked
-
-    @property
-    def calls(self) -> int:
-        return len(self._mocked.calls)
-
-
-@pytest.fixture
-def monitor(settings: LazySettings) -> Iterator[Monitor]:
-    settings.HEARTBEAT_URL = "https://monitor.example/ping"
-    settings.OPERATOR_EMAIL = ["operator@example.org"]
-    cache.clear()
-    with responses.RequestsMock(assert_all_requests_are_fired=False) as mocked:
-        yield Monitor(mocked)
-
-
-def test_a_night_that_did_not_happen_is_told_once(
-    cluster: Cluster,
-    slurm: FakeSlurm,
-    clock: time_machine.Traveller,
-    monitor: Monitor,
-    django_capture_on_commit_callbacks: Any,
-) -> None:
-    with django_capture_on_commit_callbacks(execute=True):
-        nights(cluster, clock, 2, 2)
-    assert monitor.calls == 1
-    clock.move_to(day(3, 4))  # two and a half hours late: it may still come
-    assert watch.late() == []
-    assert command("check_pulls")[0] == 0
-    clock.move_to(day(3, 5))
-    assert [each.cluster for each in watch.late()] == [cluster]
-    code, said, _ = command("check_pulls")
-    assert code == 1
-    assert "alpha: LATE, due 2026-10-03 01:30 UTC, last ended well 2026-10-02 02:00 UTC" in said
-    assert (watch.tell_operator(), watch.tell_operator()) == (1, 0)
-    (message,) = mail.outbox
-    assert message.to == ["operator@example.org"]
-    assert message.subject == "[HPC Billing] No usage from alpha"
-    assert "alpha: due" in str(message.body)
-    assert "/admin/usage/pull/" in str(message.body)
-    # The next night is told of anew; one that ends well is told to the monitor instead.
-    clock.move_to(day(4, 5))
-    assert watch.tell_operator() == 1
-    with django_capture_on_commit_callbacks(execute=True):
-        night(cluster)
-    assert (watch.late(), monitor.calls) == ([], 2)
-
-
-def test_a_night_that_failed_is_as_late_as_one_that_never_was(
-    cluster: Cluster,
-    slurm: FakeSlurm,
-    clock: time_machine.Traveller,
-    monitor: Monitor,
-    django_capture_on_commit_callbacks: Any,
-) -> None:
-    slurm.down = {"main"}
-    with django_capture_on_commit_callbacks(execute=True):
-        nights(cluster, clock, 2, 2)
-    assert monitor.calls == 0
-    clock.move_to(day(2, 5))
-    assert [each.done_at for each in watch.late()] == [None]
-
-
-def test_a_mail_that_could_not_be_sent_is_tried_again(
-    cluster: Cluster,
-    slurm: FakeSlurm,
-    clock: time_machine.Traveller,
-    monitor: Monitor,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    clock.move_to(day(3, 5))
-
-    def refuse(*args: object) -> None:
-        raise ConnectionRefusedError("no mail server")
-
-    with monkeypatch.context() as patched:
-        patched.setattr(mail.EmailMessage, "send", refuse)
-        with pytest.raises(ConnectionRefusedError):
-            watch.tell_operator()
-    assert watch.tell_operator() == 1
-    assert len(mail.outbox) == 1
-
-
-def test_a_monitor_that_is_away_stops_nothing(
-    cluster: Cluster,
-    slurm: FakeSlurm,
-    clock: time_machine.Traveller,
-    settings: LazySettings,
-    django_capture_on_commit_callbacks: Any,
-) -> None:
-    settings.HEARTBEAT_URL = "https://monitor.example/ping"
-    with responses.RequestsMock() as mocked, django_capture_on_commit_callbacks(execute=True):
-        mocked.get("https://monitor.example/ping", body=requests.ConnectionError("away"))
-        nights(cluster, clock, 2, 2)
-    assert Pull.objects.get().finished_at is not None
-    assert Window.objects.filter(status="read").exists()
-
-
-def gauges(client: Client) -> dict[str, float]:
-    """The series of the cluster, by their names without what all have in common."""
-    lines = (line.rpartition(" ") for line in client.get("/metrics").text.splitlines())
-    return {
-        name.removeprefix("hpcbilling_").removesuffix('{cluster="alpha"}'): float(value)
-        for name, _, value in lines
-        if name.endswith('{cluster="alpha"}')
-    }
-
-
-def test_metrics_tell_what_is_late_lost_empty_and_gone(
-    cluster: Cluster, slurm: FakeSlurm, clock: time_machine.Traveller, client: Client
-) -> None:
-    Source.objects.create(cluster=cluster, position=2, kind="sacct", place="login")
-    nights(cluster, clock, 2, 4)
-    good = gauges(client)
-    assert good["pull_done_timestamp_seconds"] > good["pull_due_timestamp_seconds"]
-    quiet = ("gap_seconds", "empty_days", "fallbacks", "missing_jobs")
-    assert [good[name] for name in quiet] == [0, 0, 0, 0]
-
-    slurm.down = {"main"}
-    slurm.rows = [row for row in slurm.rows if row.job_id != 4]
-    nights(cluster, clock, 5, 5)
-    found = gauges(client)
-    assert found["fallbacks"] == 3
-    assert found["empty_days"] == 1  # the fourth
-    slurm.rows = [row for row in slurm.rows if row.job_id != 3]
-    nights(cluster, clock, 5, 5)
-    slurm.down = {"main", "login"}
-    nights(cluster, clock, 6, 7)
-    found = gauges(client)
-    assert found["gap_seconds"] > 24 * 3600
-    assert found["pull_done_timestamp_seconds"] < found["pull_due_timestamp_seconds"]
-    assert found["missing_jobs"] == 0
-    slurm.down = set()
-    nights(cluster, clock, 8, 8)
-    assert gauges(client)["gap_seconds"] == 0
-
-
-def test_jobs_that_are_gone_are_counted_on_the_pulls_page(
-    cluster: Cluster, slurm: FakeSlurm, clock: time_machine.Traveller, client: Client
-) -> None:
-    nights(cluster, clock, 2, 4)
-    slurm.rows = [row for row in slurm.rows if row.job_id != 3]
-    nights(cluster, clock, 5, 5)
-    assert gauges(client)["missing_jobs"] == 1
-    operator = console.visitor("operator")
-    pull = Pull.objects.latest("pk")
-    page = operator.get(console.url(pull, "change", pull.pk)).text
-    assert "1 job that we know is no longer in Slurm" in page
-    listed = operator.get(console.url(MissingJob), {"returned_at__isempty": "1"}).text
-    assert "alpha:3" in listed
