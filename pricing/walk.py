@@ -149,12 +149,12 @@ def rounded(value: Fraction) -> Decimal:
 
 
 def cut_off(value: Fraction) -> tuple[str, bool]:
-    """Return an exact value as text, and whether that is all of it: else it is cut off, at so many
-    decimals that rounding it again comes out the same."""
-    text = f"{_scaled(value, SHOWN_DECIMALS):f}"
-    if Fraction(text) == value:
-        return text.rstrip("0").rstrip("."), True
-    return text, False
+    """Return an exact value as text, and whether it has no more than the six decimals of a charge:
+    else it is cut off, at so many decimals that rounding it again comes out the same."""
+    six = value * 10**CHARGE_DECIMALS
+    if six.denominator == 1:
+        return plain(_scaled(value, CHARGE_DECIMALS)), True
+    return f"{_scaled(value, SHOWN_DECIMALS):f}", False
 
 
 def _scaled(value: Fraction, decimals: int, *, half_up: bool = False) -> Decimal:
