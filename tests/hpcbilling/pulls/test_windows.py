@@ -181,6 +181,9 @@ def held_by_another(space: Space, name: str) -> Iterator[None]:
             arguments = [int(space), zlib.crc32(name.encode()) - 2**31]
             cursor.execute("SELECT pg_advisory_lock(%s, %s)", arguments)
         yield
+        with other.cursor() as cursor:
+            # A server that is busy lets go of a closed connection's locks late.
+            cursor.execute("SELECT pg_advisory_unlock(%s, %s)", arguments)
     finally:
         other.close()
 
