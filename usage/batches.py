@@ -45,13 +45,16 @@ class Batch:
     A job stands in an input once. A further row that says something else of it is bad: in text,
     a name with a line feed may hold a forged row (rows of other batches: see ``usage.clashes``).
     With a ``beginning`` none of the jobs is expected to be known, and they are ``new``: lines for
-    ``usage.adding``. ``broken_off``: what comes after these rows can't be read.
+    ``usage.adding``, which are ``ready`` once the batch is closed. ``broken_off``: what comes after
+    these rows can't be read.
     """
 
     beginning: bytes = b""
     broken_off: bool = False
     lines: list[str] = field(default_factory=list)
     new: list[bytes] = field(default_factory=list)
+    ready: bytes = b""
+    added: int = 0
     bad: list[Parsed] = field(default_factory=list)
     steps: int = 0
     repeated: int = 0
@@ -59,7 +62,14 @@ class Batch:
     _said: dict[tuple[int, datetime], str] = field(default_factory=dict)
 
     def __len__(self) -> int:
-        return len(self.lines) + len(self.new) + len(self.bad) + self.steps + self.repeated
+        return (
+            len(self.lines)
+            + len(self.new)
+            + self.added
+            + len(self.bad)
+            + self.steps
+            + self.repeated
+        )
 
     def take(self, rows: Iterable[Parsed]) -> bool:
         """Take rows in; returns whether there were any."""
@@ -87,9 +97,14 @@ class Batch:
         else:
             self.bad.append(clash(row))
 
-    def in_order(self) -> bytes:
-        """Return the lines of new jobs in the order of their identity."""
-        return adding.in_order(self._said, self.new)
+    def close(self) -> "Batch":
+        """Put the new jobs in the order of their identity and forget what only further rows would
+        need; returns itself."""
+        if self.new:
+            self.ready, self.added = adding.in_order(self._said, self.new), len(self.new)
+            self.new.clear()
+        self._said.clear()
+        return self
 
     def tally(self, merged: Merged) -> Tally:
         """Return the counts of the batch, given what became of its jobs."""
@@ -115,14 +130,14 @@ def clash(row: Parsed) -> Parsed:
 
 
 def write_batch(run: ImportRun, batch: Batch, *, looked: bool) -> Tally:
-    """Write the jobs of a batch within the caller's transaction and tell how each row was used.
+    """Write a closed batch within the caller's transaction and tell how each row was used.
 
     ``looked`` says whether the whole input was looked over: see ``usage.merge.merge``. Raises
     ``adding.KnownAfterAll``.
     """
-    if batch.new:
-        adding.add(batch.in_order())
-        return batch.tally(Merged(len(batch.new), 0, 0, 0))
+    if batch.added:
+        adding.add(batch.ready)
+        return batch.tally(Merged(batch.added, 0, 0, 0))
     if not batch.lines:
         return batch.tally(_NOTHING)
     with staging.staged(batch.lines):

@@ -147,11 +147,11 @@ class _Writing:
             except FileRefused:
                 batch.broken_off = True
                 if batch:
-                    yield batch
+                    yield batch.close()
                 raise
             if not more:
                 return
-            yield batch
+            yield batch.close()
 
     def _all_new(self) -> bool:
         """Whether all that came was new: then the next rows are most likely new, too."""

@@ -25,8 +25,9 @@ from usage.models import Cluster, Evidence, ImportRun, Job, JobRevision
 from usage.quarantine import release_if_dismissed
 from usage.sources.formats import FileRefused
 
-BATCH_ROWS = 20_000
-"""Rows committed together. More is no faster; what is in memory grows with it."""
+BATCH_ROWS = 10_000
+"""Rows committed together. More is hardly faster; what is in memory grows with it, twice: while one
+batch is written the next one is made."""
 RUN_TASK = "hpcbilling.run_import"
 
 S = ImportRun.Status
