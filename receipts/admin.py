@@ -4,6 +4,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.http import HttpRequest
+from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import TabularInline
@@ -23,9 +24,12 @@ from core.admin import (
 from pricing.labels import unit_name
 from pricing.models import Charge
 from receipts.console import ReceiptPages, period_of
-from receipts.models import Line, Receipt
+from receipts.models import Line, PurchaseOrder, Receipt
+from receipts.orders import in_force, standing
+from receipts.purchase_orders import PurchaseOrderAdmin, told
 from receipts.selectors import overdue
 
+__all__ = ["PurchaseOrderAdmin", "ReceiptAdmin"]
 S = Receipt.Status
 STATUS = {S.DRAFT: "info", S.ISSUED: "warning", S.PAID: "success", S.VOID: "danger"}
 
@@ -119,6 +123,7 @@ class ReceiptAdmin(ReceiptPages):
                     "shown_tax",
                     "shown_total",
                     "due_on",
+                    "shown_order",
                     "charges_link",
                 )
             },
@@ -146,6 +151,7 @@ class ReceiptAdmin(ReceiptPages):
         "shown_net",
         "shown_tax",
         "shown_total",
+        "shown_order",
         "charges_link",
     )
     csv_columns = {
@@ -163,6 +169,7 @@ class ReceiptAdmin(ReceiptPages):
         "paid": "paid_at",
         "voided": "voided_at",
         "void_reason": "void_reason",
+        "purchase_order": "purchase_order__number",
     }
 
     @column(_("Number"), ordering="pk")
@@ -199,6 +206,20 @@ class ReceiptAdmin(ReceiptPages):
     @column(_("Total"), ordering="total")
     def shown_total(self, receipt: Receipt) -> str:
         return money(receipt.total, receipt.currency)
+
+    @column(_("Purchase order"))
+    def shown_order(self, receipt: Receipt) -> str:
+        """The one that it was issued under, or would be today, with what is left of it."""
+        today = timezone.localdate()
+        order = receipt.purchase_order
+        if receipt.status == S.DRAFT:
+            order = in_force(receipt.project_id, today)
+            if order is None and receipt.project.purchase_orders.exists():
+                return gettext("None is in force: it can't be issued before the next one is entered.")
+        if order is None:
+            return NOTHING
+        page = admin_url(PurchaseOrder, "change", order.pk)
+        return link(page, f"{order.number} – {told(standing(order, today))}")
 
     @column(_("Project"))
     def project_link(self, receipt: Receipt) -> str:

@@ -22,7 +22,8 @@ from core.queue import after_commit
 from core.transitions import Table, transition
 from pricing.replacing import reverse_and_replace
 from receipts.arithmetic import LineItem, lines_of, totals_of
-from receipts.models import Line, LineCharge, Receipt, Series
+from receipts.models import Line, LineCharge, PurchaseOrder, Receipt, Series
+from receipts.orders import order_for
 from receipts.selectors import charge_items, charges_of, unbilled_in
 
 S = Receipt.Status
@@ -123,7 +124,8 @@ def discard_draft(*, receipt_id: int, actor: Actor) -> None:
 
 
 def issue_receipt(*, receipt_id: int, actor: Actor) -> Receipt:
-    """Give a draft the next number of its series and freeze it; raises Conflict for others.
+    """Give a draft the next number of its series and freeze it; raises Conflict for others, and
+    where the project's purchase order does not cover it.
 
     A receipt over nothing has nothing left to pay and is paid at once.
     """
@@ -132,13 +134,23 @@ def issue_receipt(*, receipt_id: int, actor: Actor) -> Receipt:
         _require(receipt, S.DRAFT)
         now = timezone.now()
         today = timezone.localdate(now)
-        receipt.parties = parties_of(receipt.project)
+        receipt.purchase_order = order_for(receipt, today)
+        receipt.parties = parties_of(receipt.project, receipt.purchase_order)
         receipt.series, receipt.sequence = next_number(SERIES, fiscal_year(today))
         receipt.number = f"{SERIES}-{receipt.series.fiscal_year}-{receipt.sequence:06d}"
         receipt.issued_at = now
         receipt.due_on = today + timedelta(days=settings.SITE_PAYMENT_DAYS)
         receipt.sha256 = sha256_of(content_of(receipt))
-        stamps = ("parties", "series", "sequence", "number", "issued_at", "due_on", "sha256")
+        stamps = (
+            "purchase_order",
+            "parties",
+            "series",
+            "sequence",
+            "number",
+            "issued_at",
+            "due_on",
+            "sha256",
+        )
         transition(
             Receipt.objects.all(),
             table=STEPS,
@@ -152,7 +164,11 @@ def issue_receipt(*, receipt_id: int, actor: Actor) -> Receipt:
             "receipt.issued",
             actor=actor,
             target=receipt,
-            data={**_figures(receipt), "sha256": receipt.sha256},
+            data={
+                **_figures(receipt),
+                "sha256": receipt.sha256,
+                "purchase_order": receipt.parties["buyer"]["po_number"],
+            },
         )
         after_commit(NOTIFY_TASK, receipt.pk, "issued")
         _moved(S.DRAFT, S.ISSUED)
@@ -280,8 +296,8 @@ def fiscal_year(day: date) -> int:
     return day.year + (1 if first_month > 1 and day.month >= first_month else 0)
 
 
-def parties_of(project: Project) -> dict[str, dict[str, str]]:
-    """Return both parties as they are now, to be kept on the document."""
+def parties_of(project: Project, order: PurchaseOrder | None = None) -> dict[str, dict[str, str]]:
+    """Return both parties as they are now, and the order's number, to be kept on the document."""
     return {
         "seller": {
             "name": settings.SITE_NAME,
@@ -293,7 +309,7 @@ def parties_of(project: Project) -> dict[str, dict[str, str]]:
             "name": project.billing_name or project.name,
             "address": project.billing_address,
             "tax_id": project.tax_id,
-            "po_number": project.po_number,
+            "po_number": order.number if order else project.po_number,
             "cost_centre": project.cost_centre,
         },
     }

@@ -20,6 +20,7 @@ from insights.console import Month, Sums
 from pricing.lists import waiting_for_approval
 from pricing.resources import RESOURCES
 from receipts.corrections import jobs_to_correct
+from receipts.orders import near_their_end
 from receipts.selectors import unbilled_sums
 from usage.coverage import settled_gaps
 from usage.exemption_decisions import waiting as waiting_exemptions
@@ -170,6 +171,14 @@ def _drafts() -> Card:
     return Card(_("Drafts"), found.count, _sums(found.sums), url)
 
 
+def _orders() -> Card:
+    found = near_their_end(timezone.localdate())
+    more = ", ".join(str(each.order) for each in found[:SHOWN_CLUSTERS])
+    url = _list("receipts_purchaseorder_changelist", "ending=1")
+    over = any(each.is_over for each in found)
+    return Card(_("Purchase orders near their end"), len(found), more, url, alarm=over)
+
+
 def _corrections() -> Card:
     url = _list("receipts_receipt_corrections")
     count = jobs_to_correct().count()
@@ -202,6 +211,7 @@ _CARDS: tuple[tuple[str, Callable[[], Card]], ...] = (
     ("pricing.publish_pricelist", _price_lists),
     ("usage.approve_exemption", _exemptions),
     ("receipts.view_receipt", _drafts),
+    ("receipts.view_purchaseorder", _orders),
     ("receipts.view_receipt", _corrections),
     ("receipts.view_receipt", _overdue),
     ("payments.view_inboundevent", _mismatches),

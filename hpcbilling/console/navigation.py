@@ -160,6 +160,12 @@ GROUPS: tuple[tuple[Text, tuple[Entry, ...]], ...] = (
                 "receipts_receipt_changelist",
                 "receipts.view_receipt",
             ),
+            Entry(
+                _("Purchase orders"),
+                "contract",
+                "receipts_purchaseorder_changelist",
+                "receipts.view_purchaseorder",
+            ),
         ),
     ),
     (

@@ -39,7 +39,7 @@ from pricing.models import (
     StatePolicy,
 )
 from pricing.services import Head, approve_price_list, draft_price_list, submit_price_list
-from receipts.models import Notice
+from receipts.models import Notice, PurchaseOrder
 from receipts.services import create_receipt, draft_receipt, void_receipt
 from tests.factories import Row, exempt, import_rows
 from tests.pricing.lists import flat, publish, slabs
@@ -89,6 +89,7 @@ def build() -> None:
     _studies()
     _split(projects)
     _documents(projects, actor)
+    _order(projects["pi_wichai"], alice)
     _counted(cluster, alice)
 
 
@@ -273,6 +274,14 @@ def _documents(projects: dict[str, Project], actor: Actor) -> None:
     draft_receipt(
         project_id=projects["pi_wichai"].pk, window=Interval(MONTH.start, middle), actor=actor
     )
+
+
+def _order(project: Project, author: User) -> None:
+    """One that doesn't cover what the project's draft asks for."""
+    PurchaseOrder.objects.create(
+        project=project, number="PO-1", ceiling=Decimal(100), currency="USD",
+        starts_on=date(2026, 1, 1), expires_on=date(2029, 12, 31), created_by=author,
+    )  # fmt: skip
 
 
 def _event(reference: str) -> int:

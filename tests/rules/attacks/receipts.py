@@ -58,8 +58,26 @@ ATTACKS: dict[str, Attack] = {
     "receipts_receipt_issue": Attack(
         "UPDATE receipts_receipt SET status = 'issued', number = 'RC-2026-000099', sequence = 99,"
         " series_id = (SELECT min(id) FROM receipts_series), issued_at = now(), due_on = now(),"
-        " sha256 = 'x' WHERE status = 'draft'"
+        " sha256 = 'x' WHERE status = 'draft'",
+        also=("receipts_receipt_order",),
     ),
+    "receipts_receipt_order": Attack(
+        "UPDATE receipts_receipt SET status = 'issued', number = 'RC-2026-000099', series_id ="
+        " s.id, sequence = s.last_number + 1, issued_at = now(), due_on = now(), sha256 = 'x',"
+        " purchase_order_id = (SELECT min(id) FROM receipts_purchaseorder)"
+        " FROM (SELECT * FROM receipts_series ORDER BY id LIMIT 1) s WHERE status = 'draft'"
+        " AND project_id = (SELECT min(project_id) FROM receipts_purchaseorder)"
+    ),
+    "receipts_purchaseorder_frozen": Attack(change("receipts_purchaseorder", number="other")),
+    "purchase_order_number_once": Attack(
+        copy_of("receipts_purchaseorder", starts_on="2030-01-01", expires_on="2030-12-31")
+    ),
+    "purchase_order_no_overlap": Attack(copy_of("receipts_purchaseorder", number="other")),
+    "purchase_order_ends_after_start": Attack(
+        change("receipts_purchaseorder", expires_on="2020-01-01"),
+        also=("purchase_order_no_overlap",),
+    ),
+    "purchase_order_ceiling": Attack(change("receipts_purchaseorder", ceiling=0)),
     "receipts_void_reverses": Attack(
         change(
             "receipts_receipt",
