@@ -215,7 +215,9 @@ class ReceiptAdmin(ReceiptPages):
         if receipt.status == S.DRAFT:
             order = in_force(receipt.project_id, today)
             if order is None and receipt.project.purchase_orders.exists():
-                return gettext("None is in force: it can't be issued before the next one is entered.")
+                return gettext(
+                    "None is in force: it can't be issued before the next one is entered."
+                )
         if order is None:
             return NOTHING
         page = admin_url(PurchaseOrder, "change", order.pk)
