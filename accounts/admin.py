@@ -24,6 +24,7 @@ from unfold.forms import (
 
 from accounts.exchange import MembershipResource, ProjectResource
 from accounts.models import ApiToken, Department, Membership, Project, ProjectTier, Tier, User
+from accounts.split_forms import SplitInline
 from accounts.tokens import revoke_token
 from audit.console import AuditedAdmin, CsvExport
 from audit.exchange import ExchangeAdmin
@@ -202,7 +203,7 @@ class ProjectAdmin(RatesAgain, ExchangeAdmin, ConsoleAdmin):
     list_select_related = ("department", "owner")
     search_fields = ("code", "name", "billing_name", "owner__username")
     autocomplete_fields = ("department", "owner")
-    inlines = (ProjectTierInline, MembershipInline)
+    inlines = (ProjectTierInline, SplitInline, MembershipInline)
     readonly_fields = ("created_at",)
     fieldsets = (
         (None, {"fields": ("code", "name", "department", "owner", "is_active", "created_at")}),

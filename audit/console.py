@@ -150,7 +150,8 @@ def history_url(model: type[models.Model], pk: Any) -> str:
 def _rows_changed(formset: Any) -> Iterator[dict[str, Any]]:
     name = formset.model._meta.model_name
     for item in formset.new_objects:
-        yield {"kind": name, "id": item.pk, "created": values_of(item)}
+        more = getattr(item, "also_logged", {})  # rows that were made with it
+        yield {"kind": name, "id": item.pk, "created": values_of(item) | more}
     changed = {form.instance.pk: form for form in formset.initial_forms}
     for item, _fields in formset.changed_objects:
         yield {"kind": name, "id": item.pk, "changes": changes_of(changed[item.pk])}

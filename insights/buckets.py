@@ -7,7 +7,10 @@ from django.db import models
 from django.db.models import Case, Exists, OuterRef, Q
 from django.utils.translation import gettext_lazy as _
 
-from receipts.models import LineCharge, Receipt
+from accounts.selectors import Viewer
+from pricing.models import Charge
+from pricing.selectors import live_charges, may_see_charges
+from receipts.models import Receipt
 from usage import stages
 from usage.stages import Stage
 
@@ -32,26 +35,31 @@ class Bucket(models.TextChoices):
 _PLAIN = (Stage.PENDING, Stage.UNPRICED, Stage.EXEMPT, Stage.HELD, Stage.RUNNING)
 
 
-def conditions() -> Mapping[str, Q]:
-    """Return by bucket the condition, over jobs, of being in it."""
-    on_document = LineCharge.objects.filter(
-        charge__job=OuterRef("pk"), charge__reverses=None, charge__reversal=None
-    )
-    on_draft = on_document.filter(line__receipt__status=Receipt.Status.DRAFT)
+def conditions(viewer: Viewer | None = None) -> Mapping[str, Q]:
+    """Return by bucket the condition, over jobs, of being in it.
+
+    A job that is paid for in shares is billed when all of them are, those that ``viewer`` may see
+    or all.
+    """
+    charges = live_charges(Charge.objects.filter(job=OuterRef("pk")))
+    if viewer is not None:
+        charges = charges.filter(may_see_charges(viewer))
+    waiting = Exists(charges.filter(document_line=None))
+    on_draft = Exists(charges.filter(document_line__line__receipt__status=Receipt.Status.DRAFT))
     rated = stages.condition(Stage.RATED)
     found: dict[str, Any] = {
-        Bucket.UNBILLED: rated & ~Exists(on_document),
-        Bucket.REVIEW: rated & Exists(on_draft),
-        Bucket.BILLED: rated & Exists(on_document) & ~Exists(on_draft),
+        Bucket.UNBILLED: rated & waiting,
+        Bucket.REVIEW: rated & ~waiting & on_draft,
+        Bucket.BILLED: rated & ~waiting & ~on_draft,
     }
     return found | {Bucket(stage.value): stages.condition(stage) for stage in _PLAIN}
 
 
-def condition(bucket: str) -> Q:
+def condition(bucket: str, viewer: Viewer | None = None) -> Q:
     """Return the condition, over jobs, of being in a bucket."""
-    return conditions()[Bucket(bucket)]
+    return conditions(viewer)[Bucket(bucket)]
 
 
-def bucket() -> Case:
+def bucket(viewer: Viewer | None = None) -> Case:
     """Return the expression, over jobs, that gives each one's bucket: to show or to sum by."""
-    return stages.choice_of(conditions())
+    return stages.choice_of(conditions(viewer))

@@ -12,6 +12,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, pgettext_lazy
 
+from accounts.selectors import Viewer
 from core import formatting
 from insights.charts import Figure, largest, stacked
 from insights.periods import Days, buckets
@@ -71,10 +72,10 @@ class Wanted:
         return cls(measure, stack)
 
 
-def plots(jobs: QuerySet[Job], days: Days, wanted: Wanted) -> list[Plot]:
+def plots(jobs: QuerySet[Job], days: Days, wanted: Wanted, *, viewer: Viewer) -> list[Plot]:
     """Return the figures of the jobs that a filter found, at most two queries each time."""
     monthly = days.count > MONTHLY_FROM_DAYS
-    cells = _cells(jobs, wanted, monthly=monthly)
+    cells = _cells(jobs, wanted, monthly=monthly, viewer=viewer)
     unit = settings.SITE_CURRENCY if wanted.measure == "cost" else _("hours")
     by_day = stacked(
         ((at, names[wanted.stack], value) for at, names, value in cells),
@@ -95,11 +96,11 @@ def plots(jobs: QuerySet[Job], days: Days, wanted: Wanted) -> list[Plot]:
 Cell = tuple[Any, Mapping[str, str], Decimal]
 
 
-def _cells(jobs: QuerySet[Job], wanted: Wanted, *, monthly: bool) -> list[Cell]:
+def _cells(jobs: QuerySet[Job], wanted: Wanted, *, monthly: bool, viewer: Viewer) -> list[Cell]:
     people = wanted.stack == "user"
     if wanted.measure == "cost":
         keys = ("project__code", "resource", *(("job__user_name",) if people else ()))
-        rows = cost_by(jobs, *keys, monthly=monthly)
+        rows = cost_by(jobs, *keys, monthly=monthly, viewer=viewer)
         return [(row[0], _names(row[1], row[2], row[3] if people else ""), row[-1]) for row in rows]
     keys = ("rating__project__code", *(("user_name",) if people else ()))
     size = RESOURCES[wanted.measure].unit_size

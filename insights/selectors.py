@@ -8,12 +8,12 @@ from itertools import islice
 from typing import Any, TypeVar
 
 from django.conf import settings
-from django.db.models import Count, F, Max, OuterRef, Q, QuerySet, Subquery, Sum
+from django.db.models import Count, Exists, F, Max, OuterRef, Q, QuerySet, Subquery, Sum
 from django.db.models.functions import TruncDay, TruncMonth
 from django.utils import timezone
 
 from accounts.models import Membership, Project
-from accounts.selectors import Viewer, projects_managed_by, projects_of
+from accounts.selectors import Viewer, projects_borne_by, projects_managed_by, projects_of
 from core.intervals import Interval
 from core.money import total
 from core.site import site_zone
@@ -21,13 +21,19 @@ from insights.buckets import Bucket, bucket, condition
 from insights.filters import SORTS, UsageFilter
 from pricing.estimates import Estimate, estimates
 from pricing.models import Charge, JobRating
-from pricing.selectors import charges_visible_to, jobs_visible_to, live_charges
+from pricing.selectors import (
+    charges_visible_to,
+    jobs_visible_to,
+    live_charges,
+    may_see_charges,
+)
 from receipts.models import Receipt
 from receipts.selectors import net_by_project, receipts_visible_to, unbilled_charges
 from usage.models import Job
 from usage.selectors import ProjectBook, on_accounts_of
 
 T = TypeVar("T")
+_OF_CHARGES = ("rate__price_list__tier", "price_list__tier")
 CSV_BATCH = 1000
 """Jobs read at a time for an export."""
 
@@ -92,7 +98,13 @@ def find_jobs(viewer: Viewer, asked: UsageFilter) -> QuerySet[Job]:
     jobs = jobs_visible_to(viewer).filter(span)
     if asked.project:
         account = on_accounts_of(Project.objects.filter(pk=asked.project.pk))
-        jobs = jobs.filter(Q(rating__project=asked.project) | Q(account, rating=None))
+        paid = Charge.objects.filter(job=OuterRef("pk"), project=asked.project)
+        borne = projects_borne_by([asked.project.pk])
+        jobs = jobs.filter(
+            Q(rating__project=asked.project)
+            | Q(account, rating=None)
+            | Q(Exists(paid), rating__project__in=borne)
+        )
     if asked.cluster:
         jobs = jobs.filter(cluster=asked.cluster)
     if asked.user:
@@ -100,14 +112,15 @@ def find_jobs(viewer: Viewer, asked: UsageFilter) -> QuerySet[Job]:
     if asked.state:
         jobs = jobs.filter(state=asked.state)
     if asked.status:
-        jobs = jobs.filter(condition(asked.status))
-    return _ordered(jobs, asked.sort)
+        jobs = jobs.filter(condition(asked.status, viewer))
+    return _ordered(jobs, asked.sort, viewer)
 
 
-def _ordered(jobs: QuerySet[Job], sort: str) -> QuerySet[Job]:
+def _ordered(jobs: QuerySet[Job], sort: str, viewer: Viewer) -> QuerySet[Job]:
     name, backwards = sort.removeprefix("-"), sort.startswith("-")
     if name == "amount":
-        sums = live_charges().filter(job=OuterRef("pk")).order_by().values("job")
+        seen = live_charges().filter(may_see_charges(viewer), job=OuterRef("pk"))
+        sums = seen.order_by().values("job")
         jobs = jobs.annotate(amount=Subquery(sums.annotate(s=Sum("amount")).values("s")))
     # What has no end yet is newer than all that ended; nothing else is larger than something.
     nulls = {"nulls_first": True} if backwards and name == "end" else {"nulls_last": True}
@@ -121,7 +134,8 @@ def rows_of(jobs: Sequence[Job], viewer: Viewer) -> list[JobRow]:
     """Return jobs with their project, bucket and charges; the number of queries is fixed."""
     charges: dict[int, list[Charge]] = {}
     documents: dict[int, int] = {}
-    found = live_charges().filter(job_id__in=[job.pk for job in jobs])
+    seen = live_charges(charges_visible_to(viewer).select_related(*_OF_CHARGES))
+    found = seen.filter(job_id__in=[job.pk for job in jobs])
     for charge in found.annotate(receipt=F("document_line__line__receipt")).order_by("resource"):
         if charge.job_id is None:
             continue
@@ -130,7 +144,7 @@ def rows_of(jobs: Sequence[Job], viewer: Viewer) -> list[JobRow]:
             documents[charge.job_id] = charge.receipt
     receipts = Receipt.objects.defer("parties").in_bulk(set(documents.values()))
     managed = set(projects_managed_by(viewer).values_list("pk", flat=True))
-    stand = Job.objects.filter(pk__in=[job.pk for job in jobs]).annotate(bucket=bucket())
+    stand = Job.objects.filter(pk__in=[job.pk for job in jobs]).annotate(bucket=bucket(viewer))
     buckets = dict(stand.order_by().values_list("pk", "bucket"))
     unrated = [job for job in jobs if _rating(job) is None]
     book = ProjectBook(unrated) if unrated else None
@@ -163,25 +177,31 @@ def stream_rows(jobs: QuerySet[Job], viewer: Viewer) -> Iterator[JobRow]:
         yield from rows_of(batch, viewer)
 
 
-def totals_of(jobs: QuerySet[Job]) -> Totals:
-    """Sum up what a filter finds."""
+def totals_of(jobs: QuerySet[Job], viewer: Viewer) -> Totals:
+    """Sum up what a filter finds; of the charges those that a person may see."""
     plain = jobs.order_by().select_related(None)
     sums = plain.aggregate(jobs=Count("pk"), **{name: Sum(name) for name in MEASURES.values()})
     cpu, gpu, mem = (int(sums[name] or 0) for name in MEASURES.values())
     totals = Totals(sums["jobs"], cpu, gpu, mem)
-    charged = live_charges().filter(job__in=plain.values("pk")).order_by()
+    seen = live_charges().filter(may_see_charges(viewer))
+    charged = seen.filter(job__in=plain.values("pk")).order_by()
     amounts = dict(charged.values_list("currency").annotate(sum=Sum("amount")))
     totals.amounts = amounts or {settings.SITE_CURRENCY: Decimal(0)}
     return totals
 
 
-def cost_by(jobs: QuerySet[Job], *keys: str, monthly: bool) -> list[tuple[Any, ...]]:
-    """Return (day, key…, amount) of the charges in force of jobs, in the site's currency.
+def cost_by(
+    jobs: QuerySet[Job], *keys: str, monthly: bool, viewer: Viewer
+) -> list[tuple[Any, ...]]:
+    """Return (day, key…, amount) of the charges in force of jobs that a person may see, in the
+    site's currency.
 
     Keys are of a charge: ``project__code``, ``resource``, ``job__user_name``.
     """
     charges = live_charges().filter(
-        job__in=jobs.order_by().select_related(None).values("pk"), currency=settings.SITE_CURRENCY
+        may_see_charges(viewer),
+        job__in=jobs.order_by().select_related(None).values("pk"),
+        currency=settings.SITE_CURRENCY,
     )
     trunc = _trunc("job_end", monthly=monthly)
     rows = charges.order_by().annotate(at=trunc).values_list("at", *keys)

@@ -45,7 +45,9 @@ def home(request: HttpRequest) -> HttpResponse:
     month = intervals.month(today, site_zone())
     lately = UsageFilter(PRESETS[DEFAULT](today))
     jobs = selectors.find_jobs(request.user, lately)
-    by_day, *_others = figures.plots(jobs, lately.days, figures.Wanted("cost", "project"))
+    by_day, *_others = figures.plots(
+        jobs, lately.days, figures.Wanted("cost", "project"), viewer=request.user
+    )
     return render(
         request,
         "insights/home.html",
@@ -90,7 +92,7 @@ def usage(request: HttpRequest) -> HttpResponse:
     asked = read_filter(form, request.GET.get("sort", DEFAULT_SORT))
     wanted = figures.Wanted.read(request.GET.dict(), with_people=form.is_pi)
     jobs = selectors.find_jobs(request.user, asked)
-    totals = selectors.totals_of(jobs)
+    totals = selectors.totals_of(jobs, request.user)
     paginator = Paginator(jobs, PAGE_ROWS)
     paginator.__dict__["count"] = totals.jobs  # counted already
     page = paginator.get_page(request.GET.get("page"))
@@ -103,7 +105,9 @@ def usage(request: HttpRequest) -> HttpResponse:
         "stacks": _stacks(wanted, with_people=form.is_pi),
         "people": selectors.people_of(request.user) if form.is_pi else [],
         "totals": totals,
-        "plots": figures.plots(jobs, asked.days, wanted) if totals.jobs else [],
+        "plots": figures.plots(jobs, asked.days, wanted, viewer=request.user)
+        if totals.jobs
+        else [],
         "page": page,
         "rows": selectors.rows_of(list(page.object_list), request.user),
         "columns": _columns(asked.sort, with_people=form.is_pi),

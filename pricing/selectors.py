@@ -146,31 +146,43 @@ def unpriced() -> QuerySet[JobRating]:
 
 def jobs_visible_to(user: Viewer) -> QuerySet[Job]:
     """Return the jobs that a person may see as a researcher: own jobs on any cluster, and all jobs
-    of the projects that the person acts for. A job that was not looked at yet, say because it runs,
-    belongs to the project of its Slurm account.
+    of the projects that the person acts for, also where these pay for another one's job or for a
+    share of it. A job that was not looked at yet, say because it runs, belongs to the project of
+    its Slurm account.
 
     Staff rights don't count here; see ``jobs_readable_by``.
     """
     if not user.is_authenticated:
         return Job.objects.none()
     managed = projects_managed_by(user)
+    paid = Charge.objects.filter(job=OuterRef("pk"), project__in=managed)
     jobs = Job.objects.filter(
         Q(user_name=user.get_username())
         | Q(rating__project__in=managed)
         | Q(on_accounts_of(managed), rating=None)
+        | Q(Exists(paid), rating__project__in=projects_borne_by(managed))
     )
     return jobs.select_related("cluster", "rating__project")
 
 
 def charges_visible_to(user: Viewer) -> QuerySet[Charge]:
     """Return the charges that a person may see as a researcher: those of own jobs, and all of the
-    projects that the person acts for, also where a job was charged to another project later."""
+    projects that the person acts for, also where a job was charged to another project later. Of a
+    job that is paid for in shares, whoever has to do with one share doesn't see the others."""
     if not user.is_authenticated:
         return Charge.objects.none()
-    # Of an own job whose costs are split, the parts that other people's projects pay are theirs.
-    own = Q(job__user_name=user.get_username()) & (Q(share=None) | Q(project__in=projects_of(user)))
-    charges = Charge.objects.filter(own | Q(project__in=projects_managed_by(user)))
+    charges = Charge.objects.filter(may_see_charges(user))
     return charges.select_related("project", "job__cluster")
+
+
+def may_see_charges(user: Viewer, prefix: str = "") -> Q:
+    """Return the condition of ``charges_visible_to``, over charges or what points at them."""
+    if not user.is_authenticated:
+        return Q(pk__in=())
+    # Of an own job whose costs are split, the parts that other people's projects pay are theirs.
+    ours = Q(**{f"{prefix}share": None}) | Q(**{f"{prefix}project__in": projects_of(user)})
+    own = Q(ours, **{f"{prefix}job__user_name": user.get_username()})
+    return own | Q(**{f"{prefix}project__in": projects_managed_by(user)})
 
 
 def jobs_readable_by(user: Viewer) -> QuerySet[Job]:
