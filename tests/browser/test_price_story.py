@@ -41,7 +41,8 @@ def build() -> None:
     make_user("second", groups=("finance",))
     for code in ("acme", "siam"):
         make_project(code, tier="private")
-    first = days(*last_quarter().values(), site_zone()).start
+    quarter = last_quarter()
+    first = days(quarter["since"], quarter["until"], site_zone()).start
     rows = [
         gpu_job(1 + 10 * month + place, account, end=first + timedelta(days=5 + 31 * month))
         for month in range(3)
