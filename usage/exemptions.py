@@ -2,10 +2,31 @@
 
 from collections.abc import Collection
 
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import BigIntegerField, F, Func
 
+from audit.services import record
+from core.actor import Actor
+from core.queue import after_commit
 from usage.models import Exemption, Job
+
+RATE_TASK = "hpcbilling.rate_pending"
+
+
+def make_exemption(exemption: Exemption, *, actor: Actor) -> Exemption:
+    """Store a new exemption and tell the log. One that begins in the past has no effect before a
+    second person approves it."""
+    with transaction.atomic():
+        exemption.clean()
+        exemption.save(force_insert=True)
+        exemption.refresh_from_db()
+        names = ("reason", "starts_at", "ends_at", *Exemption.CRITERIA)
+        values = {name: getattr(exemption, name) for name in names}
+        changes = {name: [None, value] for name, value in values.items() if value}
+        data = {"name": str(exemption), "changes": changes}
+        record("exemption.created", actor=actor, target=exemption, data=data)
+        after_commit(RATE_TASK)
+    return exemption
 
 
 class _ExemptionOf(Func):

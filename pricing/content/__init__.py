@@ -4,9 +4,10 @@
 plain data (the log, files) and back, ``texts`` into words, and ``rows`` into rows of the database.
 """
 
-from pricing.content.checks import Problem, problems
+from pricing.content.checks import problems
 from pricing.content.data import as_data
 from pricing.content.differences import Difference, differences, percent_change
+from pricing.content.problem import Problem
 from pricing.content.rows import CHILDREN, content_of
 from pricing.content.values import (
     EquivalentContent,

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from decimal import Decimal
 from itertools import combinations, pairwise
 
@@ -11,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from core.errors import Text
 from pricing import engine
+from pricing.content.problem import Problem
 from pricing.content.texts import rate_label, unit_label
 from pricing.content.values import EquivalentContent, ListContent, Place, RateContent
 from pricing.engine import Basis, Model, Slab
@@ -25,20 +25,6 @@ _STATE = re.compile(r"[A-Z][A-Z_]{1,31}", re.ASCII)
 _PARTS = {"cpu", "mem", "node", "gpu"}
 _LENGTHS = {"cluster": 64, "partition": 255, "qos": 128}
 _WITH_SLABS = {Model.GRADUATED, Model.VOLUME}
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """One thing that is wrong; ``section`` and ``index`` say of which part of the content.
-
-    The section is ``rates``, ``states``, ``equivalents``, ``terms`` or ``free``; the index counts
-    from 0 in the content's order. ``code`` is stable, the message is for people.
-    """
-
-    section: str
-    index: int
-    code: str
-    message: Text
 
 
 def is_resource(code: str) -> bool:

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
-from pricing.content import ListContent, Problem
+from pricing.content.problem import Problem
+from pricing.content.values import ListContent
 
 HOLDERS = ("tier", "project", "user")
 

@@ -1,6 +1,7 @@
 """Reading a file of prices."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -18,6 +19,7 @@ from pricing.content import (
 from pricing.content.data import RATE_KEYS
 from pricing.engine import Basis, Model, Part, Slab, StatePolicy
 from pricing.price_file.entries import HOLDERS, BadFile, Entry, Fault, Holder
+from pricing.price_file.exemptions import CRITERIA, ExemptionEntry
 from pricing.price_file.nodes import VERSION, Walker, line_of, root_of
 from pricing.price_file.scalars import (
     Reads,
@@ -76,6 +78,19 @@ _SECTIONS = ("rates", "terms", "states", "equivalents", "free")
 
 def read(content: bytes, *, zone: ZoneInfo) -> list[Entry]:
     """Return the lists of a file; times without an offset are of ``zone``. Raises BadFile."""
+    return read_file(content, zone=zone).lists
+
+
+@dataclass(frozen=True, slots=True)
+class PriceFile:
+    """What a file says. Without the section, nothing is said of exemptions (None)."""
+
+    lists: list[Entry]
+    exemptions: list[ExemptionEntry] | None
+
+
+def read_file(content: bytes, *, zone: ZoneInfo) -> PriceFile:
+    """Return the lists and exemptions of a file. Raises BadFile."""
     reader = _Reader(zone)
     entries = list(reader.entries(root_of(content)))
     seen: dict[object, int] = {}
@@ -91,9 +106,14 @@ def read(content: bytes, *, zone: ZoneInfo) -> list[Entry]:
             message = f"line {first} has a list of this {kind} from this moment on already"
             faults.append(Fault(entry.line, message))
         seen[entry.key] = entry.line
+    told: dict[object, int] = {}
+    for exempt in reader.exemptions or ():
+        if exempt.key in told:
+            faults.append(Fault(exempt.line, f"line {told[exempt.key]} says this already"))
+        told[exempt.key] = exempt.line
     if faults:
         raise BadFile(faults)
-    return entries
+    return PriceFile(entries, reader.exemptions)
 
 
 class _Reader(Walker):
@@ -108,16 +128,20 @@ class _Reader(Walker):
             "note": line_of_text("note"),
         }
         self._lines: dict[tuple[str, object], int] = {}
+        self.exemptions: list[ExemptionEntry] | None = None
 
     def entries(self, root: yaml.Node | None) -> Iterator[Entry]:
         if root is None:
             self.fault(None, "the file is empty: it needs `version` and `lists`")
             return
-        top = self.mapping(root, "the file", {"version", "lists"}, {"version", "lists"})
+        known = {"version", "lists", "exemptions"}
+        top = self.mapping(root, "the file", known, {"version", "lists"})
         if "version" in top and text_of(top["version"]) != VERSION:
             self.fault(top["version"], f"the version must be {VERSION}")
         if "lists" in top:
             yield from self.each(top["lists"], "`lists`", self._entry)
+        if "exemptions" in top:
+            self.exemptions = self.each(top["exemptions"], "`exemptions`", self._exemption)
 
     def _entry(self, node: yaml.Node) -> Entry | None:
         known = len(self.faults)
@@ -139,6 +163,29 @@ class _Reader(Walker):
         if len(self.faults) > known or holder is None:
             return None
         return Entry(holder=holder, content=content, line=line_of(node), lines=self._lines, **head)
+
+    def _exemption(self, node: yaml.Node) -> ExemptionEntry | None:
+        reads = {
+            "cluster": named("cluster"),
+            **{name: named(name) for name in CRITERIA},
+            "starts_at": self._head["effective_at"],
+            "ends_at": self._head["ends_at"],
+            "reason": line_of_text("reason"),
+        }
+        said = self.fields(node, "an exemption", reads, {"cluster", "starts_at", "reason"})
+        if said is None:
+            return None
+        criteria = tuple(said.get(name, "") for name in CRITERIA)
+        end = said.get("ends_at")
+        if not said["reason"].strip():
+            self.fault(node, "an exemption needs a reason")
+        if end is not None and end <= said["starts_at"]:
+            self.fault(node, "it must end after it begins")
+        if end is None and not any(criteria):
+            self.fault(node, "every job of the cluster is exempt: give an `ends_at`")
+        return ExemptionEntry(
+            said["cluster"], criteria, said["starts_at"], end, said["reason"], line_of(node)
+        )
 
     def _holder(self, node: yaml.Node, parts: dict[str, yaml.Node]) -> Holder | None:
         given = [kind for kind in HOLDERS if kind in parts]

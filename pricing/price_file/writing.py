@@ -9,8 +9,9 @@ from zoneinfo import ZoneInfo
 import yaml
 
 from core.intervals import local_midnight
-from pricing.content import as_data
+from pricing.content.data import as_data
 from pricing.price_file.entries import Entry
+from pricing.price_file.exemptions import ExemptionEntry
 from pricing.price_file.nodes import VERSION
 
 HEAD = """\
@@ -19,9 +20,20 @@ HEAD = """\
 """
 
 
-def write(entries: Iterable[Entry], *, zone: ZoneInfo) -> str:
-    """Return the text of a file with these lists; ``read`` gives the same lists again."""
-    document = {"version": int(VERSION), "lists": [_item(entry, zone) for entry in entries]}
+def write(
+    entries: Iterable[Entry],
+    *,
+    zone: ZoneInfo,
+    exemptions: Iterable[ExemptionEntry] | None = None,
+) -> str:
+    """Return the text of a file with these lists and exemptions; ``read_file`` gives the same
+    again."""
+    document: dict[str, Any] = {
+        "version": int(VERSION),
+        "lists": [_item(entry, zone) for entry in entries],
+    }
+    if exemptions is not None:
+        document["exemptions"] = [_exemption(entry, zone) for entry in exemptions]
     text = yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
     return HEAD + str(text)
 
@@ -38,6 +50,14 @@ def _item(entry: Entry, zone: ZoneInfo) -> dict[str, Any]:
         item["note"] = entry.note
     data: dict[str, Any] = _plain(as_data(entry.content))
     return item | data
+
+
+def _exemption(entry: ExemptionEntry, zone: ZoneInfo) -> dict[str, Any]:
+    item = {"cluster": entry.cluster, **entry.given}
+    item["starts_at"] = _moment_text(entry.starts_at, zone)
+    if entry.ends_at is not None:
+        item["ends_at"] = _moment_text(entry.ends_at, zone)
+    return {**item, "reason": entry.reason}
 
 
 def _plain(value: Any) -> Any:

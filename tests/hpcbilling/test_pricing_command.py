@@ -14,18 +14,20 @@ from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 
 from accounts.models import Tier
+from core.actor import Actor
 from core.errors import Conflict
 from core.site import site_zone
 from hpcbilling.management.commands.pricing import Command
 from pricing import plans
 from pricing.content import ListContent, content_of, flat
 from pricing.models import PriceList
-from pricing.price_file import BadFile, Entry, Holder, read, write
+from pricing.price_file import BadFile, Entry, Holder, read, read_file, write
 from pricing.services import Head, propose_price_list
 from tests import console
 from tests.factories import (
     Row,
     approve,
+    exempt,
     import_rows,
     make_cluster,
     make_project,
@@ -34,6 +36,7 @@ from tests.factories import (
     publish_prices,
 )
 from tests.pricing.contents import CLUSTERS, FULL, contents
+from usage.exemption_decisions import approve_exemption, waiting
 
 pytestmark = pytest.mark.django_db
 YEAR = datetime(2027, 1, 1, tzinfo=UTC)
@@ -66,7 +69,9 @@ def run(*arguments: str) -> tuple[int, str]:
 
 
 def add(file: Path, text: str) -> None:
-    file.write_text(file.read_text() + text)
+    """Add lists, behind those that the file has."""
+    lists = file.read_text().replace("exemptions: []\n", "")
+    file.write_text(lists + text)
 
 
 def test_what_was_exported_is_no_difference(file: Path) -> None:
@@ -137,7 +142,7 @@ def test_a_tier_that_the_file_does_not_name_is_left_alone(file: Path) -> None:
 def test_a_bad_file_is_told_by_line_and_does_nothing(file: Path, act: tuple[str, ...]) -> None:
     lines = file.read_text().count("\n")
     add(file, NEW.replace("mu", "nobody"))
-    with pytest.raises(CommandError, match=rf":{lines + 2}: there is no tier 'nobody'") as caught:
+    with pytest.raises(CommandError, match=rf":{lines + 1}: there is no tier 'nobody'") as caught:
         run(act[0], str(file), *act[1:])
     assert caught.value.returncode == 1
     add(file, NEW.replace("0.90", "-1"))
@@ -172,7 +177,7 @@ def test_all_or_nothing_is_proposed(file: Path, monkeypatch: pytest.MonkeyPatch)
         return propose_price_list(**values)
 
     monkeypatch.setattr(plans, "propose_price_list", propose)
-    with pytest.raises(CommandError, match=rf":{lines + 8}: Not this one"):
+    with pytest.raises(CommandError, match=rf":{lines + 7}: Not this one"):
         run("apply", str(file), "--by", "clerk")
     assert not PriceList.objects.exclude(status="published").exists()
     assert console.actions() == before
@@ -241,8 +246,66 @@ def test_what_the_site_does_not_have_is_told_with_its_line(file: Path) -> None:
     held = Holder("project", "genomics")
     text = write([Entry(held, YEAR, "THB", FULL)], zone=site_zone())
     add(file, text.partition("lists:\n")[2])
-    with pytest.raises(CommandError, match=rf":{lines + 9}: There is no cluster “alpha”"):
+    with pytest.raises(CommandError, match=rf":{lines + 8}: There is no cluster “alpha”"):
         run("apply", str(file), "--by", "clerk")
+
+
+EXEMPT = """
+exemptions:
+  - {cluster: alpha, partition: test, starts_at: 2027-01-01, reason: test nodes}
+  - {cluster: alpha, user: bob, starts_at: 2026-01-01, ends_at: 2026-02-01, reason: benchmark}
+"""
+
+
+def test_exemptions_are_proposed_and_those_of_the_past_wait(file: Path) -> None:
+    cluster = make_cluster()
+    text = file.read_text().replace("exemptions: []\n", EXEMPT)
+    file.write_text(text)
+    code, told = run("plan", str(file))
+    assert code == 2
+    assert "exemption of alpha: partition test from 2027-01-01 00:00+07:00 (line " in told
+    assert told.count(": new") == 2
+    told = run("apply", str(file), "--by", "clerk")[1]
+    assert "Made: exemption of alpha: partition test (in force)" in told
+    assert "Made: exemption of alpha: user bob (waits for a second person)" in told
+    assert console.actions()[-2:] == ["exemption.created"] * 2
+    assert "user bob" in run("plan", str(file))[1]
+    assert "waits for a second person" in run("plan", str(file))[1]
+    (past,) = waiting()
+    approver = Actor.of(make_user("second"))
+    approve_exemption(exemption_id=past.pk, ends_at=past.ends_at, actor=approver)
+    assert run("plan", str(file)) == (0, "No difference.\n")
+    again = read_file(run("export")[1].encode(), zone=site_zone()).exemptions
+    assert [(e.given, e.reason) for e in again or ()] == [
+        ({"user": "bob"}, "benchmark"), ({"partition": "test"}, "test nodes"),
+    ]  # fmt: skip
+    exempt(cluster, qos="low", starts_at=YEAR)
+    code, told = run("plan", str(file))
+    assert (code, "qos low" in told, "here but not in the file" in told) == (2, True, True)
+    file.write_text(
+        text.replace("starts_at: 2027-01-01,", "starts_at: 2027-01-01, ends_at: 2028-01-01,")
+    )
+    assert "ends otherwise here" in run("plan", str(file))[1]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("cluster: alpha, user", "cluster: gamma, user", "no cluster 'gamma'"),
+        ("reason: test nodes", "reason: ''", "needs a reason"),
+        ("partition: test, ", "", "give an `ends_at`"),
+        ("ends_at: 2026-02-01", "ends_at: 2025-02-01", "end after it begins"),
+        ("user: bob", "owner: bob", "no key 'owner'"),
+        ("user: bob, starts_at: 2026-01-01, ends_at: 2026-02-01",
+         "partition: test, starts_at: 2027-01-01", "says this already"),
+    ],
+)  # fmt: skip
+def test_a_wrong_exemption_is_told_by_line(file: Path, old: str, new: str, message: str) -> None:
+    make_cluster()
+    assert old in EXEMPT
+    file.write_text(file.read_text().replace("exemptions: []\n", EXEMPT.replace(old, new)))
+    with pytest.raises(CommandError, match=rf":\d+: .*{message}"):
+        run("plan", str(file))
 
 
 class Generated(TestCase):

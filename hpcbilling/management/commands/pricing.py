@@ -2,12 +2,13 @@
 
 import sys
 from argparse import ArgumentParser
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.db import transaction
 from django.utils import translation
 from django.utils.timezone import localtime
 
@@ -16,9 +17,17 @@ from core.site import site_zone
 from hpcbilling.command_line import actor_named
 from pricing import plans
 from pricing.content import Difference
+from pricing.exemption_plans import (
+    ExemptionStep,
+    current_exemptions,
+    entry_of,
+    exemption_steps,
+    make_new,
+)
+from pricing.exemption_plans import Kind as ExemptionKind
 from pricing.models import PriceList
 from pricing.plans import Kind, Plan, Step
-from pricing.price_file import BadFile, Entry, price_text, read, write
+from pricing.price_file import BadFile, PriceFile, price_text, read_file, write
 
 SAME, FAILED, DIFFERENT = 0, 1, 2
 
@@ -62,17 +71,18 @@ class Command(BaseCommand):
             return
         name = options["file"]
         try:
-            entries = read(_content(name), zone=site_zone())
+            found = read_file(_content(name), zone=site_zone())
             if options["act"] == "plan":
-                self._plan(entries)
+                self._plan(found)
             else:
-                self._apply(entries, options["by"])
+                self._apply(found, options["by"])
         except BadFile as error:
             lines = (f"{name}:{fault.line}: {fault.message}" for fault in error.faults)
             raise CommandError("\n".join(lines), returncode=FAILED) from error
 
     def _export(self, name: str | None, tiers: list[str]) -> None:
-        text = write(plans.current_entries(tiers), zone=site_zone())
+        exemptions = None if tiers else current_exemptions()
+        text = write(plans.current_entries(tiers), zone=site_zone(), exemptions=exemptions)
         if name is None:
             self.stdout.write(text, ending="")
             return
@@ -81,33 +91,44 @@ class Command(BaseCommand):
         except OSError as error:
             raise CommandError(f"{name}: {error.strerror}", returncode=FAILED) from error
 
-    def _plan(self, entries: list[Entry]) -> None:
-        plan = plans.make_plan(entries)
-        self._show(plan)
-        self._differs = bool(plan.steps)
-        if plan.steps:
+    def _plan(self, file: PriceFile) -> None:
+        plan, steps = plans.make_plan(file.lists), exemption_steps(file.exemptions)
+        self._show(plan, steps)
+        self._differs = bool(plan.steps or steps)
+        if self._differs:
             sys.exit(DIFFERENT)
 
-    def _apply(self, entries: list[Entry], name: str) -> None:
+    def _apply(self, file: PriceFile, name: str) -> None:
         actor = actor_named(name, "pricing.add_pricelist")
+        steps = exemption_steps(file.exemptions)
+        if any(step.kind is ExemptionKind.NEW for step in steps):
+            actor_named(name, "usage.add_exemption")
         try:
-            plan, made = plans.apply_plan(entries=entries, actor=actor)
+            with transaction.atomic():
+                plan, made = plans.apply_plan(entries=file.lists, actor=actor)
+                exempted = make_new(steps, actor=actor)
         except DomainError as error:
             raise CommandError(str(error), returncode=FAILED) from error
-        self._show(plan)
+        self._show(plan, steps)
         for row in made:
             self.stdout.write(f"Proposed: {row} (waits for the approval of someone else)")
-        if not made:
+        for exemption in exempted:
+            waits = exemption.status == exemption.Status.WAITING
+            how = "waits for a second person" if waits else "in force"
+            self.stdout.write(f"Made: {entry_of(exemption)} ({how})")
+        if not (made or exempted):
             self.stdout.write("Nothing to propose.")
 
-    def _show(self, plan: Plan) -> None:
+    def _show(self, plan: Plan, steps: Sequence[ExemptionStep]) -> None:
         for step in plan.steps:
             for line in _told(step):
                 self.stdout.write(line)
+        for exemption in steps:
+            self.stdout.write(_told_of_exemption(exemption))
         if plan.left_alone:
             names = ", ".join(map(str, plan.left_alone))
             self.stdout.write(f"Not in the file, left alone: {names}")
-        if not plan.steps:
+        if not (plan.steps or steps):
             self.stdout.write("No difference.")
 
 
@@ -135,6 +156,22 @@ def _told(step: Step) -> Iterator[str]:
         if effect.unpriced:
             yield f"  used and without a price: {', '.join(effect.unpriced)}"
     yield from _past(step)
+
+
+_EXEMPTIONS = {
+    ExemptionKind.NEW: "new",
+    ExemptionKind.WAITING: "waits for a second person",
+    ExemptionKind.OTHER_END: "ends otherwise here; change its end in the console",
+    ExemptionKind.NOT_IN_FILE: "here but not in the file; end it in the console, or write it into"
+    " the file (pricing export)",
+}
+
+
+def _told_of_exemption(step: ExemptionStep) -> str:
+    entry = step.entry
+    place = f" (line {entry.line})" if entry.line else ""
+    start = localtime(entry.starts_at).isoformat(sep=" ", timespec="minutes")
+    return f"{entry} from {start}{place}: {_EXEMPTIONS[step.kind]}"
 
 
 def _past(step: Step) -> Iterator[str]:
