@@ -143,20 +143,24 @@ def _of_jobs(rates: Iterable[Rate]) -> list[Rate]:
     return [rate for rate in rates if not rate.resource.startswith("sku:")]
 
 
-# A linear amount is rounded half up, in millionths, by whole numbers alone. What could overflow 64
-# bits goes a slower way: numeric's div() cuts off exactly.
+# A reversal is the charge itself with other signs (the database keeps that), so adding up all rows
+# leaves what is in force, and nobody has to look for what was reversed. A linear amount is rounded
+# half up, in millionths, by whole numbers alone. What could overflow 64 bits goes a slower way:
+# numeric's div() cuts off exactly.
 _STATEMENT = """
     SELECT x.project_id, nullif(x.tier_id, 0), x.resource, x.currency, x.rate_id, x.studied,
-           x.aside, count(*), sum(x.amount), sum(x.quantity),
-           coalesce(sum(CASE WHEN x.quantity <= p.most
-                        THEN (x.quantity * p.twice_price + p.size) / (2 * p.size) END), 0)
-           + coalesce(sum(div(x.quantity::numeric * p.twice_price + p.size, 2 * p.size))
-                      FILTER (WHERE x.quantity > p.most), 0),
-           coalesce(max(div(x.quantity::numeric * p.twice_price + p.size, 2 * p.size))
-                    FILTER (WHERE x.quantity > p.most), 0)
+           x.aside, count(*) - 2 * count(x.reverses_id), sum(x.amount), sum(x.quantity),
+           coalesce(sum(CASE WHEN x.size_of <= p.most
+                        THEN CASE WHEN x.quantity < 0 THEN -1 ELSE 1 END
+                             * ((x.size_of * p.twice_price + p.size) / (2 * p.size)) END), 0)
+           + coalesce(sum(CASE WHEN x.quantity < 0 THEN -1 ELSE 1 END
+                          * div(x.size_of::numeric * p.twice_price + p.size, 2 * p.size))
+                      FILTER (WHERE x.size_of > p.most), 0),
+           coalesce(max(div(x.size_of::numeric * p.twice_price + p.size, 2 * p.size))
+                    FILTER (WHERE x.size_of > p.most), 0)
       FROM (
         SELECT c.project_id, s.tier_id, c.resource, c.currency, c.rate_id, c.amount, c.quantity,
-               {studied} AS studied, {aside} AS aside
+               abs(c.quantity) AS size_of, c.reverses_id, {studied} AS studied, {aside} AS aside
           FROM pricing_charge c
           JOIN unnest(%(projects)s::bigint[], %(tiers)s::bigint[], %(starts)s::timestamptz[],
                       %(ends)s::timestamptz[]) AS s (project_id, tier_id, starts_at, ends_at)
@@ -165,8 +169,6 @@ _STATEMENT = """
           {jobs}
          WHERE c.job_end >= %(start)s AND c.job_end < %(end)s
            AND c.kind IN ('usage', 'minimum', 'adjustment')
-           AND c.reverses_id IS NULL
-           AND NOT EXISTS (SELECT 1 FROM pricing_charge r WHERE r.reverses_id = c.id)
            {mine}
       ) x
       LEFT JOIN unnest(%(rates)s::bigint[], %(prices)s::bigint[], %(sizes)s::bigint[],

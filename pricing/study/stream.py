@@ -12,7 +12,7 @@ from core.bulk import AnyOf, in_batches
 from core.intervals import Interval
 from pricing.engine import job_minimum, linear_amount
 from pricing.judging import Books, JobFacts, Portion, Verdict, facts_of, microseconds
-from pricing.models import JobRating, PriceList, RatingReason, RatingStatus
+from pricing.models import JobRating, PriceList, RatingReason, RatingStatus, StatePolicy
 from pricing.study.ledger import Aside, months_of
 from pricing.study.scope import Scope
 from pricing.study.tally import ZERO, Key, Tally
@@ -78,7 +78,9 @@ class Stream:
         jobs = jobs.filter(rating__project__in=_homes(self._scope.projects))
         if self._aside is None:
             return jobs
-        uncharged = Q(rating__status=RatingStatus.UNPRICED) | Q(rating__reason__in=_BY_THE_LIST)
+        uncharged = Q(rating__status=RatingStatus.UNPRICED)
+        if _some_list_exempts():  # only then is it worth to look for such jobs, which takes long
+            uncharged |= Q(rating__reason__in=_BY_THE_LIST)
         own = Q(rating__project__in=_homes(self._aside.projects)) | Q(
             user_name__in=self._aside.user_names
         )
@@ -156,6 +158,12 @@ class Stream:
             if end < limit:
                 return first
         raise ValueError("a job outside of the window")
+
+
+def _some_list_exempts() -> bool:
+    published = PriceList.objects.filter(status=PriceList.Status.PUBLISHED)
+    by_state = StatePolicy.objects.filter(price_list__in=published, percent=0)
+    return by_state.exists() or published.exclude(free_resources=[]).exists()
 
 
 def _homes(projects: Collection[int]) -> set[int]:
