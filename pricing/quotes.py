@@ -11,7 +11,7 @@ from django.utils.timezone import localdate
 from django.utils.translation import gettext as _
 
 from accounts.models import Project, Tier, User
-from accounts.selectors import TierBook
+from accounts.selectors import SplitBook, TierBook
 from core.errors import Invalid
 from core.intervals import month_start
 from pricing import engine
@@ -29,6 +29,7 @@ STATE = "COMPLETED"
 """The end state that is assumed: jobs are priced as if all goes well."""
 
 _DIGITS = 60
+_ALL = Decimal(100)
 _LARGEST = 10**17
 _NOBODY = 0
 """No cluster has this key, so that rates of particular clusters don't meet it."""
@@ -165,6 +166,7 @@ def quote(
     layers, tier = _layers(payer, moment)
     chosen = cluster or _only_cluster()
     pricing = _Pricing(layers, payer.project, moment, chosen.pk if chosen else _NOBODY)
+    pricing.share_costs()
     parts = tuple(pricing.part(wanted) for wanted in jobs)
     if cluster is None:
         remark = Remark.ONE_CLUSTER if chosen else Remark.NO_CLUSTER
@@ -224,6 +226,8 @@ class _Pricing:
     moment: datetime
     cluster_id: int
     notes: list[Note] = field(default_factory=list)
+    percents: tuple[Decimal, ...] = (_ALL,)
+    place: int = 0
     _counters: dict[int, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -231,6 +235,29 @@ class _Pricing:
             month = month_start(localdate(self.moment))
             rows = Counter.objects.filter(project=self.project, month=month)
             self._counters = dict(rows.values_list("rate", "quantity"))
+
+    def share_costs(self) -> None:
+        """Price only what the project itself pays, where its costs are split."""
+        if self.project is None:
+            return
+        bearers = SplitBook([self.project]).at(self.project.pk, self.moment)
+        own = [n for n, bearer in enumerate(bearers) if bearer.project == self.project]
+        self.percents = tuple(bearer.percent for bearer in bearers)
+        if not own:  # others pay for all of it
+            self.percents, self.place = (_ALL, Decimal(0)), 1
+        else:
+            self.place = own[0]
+        if self.percent != _ALL:
+            self.note(Remark.SPLIT, f"{self.percent.normalize():f}")
+
+    @property
+    def percent(self) -> Decimal:
+        """The part of its jobs that the project pays."""
+        return self.percents[self.place]
+
+    def _part(self, item: engine.Measured) -> engine.Measured:
+        part = engine.shares(item.quantity, self.percents)[self.place]
+        return item._replace(quantity=part)
 
     def note(self, remark: Remark, about: str = "") -> None:
         found = Note(remark, about)
@@ -241,7 +268,8 @@ class _Pricing:
         tres = wanted.tres
         try:
             tariff = tariff_of(self.layers, self.cluster_id, wanted.partition, wanted.qos)
-            measured = engine.measure(_usage(wanted, tres, self.cluster_id), tariff)
+            whole = engine.measure(_usage(wanted, tres, self.cluster_id), tariff)
+            measured = [part for part in map(self._part, whole) if part.quantity]
         except engine.NoRate as error:
             raise Invalid(
                 "no_rate",
@@ -301,12 +329,13 @@ class _Pricing:
         least = tariff.terms.minimum_per_job
         if not (least and measured):
             return None
+        part = engine.job_minimum(Decimal(0), minimum=least, percent=self.percent)
         if all(item.rate.is_linear for item in measured):
             one = _sum(line.amount / jobs for line in lines)
-            missing = engine.job_minimum(one, minimum=least) * jobs
+            missing = engine.job_minimum(one, minimum=part) * jobs
         else:
             each = _job_by_job(measured, counters, jobs)
-            missing = _sum(engine.job_minimum(amount, minimum=least) for amount in each)
+            missing = _sum(engine.job_minimum(amount, minimum=part) for amount in each)
         if not missing:
             return None
         return QuoteLine(ChargeKind.MINIMUM.value, "minimum", 0, None, "", None, missing)

@@ -14,11 +14,20 @@ from accounts.models import Project, Tier
 from core.errors import Invalid
 from core.money import total
 from pricing.models import Charge
-from pricing.quotes import Payer, Quote, Remark, Wanted, quote
+from pricing.quotes import Note, Payer, Quote, Remark, Wanted, quote
 from tests.api.conftest import Caller, make_key
 from tests.campus import GPU, Campus
-from tests.factories import LONG_AGO, make_cluster, make_project, make_user, publish_prices
+from tests.factories import (
+    LONG_AGO,
+    Row,
+    import_rows,
+    make_cluster,
+    make_project,
+    make_user,
+    publish_prices,
+)
 from tests.price_lists import add_equivalent, add_rate, draft, publish
+from tests.pricing.lists import split
 from usage.models import Cluster
 
 pytestmark = pytest.mark.django_db
@@ -122,6 +131,22 @@ def test_negotiated_prices_are_for_the_project(people: Campus) -> None:
     assert amounts(found)["cpu"] == Decimal("0.4")
     assert amounts(found)["mem"] == amounts(of_tier(HOUR))["mem"]
     assert [str(one).split()[0] for one in found.lists] == ["genomics", "mu"]
+
+
+def test_a_project_is_told_its_own_part_of_split_costs(people: Campus) -> None:
+    split(people.genomics, (people.genomics, "25"), (people.climate, "75"))
+    found = quote([HOUR], payer=Payer(project=people.genomics), moment=END)
+    assert amounts(found)["cpu"] == amounts(of_tier(HOUR))["cpu"] / 4
+    assert Note(Remark.SPLIT, "25") in found.notes
+    import_rows(people.cluster, Row(70, end=END))
+    job = people.job(70)
+    mine = Charge.objects.filter(job=job, project=people.genomics)
+    assert amounts(found) == {charge.resource: charge.amount for charge in mine}
+    other = make_project("other")
+    split(other, (people.climate, "100"))
+    found = quote([HOUR], payer=Payer(project=other), moment=END)
+    assert found.total == 0
+    assert found.notes[0] == Note(Remark.SPLIT, "0")
 
 
 @pytest.mark.parametrize(
