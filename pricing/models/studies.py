@@ -1,5 +1,6 @@
 """What lists would have made of the past: stored studies, and the comparison before publishing."""
 
+from datetime import timedelta
 from decimal import Decimal
 
 from django.core.validators import MinValueValidator
@@ -91,7 +92,7 @@ class PriceStudy(models.Model):
         )
 
     def __str__(self) -> str:
-        first, last = localtime(self.since), localtime(self.until)
+        first, last = localtime(self.since), localtime(self.until - timedelta(microseconds=1))
         return f"{self.price_list}, {first:%Y-%m-%d} – {last:%Y-%m-%d}"
 
     @property

@@ -56,7 +56,7 @@ def pdf_of(figures: Figures, *, title: str, made_at: datetime) -> bytes:
 
 
 def _data(figures: Figures, title: str, made_at: datetime) -> dict[str, Any]:
-    head = [_("Before"), _("After"), _("Change"), "%"]
+    head = [_("In force"), _("Under the list"), _("Change"), "%"]
     return {
         "lang": (translation.get_language() or "en")[:2],
         "kind": _("Price study"),
