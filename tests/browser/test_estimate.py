@@ -6,8 +6,9 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import Visitor
-from tests.factories import LONG_AGO, make_cluster, make_project, make_user
+from tests.factories import LONG_AGO, Row, import_rows, make_cluster, make_project, make_user
 from tests.price_lists import add_rate, draft, publish
+from usage.models import Job
 
 pytestmark = pytest.mark.browser
 Visit = Callable[..., Visitor]
@@ -25,7 +26,7 @@ srun python train.py
 
 def build() -> None:
     make_project("genomics", pi=make_user("alice"))
-    make_cluster()
+    cluster = make_cluster()
     made = draft(LONG_AGO.replace(year=2022))
     add_rate(made, "cpu", "0.75")
     add_rate(made, "mem", "0.0125")
@@ -33,6 +34,8 @@ def build() -> None:
     slabs = [("100", "30", "0"), (None, "24", "0")]
     add_rate(made, "gpu:a100", None, model="graduated", slabs=slabs)
     publish(made)
+    tres = "cpu=8,mem=64G,node=1,gres/gpu=2,gres/gpu:a100=2"
+    import_rows(cluster, Row(1, seconds=200_000, tres=tres))
 
 
 @pytest.fixture(scope="module")
@@ -57,3 +60,12 @@ def test_figures_and_scripts_are_priced(visit: Visit, language: str, width: int)
     expect(page.locator("#result")).to_contain_text("960")
     expect(page.locator("ul.plain li").filter(has_text="gpu")).not_to_have_count(0)
     alice.picture(f"estimate-script-{language}-{width}")
+
+
+@pytest.mark.parametrize(("language", "width"), [("en", 1280), ("th", 360)])
+def test_each_step_of_a_price_is_told(visit: Visit, language: str, width: int) -> None:
+    alice = visit(language, width)
+    alice.log_in("alice")
+    alice.go(f"/usage/jobs/{Job.objects.get().pk}/why/")
+    expect(alice.page.get_by_text("100 * 30 + ((")).to_be_visible()
+    alice.picture(f"why-{language}-{width}")
