@@ -5,12 +5,16 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from django.db import transaction
+from django.db import connection, transaction
+from django.db.models import Sum
 from django.utils import timezone
 
 from accounts.models import Project, Split, SplitShare, Tier, User
+from pricing.engine import cumulative
 from pricing.models import (
     Canary,
+    Charge,
+    Counter,
     Equivalent,
     EquivalentPart,
     PriceList,
@@ -18,6 +22,8 @@ from pricing.models import (
     Slab,
     StatePolicy,
 )
+from pricing.selectors import live_charges
+from pricing.tariffs import read_rates
 from tests.factories import LONG_AGO
 
 Slabs = Iterable[tuple[str | None, str] | tuple[str | None, str, str]]
@@ -106,3 +112,21 @@ def split(
     for payer, percent in shares:
         SplitShare.objects.create(split=made, project=payer, percent=Decimal(percent))
     return made
+
+
+def counters_add_up() -> int:
+    """Σ of the charges by each counter = its amount = the price of its quantity, which is that of
+    the charges in force. Returns how many counters there are."""
+    connection.check_constraints()
+    rates = read_rates(Counter.objects.values_list("rate", flat=True))
+    for counter in Counter.objects.all():
+        charges = Charge.objects.filter(
+            project=counter.project, rate=counter.rate, job_end__gte=counter.starts_at,
+            job_end__lt=counter.ends_at,
+        )  # fmt: skip
+        sums = charges.aggregate(amount=Sum("amount"), quantity=Sum("quantity"))
+        assert sums == {"amount": counter.amount, "quantity": counter.quantity}
+        in_force = live_charges(charges).aggregate(quantity=Sum("quantity"))["quantity"]
+        assert (in_force or 0) == counter.quantity
+        assert counter.amount == cumulative(rates[counter.rate_id], counter.quantity)
+    return Counter.objects.count()

@@ -4,17 +4,15 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, transaction
 from django.db.models import Sum
 
 from hpcbilling.workflows import rate_pending
-from pricing.engine import cumulative
 from pricing.models import Charge, Counter, JobRating, RatingReason
 from pricing.selectors import live_charges
-from pricing.tariffs import read_rates
 from receipts.services import create_receipt, void_receipt
 from tests.factories import OCTOBER, SYSTEM, Row, import_rows, make_cluster, make_project
-from tests.pricing.lists import flat, publish, slabs
+from tests.pricing.lists import counters_add_up, flat, publish, slabs
 from usage.models import Job
 
 pytestmark = pytest.mark.django_db
@@ -40,27 +38,13 @@ def cpu_charges() -> list[tuple[int, int, Decimal]]:
     ]
 
 
-def sums_hold() -> None:
-    """Σ of a counter's charges = its amount = the price of its quantity."""
-    connection.check_constraints()
-    rates = read_rates(Counter.objects.values_list("rate", flat=True))
-    for counter in Counter.objects.all():
-        charges = Charge.objects.filter(
-            project=counter.project, rate=counter.rate, job_end__gte=counter.starts_at,
-            job_end__lt=counter.ends_at,
-        )  # fmt: skip
-        sums = charges.aggregate(amount=Sum("amount"), quantity=Sum("quantity"))
-        assert sums == {"amount": counter.amount, "quantity": counter.quantity}
-        assert counter.amount == cumulative(rates[counter.rate_id], counter.quantity)
-
-
 def test_a_batch_is_priced_in_the_order_in_which_its_jobs_ended() -> None:
     make_project("genomics")
     publish(CPU, MEM)
     import_rows(make_cluster(), hours(3, 6), hours(1, 8), hours(2, 8))
     assert cpu_charges() == [(0, 8, Decimal(40)), (8, 16, Decimal(34)), (16, 22, Decimal(22))]
     assert not Charge.objects.filter(resource="cpu", unit_price__isnull=False).exists()
-    sums_hold()
+    counters_add_up()
 
 
 def test_a_month_has_a_counter_of_its_own() -> None:
@@ -70,7 +54,7 @@ def test_a_month_has_a_counter_of_its_own() -> None:
     assert cpu_charges() == [(0, 8, Decimal(40)), (0, 8, Decimal(40))]
     months = Counter.objects.order_by("month").values_list("month", flat=True)
     assert [str(month) for month in months] == ["2026-10-01", "2026-11-01"]
-    sums_hold()
+    counters_add_up()
 
 
 def test_the_month_is_that_of_the_site() -> None:
@@ -86,7 +70,7 @@ def test_a_step_down_by_volume_is_a_negative_charge() -> None:
     publish(slabs("cpu", ("10", "5"), (None, "2"), model="volume"), MEM)
     import_rows(make_cluster(), hours(1, 10), hours(2, 2))
     assert cpu_charges() == [(0, 10, Decimal(50)), (10, 12, Decimal(-26))]
-    sums_hold()
+    counters_add_up()
 
 
 def test_a_job_that_changed_is_taken_back_and_comes_last() -> None:
@@ -95,7 +79,7 @@ def test_a_job_that_changed_is_taken_back_and_comes_last() -> None:
     cluster = make_cluster()
     import_rows(cluster, hours(1, 8), hours(2, 8), hours(3, 6))
     import_rows(cluster, hours(1, 4), hours(3, 6))
-    sums_hold()
+    counters_add_up()
     assert Counter.objects.get().quantity == 18 * 3600
     assert cpu_charges()[0] == (14, 18, Decimal(16))
     adjustment = Charge.objects.get(kind="adjustment")
@@ -112,7 +96,7 @@ def test_a_fee_at_zero_is_in_the_first_charge_and_stays() -> None:
     assert cpu_charges() == [(0, 2, Decimal(17))]
     import_rows(cluster, hours(1, 4))
     assert Counter.objects.get().amount == 27
-    sums_hold()
+    counters_add_up()
 
 
 def test_a_void_receipt_is_charged_again_in_the_same_counter() -> None:
@@ -122,7 +106,7 @@ def test_a_void_receipt_is_charged_again_in_the_same_counter() -> None:
     receipt = create_receipt(project_id=project.pk, window=OCTOBER, actor=SYSTEM)
     assert receipt.net_amount == 96
     void_receipt(receipt_id=receipt.pk, actor=SYSTEM, reason="wrong address")
-    sums_hold()
+    counters_add_up()
     assert Counter.objects.get().amount == 96
     assert [row[:2] for row in cpu_charges()] == [(0, 8), (8, 16), (16, 22)]
     again = create_receipt(project_id=project.pk, window=OCTOBER, actor=SYSTEM)
@@ -140,11 +124,11 @@ def test_part_of_a_month_that_is_void_leaves_the_rest_as_billed() -> None:
     second = create_receipt(project_id=project.pk, window=OCTOBER, actor=SYSTEM)
     assert [first.net_amount, second.net_amount] == [74, 22]
     void_receipt(receipt_id=first.pk, actor=SYSTEM, reason="wrong address")
-    sums_hold()
+    counters_add_up()
     again = create_receipt(project_id=project.pk, window=OCTOBER, actor=SYSTEM)
     assert again.net_amount + second.net_amount == 96
     void_receipt(receipt_id=again.pk, actor=SYSTEM, reason="wrong again")
-    sums_hold()
+    counters_add_up()
     assert create_receipt(project_id=project.pk, window=OCTOBER, actor=SYSTEM).net_amount == 74
 
 
@@ -192,7 +176,7 @@ def test_what_is_too_large_waits() -> None:
     ratings = JobRating.objects.order_by("job__job_id").values_list("reason", flat=True)
     assert list(ratings) == ["too_large", ""]
     assert cpu_charges() == [(0, 1, Decimal(999999999999))]
-    sums_hold()
+    counters_add_up()
 
 
 def test_negotiated_prices_come_first_for_what_they_price() -> None:
@@ -212,7 +196,7 @@ def test_a_list_negotiated_for_the_past_counts_for_its_jobs() -> None:
     assert rate_pending(actor=SYSTEM).charges == 4
     assert cpu_charges() == [(0, 4, Decimal(20))]
     assert live_charges().get(job__job_id=1, resource="cpu").amount == 4
-    sums_hold()
+    counters_add_up()
 
 
 def test_nobody_moves_a_counter_but_charges() -> None:

@@ -4,20 +4,17 @@ from decimal import Decimal
 from functools import partial
 
 import pytest
-from django.db.models import Sum
 
 from audit.models import AuditEvent
 from audit.selectors import verify_chain
 from hpcbilling import workflows
 from hpcbilling.state_digest import Part, parts
 from pricing import rating
-from pricing.engine import cumulative
-from pricing.models import Charge, Counter, RatedRun
+from pricing.models import Charge, RatedRun
 from pricing.selectors import jobs_to_rate
-from pricing.tariffs import read_rates
 from tests import databases
 from tests.databases import Database
-from tests.pricing.lists import flat, publish, slabs, split
+from tests.pricing.lists import counters_add_up, flat, publish, slabs, split
 from tests.racing import race
 from tests.scenarios.conftest import (
     SITE,
@@ -50,20 +47,6 @@ def bring_in() -> None:
         run_import(run_id=run.pk, actor=SITE)
         if not RatedRun.objects.exists():
             workflows.rate_pending(actor=SITE)
-
-
-def counters_add_up() -> int:
-    """Σ of the charges by each counter = its amount = the price of its quantity."""
-    rates = read_rates(Counter.objects.values_list("rate", flat=True))
-    for counter in Counter.objects.all():
-        charges = Charge.objects.filter(
-            project=counter.project, rate=counter.rate, job_end__gte=counter.starts_at,
-            job_end__lt=counter.ends_at,
-        )  # fmt: skip
-        sums = charges.aggregate(amount=Sum("amount"), quantity=Sum("quantity"))
-        assert sums == {"amount": counter.amount, "quantity": counter.quantity}
-        assert counter.amount == cumulative(rates[counter.rate_id], counter.quantity)
-    return Counter.objects.count()
 
 
 _CALM: dict[str, Part] = {}
