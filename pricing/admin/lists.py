@@ -16,7 +16,6 @@ from core import formatting
 from core.actor import Actor
 from core.admin import (
     NOTHING,
-    ConsoleAdmin,
     ConsoleForm,
     Done,
     Step,
@@ -66,7 +65,7 @@ class RejectForm(SeenForm):
 
 
 @admin.register(PriceList)
-class PriceListAdmin(StudiedLists, ExchangeAdmin, ConsoleAdmin):
+class PriceListAdmin(ExchangeAdmin, StudiedLists):
     """Price lists on one page each: drafts are edited, all others are only seen.
 
     Everything goes through the services, which write to the log; so the admin's own writing is off.

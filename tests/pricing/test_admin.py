@@ -141,10 +141,10 @@ def test_each_sees_the_steps_that_are_theirs(clerk: Client) -> None:
     clerk.post(console.url(PriceList, "add"), filled())
     made = PriceList.objects.get(status="draft")
     approver, auditor = second_clerk(), console.visitor("auditor")
-    assert steps_of(clerk, made) == {"submit", "copy"}
+    assert steps_of(clerk, made) == {"submit", "copy", "study"}
     clerk.post(console.url(made, "submit", made.pk))
-    assert steps_of(clerk, made) == {"withdraw", "copy"}
-    assert steps_of(approver, made) == {"approve", "reject", "withdraw", "copy"}
+    assert steps_of(clerk, made) == {"withdraw", "copy", "study"}
+    assert steps_of(approver, made) == {"approve", "reject", "withdraw", "copy", "study"}
     assert steps_of(auditor, made) == set()
     for step in ("submit", "approve", "reject", "withdraw"):
         assert auditor.post(console.url(made, step, made.pk)).status_code == 403
