@@ -25,6 +25,8 @@ from usage.tres import InvalidTres, read_tres
 
 MOST_JOBS = 1_000_000
 MOST_SECONDS = 10 * 366 * 86_400
+MOST_STEPS = 50_000
+"""So many jobs are looked at one by one, which a minimum per job beside slabs needs."""
 STATE = "COMPLETED"
 """The end state that is assumed: jobs are priced as if all goes well."""
 
@@ -229,6 +231,7 @@ class _Pricing:
     percents: tuple[Decimal, ...] = (_ALL,)
     place: int = 0
     _counters: dict[int, int] = field(default_factory=dict)
+    _steps: int = 0
 
     def __post_init__(self) -> None:
         if self.project is not None:
@@ -334,6 +337,9 @@ class _Pricing:
             one = _sum(line.amount / jobs for line in lines)
             missing = engine.job_minimum(one, minimum=part) * jobs
         else:
+            self._steps += jobs
+            if self._steps > MOST_STEPS:
+                raise _too_large()
             each = _job_by_job(measured, counters, jobs)
             missing = _sum(engine.job_minimum(amount, minimum=part) for amount in each)
         if not missing:

@@ -283,6 +283,7 @@ COUNTS = set_trigger(
     "pricing_charge",
     name="pricing_charge_counts",
     event="INSERT",
+    definer=True,
     body="""
         IF NOT EXISTS (SELECT 1 FROM new_rows WHERE counter_after IS NOT NULL) THEN
             RETURN NULL;
@@ -411,12 +412,21 @@ COUNTERS = [
         " NEW.starts_at - NEW.month::timestamp AT TIME ZONE 'UTC')) > 86400",
         name="pricing_counter_begins",
     ),
-    refuse(
+    # Within any trigger is not enough: whoever may make a temporary table has one of their own.
+    # Only the owner's function, which counts charges, runs as the owner of the table.
+    trigger(
         "pricing_counter",
-        "UPDATE",
-        "a counter moves by the charges that it prices",
-        when="pg_trigger_depth() = 0",
         name="pricing_counter_counts",
+        timing="BEFORE UPDATE",
+        body="""
+            IF pg_trigger_depth() < 2 OR NOT EXISTS (
+                SELECT 1 FROM pg_class
+                 WHERE oid = TG_RELID AND relowner = current_user::regrole) THEN
+                RAISE EXCEPTION 'UPDATE on % is refused: a counter moves by the charges that it'
+                    ' prices', TG_TABLE_NAME USING ERRCODE = 'restrict_violation';
+            END IF;
+            RETURN NEW;
+        """,
     ),
     refuse("pricing_counter", "DELETE", "counters are never deleted"),
     no_truncate("pricing_counter"),

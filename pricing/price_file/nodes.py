@@ -9,6 +9,8 @@ from pricing.price_file.entries import BadFile, Fault
 from pricing.price_file.scalars import Reads, Wrong
 
 MAX_BYTES = 1024 * 1024
+MAX_PARTS = 200_000
+"""So many keys and items are walked over; aliases let a small file have any number of them."""
 VERSION = "1"
 
 
@@ -40,6 +42,7 @@ class Walker:
 
     def __init__(self) -> None:
         self.faults: list[Fault] = []
+        self._parts = 0
 
     def fault(self, node: yaml.Node | None, message: str) -> None:
         self.faults.append(Fault(line_of(node), message))
@@ -64,6 +67,7 @@ class Walker:
     def pairs(self, node: yaml.MappingNode) -> Iterator[tuple[str, yaml.Node, yaml.Node]]:
         """Yield the names, keys and values of a mapping; a name that is there twice is a fault."""
         seen = set()
+        self._count(node)
         for key, value in node.value:
             name = key.value if isinstance(key, yaml.ScalarNode) else "?"
             if name in seen:
@@ -77,7 +81,13 @@ class Walker:
         if not isinstance(node, yaml.SequenceNode):
             self.fault(node, f"{what} must be a list, each with a dash")
             return []
+        self._count(node)
         return list(node.value)
+
+    def _count(self, node: yaml.CollectionNode) -> None:
+        self._parts += len(node.value)
+        if self._parts > MAX_PARTS:
+            raise BadFile([Fault(line_of(node), f"the file has more than {MAX_PARTS} parts")])
 
     def value(self, node: yaml.Node, reads: Reads) -> Any:
         """Return what a node says; None, and a fault, if it can't be used."""

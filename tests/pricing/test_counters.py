@@ -205,3 +205,24 @@ def test_nobody_moves_a_counter_but_charges() -> None:
     import_rows(make_cluster(), hours(1, 8))
     with pytest.raises(IntegrityError), transaction.atomic():
         Counter.objects.update(quantity=0, amount=0)
+
+
+def test_a_trigger_of_ones_own_moves_no_counter() -> None:
+    """Whoever may make temporary tables can be within a trigger at any time."""
+    make_project("genomics")
+    publish(CPU, MEM)
+    import_rows(make_cluster(), hours(1, 8))
+    rate_pending(actor=SYSTEM)
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE TEMPORARY TABLE mine (x integer)")
+        cursor.execute(
+            "CREATE FUNCTION pg_temp.reset() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+            " UPDATE public.pricing_counter SET quantity = 0, amount = 0; RETURN NULL; END $$"
+        )
+        cursor.execute(
+            "CREATE TRIGGER reset AFTER INSERT ON mine FOR EACH ROW"
+            " EXECUTE FUNCTION pg_temp.reset()"
+        )
+        with pytest.raises(IntegrityError, match="moves by the charges"), transaction.atomic():
+            cursor.execute("INSERT INTO mine VALUES (1)")
+    assert Counter.objects.get().quantity == 8 * 3600

@@ -241,3 +241,11 @@ ENTRIES = st.lists(
 def test_what_was_written_reads_the_same(entries: list[Entry], zone: ZoneInfo) -> None:
     again = read(write(entries, zone=zone).encode(), zone=zone)
     assert [replace(entry, line=0) for entry in again] == entries
+
+
+def test_a_small_file_of_aliases_is_no_endless_one() -> None:
+    slabs = "[&s {price: 1}" + ", *s" * 999 + "]"
+    rate = f"    - &r {{resource: cpu, model: graduated, slabs: {slabs}}}\n"
+    head = GOOD.partition("      cpu:")[0]
+    (found,) = faults(head + rate + "    - *r\n" * 999)
+    assert "parts" in found[1]

@@ -14,7 +14,7 @@ from accounts.models import Project, Tier
 from core.errors import Invalid
 from core.money import total
 from pricing.models import Charge
-from pricing.quotes import Note, Payer, Quote, Remark, Wanted, quote
+from pricing.quotes import MOST_STEPS, Note, Payer, Quote, Remark, Wanted, quote
 from tests.api.conftest import Caller, make_key
 from tests.campus import GPU, Campus
 from tests.factories import (
@@ -82,6 +82,17 @@ def test_a_rate_by_the_month_begins_where_the_project_stands(people: Campus) -> 
     assert Remark.FROM_ZERO in {note.remark for note in found.notes}
     line = found.parts[0].lines[0]
     assert (line.counter_before, line.quantity) == (0, 43200)
+
+
+def test_jobs_that_must_be_looked_at_one_by_one_are_not_millions(people: Campus) -> None:
+    made = draft(LONG_AGO.replace(year=2022), minimum_per_job=Decimal(1))
+    add_rate(made, "cpu", None, model="graduated", slabs=[("10", "2", "5"), (None, "1", "0")])
+    add_rate(made, "mem", "0")
+    publish(made)
+    many = Wanted(seconds=36, cpus=1, jobs=MOST_STEPS // 2)
+    with pytest.raises(Invalid) as caught:
+        of_tier(many, many, many)
+    assert caught.value.code == "too_large"
 
 
 def test_the_second_kind_of_job_comes_on_top_of_the_first(people: Campus) -> None:
