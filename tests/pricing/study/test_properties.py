@@ -75,6 +75,10 @@ def contents(draw: st.DrawFn) -> dict[str, Any]:
             )
         )
     )
+    if "minimum_per_job" in terms:
+        # What a job reaches by itself depends on its place among those that a counter prices, and
+        # jobs that are rated anew, project by project, may come in another order.
+        rates = [flat(resource, draw(prices)) for resource in ("cpu", "mem", "gpu")]
     return {"rates": rates, **terms}
 
 
