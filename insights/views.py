@@ -228,7 +228,6 @@ def job(request: HttpRequest, pk: int) -> HttpResponse:
 def why(request: HttpRequest, pk: int) -> HttpResponse:
     """Why a job costs what it costs, or nothing."""
     found = get_object_or_404(jobs_visible_to(request.user), pk=pk)
-    explanation = explain_job(found.pk, charges=charges_visible_to(request.user))
-    if not request.user.is_staff:
-        explanation = replace(explanation, exempt_because="")
+    seen = charges_visible_to(request.user)
+    explanation = explain_job(found.pk, charges=seen, reader=request.user)
     return render(request, "insights/why.html", {"job": found, "parts": wording.told(explanation)})

@@ -51,6 +51,10 @@ def _choice(told: Explanation) -> Iterator[Row]:
         yield Row(_("Project"), _("No project is found for it."))
         return
     yield Row(_("Project"), f"{told.project}: {_payer_text(told)}")
+    if not told.prices_of:
+        return
+    if told.prices_of != told.project:
+        yield Row(_("Project"), _("%(project)s pays this share") % {"project": told.prices_of})
     if told.tier is None:
         if told.job.end is not None:
             yield Row(_("Tier"), _("The project had no tier when the job ended."))

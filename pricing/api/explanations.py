@@ -1,6 +1,5 @@
 """The shape of an explanation, for the API and for ``manage.py explain --json``."""
 
-from dataclasses import replace
 from typing import Any
 
 from rest_framework import serializers
@@ -31,7 +30,7 @@ class TierStepSerializer(_Plain):
     name = serializers.CharField()
     starts_at = serializers.DateTimeField()
     ends_at = serializers.DateTimeField(allow_null=True)
-    override_reason = serializers.CharField(allow_blank=True)
+    override_reason = serializers.CharField(allow_blank=True, help_text="Told to staff only.")
 
 
 class ListStepSerializer(_Plain):
@@ -163,6 +162,10 @@ class ExplanationSerializer(_Plain):
     reason = serializers.CharField(allow_blank=True, help_text="Why it is exempt or unpriced.")
     project = serializers.CharField(allow_blank=True)
     paid_by = serializers.ChoiceField(choices=[item.value for item in PaidBy], allow_null=True)
+    prices_of = serializers.CharField(
+        allow_blank=True,
+        help_text="Whose tier and lists these are: who only pays a share is told the own ones.",
+    )
     tier = TierStepSerializer(allow_null=True)
     lists = ListStepSerializer(many=True, help_text="By beginning, those nearest to the job.")
     charges = ChargeStepSerializer(many=True, help_text="In force.")
@@ -199,7 +202,6 @@ def charge_data(step: ChargeStep) -> Any:
     return ChargeStepSerializer(step).data
 
 
-def as_data(explanation: Explanation, *, to_staff: bool = True) -> Any:
-    """Return an explanation as plain values. Why staff made an exemption stays among staff."""
-    told = explanation if to_staff else replace(explanation, exempt_because="")
-    return ExplanationSerializer(told).data
+def as_data(explanation: Explanation) -> Any:
+    """Return an explanation as plain values."""
+    return ExplanationSerializer(explanation).data

@@ -206,5 +206,5 @@ class JobViewSet(Endpoint, ReadOnlyModelViewSet[Job]):
     def explanation(self, request: Request, pk: str) -> Response:
         """Answer with every step from the accounting row to the amount."""
         seen = charges_readable_by(request.user)
-        told = explain_job(self.get_object().pk, charges=seen)
-        return Response(as_data(told, to_staff=request.user.is_staff))
+        told = explain_job(self.get_object().pk, charges=seen, reader=request.user)
+        return Response(as_data(told))

@@ -1,13 +1,14 @@
 """Why a job costs what it costs, or nothing: every step from the accounting row to the amount."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 
 from django.db.models import QuerySet
 
 from accounts.models import Project, ProjectTier, User
-from accounts.selectors import TierBook
+from accounts.selectors import TierBook, Viewer, projects_of
 from pricing import engine
 from pricing.explain.charges import Context, charge_step, usage_of
 from pricing.explain.chosen import list_steps
@@ -32,10 +33,14 @@ from usage.selectors import ProjectBook
 from usage.stages import Stage
 
 
-def explain_job(job_id: int, *, charges: QuerySet[Charge] | None = None) -> Explanation:
+def explain_job(
+    job_id: int, *, charges: QuerySet[Charge] | None = None, reader: Viewer | None = None
+) -> Explanation:
     """Explain a job; ``charges`` are those that the reader may see (all if left out).
 
-    Raises Job.DoesNotExist.
+    A ``reader`` who only pays a share of it is told the tier and the lists of the project that pays
+    it, and none where there is none: those of the job's own project are no business of theirs.
+    Reasons that staff gave stay among staff. Without a reader all is told. Raises Job.DoesNotExist.
     """
     jobs = Job.objects.select_related("cluster", "run__evidence", "rating__project")
     job = jobs.annotate(stage=stages.stage()).get(pk=job_id)
@@ -46,13 +51,14 @@ def explain_job(job_id: int, *, charges: QuerySet[Charge] | None = None) -> Expl
     project, paid_by = _payer(job, rating)
     user = User.objects.filter(username=job.user_name).first() if job.user_name else None
     context = Context(job, user.pk if user else None, TariffBook())
-    tier = _tier(project, job.end)
-    lists = _lists(project, tier, context, job.end)
-    prices = _tariff(project, tier, context, job)
     used = quantities(job)
     in_force = [row for row in rows if row.pk in live]
+    shown = project if _takes_part(reader, job, project) else _bearer(in_force or rows)
+    tier = _tier(shown, job.end)
+    lists = _lists(shown, tier, context, job.end)
+    prices = _tariff(shown, tier, context, job)
     stage = Stage(getattr(job, "stage"))  # noqa: B009 - annotated
-    return Explanation(
+    told = Explanation(
         job=job,
         source=_source(job),
         stage=stage,
@@ -60,6 +66,7 @@ def explain_job(job_id: int, *, charges: QuerySet[Charge] | None = None) -> Expl
         project=project.code if project else "",
         project_name=project.name if project else "",
         paid_by=paid_by,
+        prices_of=shown.code if shown else "",
         tier=_tier_step(tier),
         lists=lists,
         charges=tuple(charge_step(row, context) for row in in_force),
@@ -67,24 +74,45 @@ def explain_job(job_id: int, *, charges: QuerySet[Charge] | None = None) -> Expl
         not_used=tuple(code for code in RESOURCES if code not in used),
         not_priced=tuple(_not_priced(prices, used)) if in_force else (),
         missing_rates=_missing(prices, job) if used else (),
-        outdated=_outdated(in_force, lists, project),
+        outdated=_outdated(in_force, lists, shown),
         elsewhere_percent=_elsewhere(live, rows),
         exempt_because=_exempt_because(job, rating, prices),
         to_correct=bool(rating and rating.due and in_force),
     )
+    return told if reader is None or reader.is_staff else _without_reasons(told)
 
 
 def explain_charge(
-    charge_id: int, *, charges: QuerySet[Charge] | None = None
+    charge_id: int, *, charges: QuerySet[Charge] | None = None, reader: Viewer | None = None
 ) -> tuple[ChargeStep, Explanation | None]:
-    """Explain a charge with its job, if it has one. Raises Charge.DoesNotExist."""
+    """Explain a charge with its job, if it has one, to a reader as ``explain_job`` does.
+
+    Raises Charge.DoesNotExist.
+    """
     seen = Charge.objects.all() if charges is None else charges
     row = _whole(seen).get(pk=charge_id)
     if row.job_id is None:
         return charge_step(row, Context(None, None, TariffBook())), None
-    told = explain_job(row.job_id, charges=charges)
+    told = explain_job(row.job_id, charges=charges, reader=reader)
     step = next(step for step in (*told.charges, *told.earlier) if step.charge == charge_id)
     return step, told
+
+
+def _takes_part(reader: Viewer | None, job: Job, project: Project | None) -> bool:
+    """Whether a reader may know by which prices the job's own project pays."""
+    if reader is None or project is None or reader.has_perm("pricing.view_charge"):
+        return True
+    return job.user_name == reader.get_username() or projects_of(reader).contains(project)
+
+
+def _bearer(rows: Iterable[Charge]) -> Project | None:
+    """Return the project that pays the first of the charges which the reader sees."""
+    return next((row.project for row in rows), None)
+
+
+def _without_reasons(told: Explanation) -> Explanation:
+    tier = told.tier and replace(told.tier, override_reason="")
+    return replace(told, tier=tier, exempt_because="")
 
 
 def _whole(charges: QuerySet[Charge]) -> QuerySet[Charge]:

@@ -179,6 +179,8 @@ class NotPriced:
 @dataclass(frozen=True, slots=True)
 class Explanation:
     """A job's way to its amount. ``stage`` says where it stands; ``reason`` why without a price.
+    ``prices_of`` is the project whose tier and lists are told: the job's, or to a reader who only
+    pays a share of it, the one that pays the share; empty if none is told.
 
     ``missing_rates`` are resources that were used and that the lists have no price for;
     ``not_used`` are those that cost nothing because the job used none; ``not_priced`` those that
@@ -196,6 +198,7 @@ class Explanation:
     project: str
     project_name: str
     paid_by: PaidBy | None
+    prices_of: str
     tier: TierStep | None
     lists: tuple[ListStep, ...]
     charges: tuple[ChargeStep, ...]

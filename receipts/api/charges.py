@@ -202,7 +202,8 @@ class ChargeViewSet(Endpoint, ReadOnlyModelViewSet[Charge]):
     def explanation(self, request: Request, pk: str) -> Response:
         """Answer with every step from the accounting row to the amount, for the charge's job."""
         seen = charges_readable_by(request.user)
-        step, told = explain_charge(self.get_object().pk, charges=seen)
+        key = self.get_object().pk
+        step, told = explain_charge(key, charges=seen, reader=request.user)
         if told is None:
             return Response(charge_data(step))
-        return Response(as_data(told, to_staff=request.user.is_staff))
+        return Response(as_data(told))

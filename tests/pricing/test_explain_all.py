@@ -11,7 +11,7 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 from django.urls import reverse
 
-from accounts.models import Project, User
+from accounts.models import Membership, Project, ProjectTier, Tier, User
 from core.intervals import Interval
 from pricing.explain import Explanation, RateVerdict, explain_charge, explain_job
 from pricing.models import Charge
@@ -25,6 +25,7 @@ from tests.api.conftest import Caller, make_key
 from tests.factories import (
     SYSTEM,
     import_bytes,
+    join,
     make_user,
 )
 from tests.pricing.everything import A100, START, build, hour, with_partition
@@ -116,6 +117,42 @@ def test_a_reader_sees_own_shares_alone(everything: None, client: Client) -> Non
     auditor = Caller(key=make_key(make_user("auditor", groups=("auditor",))))
     seen = auditor.get(f"usage/{job.pk}/explanation").json()
     assert {step["project"] for step in seen["charges"]} == {"genomics", "partner"}
+
+
+def test_who_pays_a_share_is_told_the_prices_of_the_share(everything: None, client: Client) -> None:
+    job, carol = Job.objects.get(job_id=3), make_user("carol")
+    partner, genomics = (Project.objects.get(code=code) for code in ("partner", "genomics"))
+    join(partner, carol, Membership.Role.PI)
+    ProjectTier.objects.create(
+        project=genomics, tier=Tier.objects.get(code="mu"), starts_at=START - timedelta(days=9),
+        override=True, reason="a secret favour",
+    )  # fmt: skip
+    caller = Caller(key=make_key(carol))
+    usage = caller.get(f"usage/{job.pk}/explanation").json()
+    charge = Charge.objects.filter(job=job, project=partner).earliest("pk")
+    for seen in (usage, caller.get(f"charges/{charge.pk}/explanation").json()):
+        assert (seen["project"], seen["prices_of"], seen["tier"]["code"]) == (
+            "genomics",
+            "partner",
+            "gov",
+        )
+        assert {one["layer"] + one["name"][:4] for one in seen["lists"]} == {"tiergov "}
+        assert "secret" not in json.dumps(seen)
+        assert seen["outdated"] is False
+    client.force_login(carol)
+    page = client.get(reverse("insights:why", args=[job.pk])).text
+    assert "mu 2020-01-01 r1" not in page
+    assert "secret" not in page
+    assert "partner pays this share" in page
+    nothing = explain_job(job.pk, charges=Charge.objects.none(), reader=carol)
+    assert (nothing.prices_of, nothing.tier, nothing.lists) == ("", None, ())
+    client.force_login(User.objects.get(username="alice"))
+    page = client.get(reverse("insights:why", args=[job.pk])).text
+    assert "mu 2020-01-01 r1" in page
+    assert "secret" not in page
+    auditor = Caller(key=make_key(make_user("auditor", groups=("auditor",))))
+    seen = auditor.get(f"usage/{job.pk}/explanation").json()
+    assert (seen["prices_of"], seen["tier"]["override_reason"]) == ("genomics", "a secret favour")
 
 
 def test_what_was_taken_back_leaves_a_charge_without_a_job(everything: None) -> None:
