@@ -52,9 +52,7 @@ def build(connections: Path) -> None:
     running.read_next(pull_id=waiting.pk, actor=BEAT)
 
 
-@pytest.mark.parametrize(
-    ("language", "width"), [("en", 1280), ("en", 360), ("th", 1280), ("th", 360)]
-)
+@pytest.mark.parametrize(("language", "width"), [("en", 1280), ("th", 360)])
 def test_the_operator_sees_each_day_of_a_cluster(visit: Visit, language: str, width: int) -> None:
     operator = visit(language, width)
     operator.log_in("operator", "/admin/")

@@ -43,7 +43,7 @@ def scene() -> Callable[[], None]:
     return build
 
 
-@pytest.mark.parametrize(("language", "width"), [("en", 1280), ("th", 1280), ("th", 360)])
+@pytest.mark.parametrize(("language", "width"), [("en", 1280), ("th", 360)])
 def test_figures_and_scripts_are_priced(visit: Visit, language: str, width: int) -> None:
     alice = visit(language, width)
     page = alice.page

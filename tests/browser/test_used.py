@@ -32,9 +32,7 @@ def scene() -> Callable[[], None]:
     return build
 
 
-@pytest.mark.parametrize(
-    ("language", "width"), [("en", 1280), ("th", 1280), ("en", 360), ("th", 360)]
-)
+@pytest.mark.parametrize(("language", "width"), [("en", 1280), ("th", 360)])
 def test_used_figures_are_shown(visit: Callable[..., Visitor], language: str, width: int) -> None:
     name, job = f"used-{language}-{width}", Job.objects.get(job_id=2)
     alice = visit(language, width)

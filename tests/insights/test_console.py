@@ -50,7 +50,7 @@ def test_queues_are_counted() -> None:
         "Uploads to confirm": 0, "Quarantined rows": 1,
         "Unpriced jobs": 2, "Jobs to be rated": 0, "Price lists to approve": 0, "Drafts": 1,
         "Jobs to be corrected": 0, "Overdue receipts": 0, "Mismatched payments": 0,
-        "Differences to Slurm": 0,
+        "Differences to Slurm": 0, "Exemptions to approve": 0, "Purchase orders near their end": 0,
     }  # fmt: skip
 
 
