@@ -64,7 +64,8 @@ def true_up(*, project_id: int, month: date, actor: Actor, dry_run: bool = False
         raise Invalid("month_open", _("The month has not ended yet."))
     last = span.end - timedelta(microseconds=1)
     with transaction.atomic():
-        hold_until_commit(Space.PRICE_LISTS, "lists", shared=True)
+        # Nobody rates meanwhile: what is added has to fit the charges as they are at the end.
+        hold_until_commit(Space.PRICE_LISTS, "lists", shared=dry_run)
         (project,) = lock_rows(Project.objects.all(), project_id)
         layers = _layers(project, last)
         listed = layers.terms_from

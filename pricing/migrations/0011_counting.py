@@ -189,11 +189,69 @@ PRICE = set_trigger(
             RAISE EXCEPTION 'a charge must carry the price of a published list in effect'
                 USING ERRCODE = 'check_violation';
         END IF;
+        IF EXISTS (
+            SELECT 1 FROM new_rows n LEFT JOIN pricing_rate r ON r.id = n.rate_id
+             WHERE n.kind = 'item' AND n.reverses_id IS NULL
+               AND r.price_list_id IS DISTINCT FROM (
+                    SELECT o.price_list_id
+                      FROM unnest(pricing_lists(n.project_id, '', n.job_end))
+                           WITH ORDINALITY AS counting (id, place)
+                      JOIN pricing_rate o ON o.price_list_id = counting.id
+                       AND o.resource = n.resource
+                     ORDER BY counting.place LIMIT 1)
+               AND NOT EXISTS (
+                    SELECT 1 FROM pricing_charge c JOIN pricing_charge b ON b.reverses_id = c.id
+                     WHERE c.kind = 'item' AND c.project_id = n.project_id
+                       AND c.rate_id = n.rate_id AND c.job_end = n.job_end
+                       AND c.quantity = n.quantity)
+        ) THEN
+            RAISE EXCEPTION 'an item has the price of the list that counts for its project'
+                USING ERRCODE = 'check_violation';
+        END IF;
+    """,
+)
+
+# Whether what was added to a project's month, which ends with that moment, is what the list's cap
+# and commitment ask for, no more and no less, and the list's terms are those that count. All may be
+# taken back by the list of before. The database doesn't know the site's zone: a month begins where
+# one that ends then does, an hour more or less where summer time began or ended in it.
+TRUES_UP = function(
+    "pricing_trues_up(project_id bigint, price_list_id bigint, last timestamptz)",
+    returns="boolean",
+    declare="terms pricing_pricelist; ends timestamp; named timestamp; begins timestamp; made numeric;",
+    body="""
+        SELECT * INTO terms FROM pricing_pricelist l WHERE l.id = $2;
+        ends := ($3 + interval '1 microsecond') AT TIME ZONE 'UTC';
+        named := date_trunc('month', ends + interval '15 days');
+        begins := named - interval '1 month' - (named - ends);
+        IF named - ends NOT BETWEEN interval '-12 hours' AND interval '14 hours' THEN
+            RETURN false;
+        END IF;
+        SELECT sum(c.amount) INTO made FROM pricing_charge c
+         WHERE c.project_id = $1 AND c.kind = 'true_up' AND c.currency = terms.currency
+           AND c.job_end > (begins + interval '15 days') AT TIME ZONE 'UTC'
+           AND c.job_end < (ends + interval '15 days') AT TIME ZONE 'UTC';
+        RETURN (made = 0 OR $2 = pricing_terms(pricing_lists($1, '', $3))) AND EXISTS (
+            SELECT 1 FROM (
+                SELECT coalesce(sum(c.amount), 0) AS charged
+                  FROM generate_series(-1, 1) AS shift (hours)
+                  LEFT JOIN pricing_charge c
+                    ON c.project_id = $1 AND c.kind <> 'true_up' AND c.currency = terms.currency
+                   AND c.job_end >= (begins + shift.hours * interval '1 hour') AT TIME ZONE 'UTC'
+                   AND c.job_end <= $3
+                 GROUP BY shift.hours
+              ) month
+             WHERE made = 0 AND $2 IS DISTINCT FROM pricing_terms(pricing_lists($1, '', $3))
+                OR made = CASE WHEN month.charged > terms.cap THEN terms.cap - month.charged
+                               WHEN month.charged < terms.commitment
+                               THEN terms.commitment - month.charged
+                               ELSE 0 END);
     """,
 )
 
 # What has no rate: the minimum of a job, which its charges in force don't reach, and what brings a
-# month up to its commitment or down to its cap.
+# month up to its commitment or down to its cap. The lists are those that count; what stands in for
+# a charge that was reversed may be as that one was.
 TERMS = set_trigger(
     "pricing_charge",
     name="pricing_charge_terms",
@@ -217,6 +275,46 @@ TERMS = set_trigger(
                 END, false)
         ) THEN
             RAISE EXCEPTION 'a minimum, cap or commitment is that of a published list'
+                USING ERRCODE = 'check_violation';
+        END IF;
+        IF EXISTS (
+            SELECT 1 FROM new_rows n LEFT JOIN usage_job j ON j.id = n.job_id
+             WHERE n.kind = 'minimum' AND n.reverses_id IS NULL
+               AND n.price_list_id IS DISTINCT FROM
+                   pricing_terms(pricing_lists(n.project_id, j.user_name, n.job_end))
+               AND NOT EXISTS (
+                    SELECT 1 FROM pricing_charge c JOIN pricing_charge b ON b.reverses_id = c.id
+                     WHERE c.job_id = n.job_id AND c.project_id = n.project_id
+                       AND c.kind = 'minimum' AND c.price_list_id = n.price_list_id
+                       AND c.share_id IS NOT DISTINCT FROM n.share_id)
+        ) THEN
+            RAISE EXCEPTION 'a minimum is that of the list that counts for the project'
+                USING ERRCODE = 'check_violation';
+        END IF;
+    """,
+)
+# What stands in for a true-up that is taken back at the same time changes nothing. The project's
+# lock orders two writers.
+TRUED_UP = set_trigger(
+    "pricing_charge",
+    name="pricing_charge_trued_up",
+    event="INSERT",
+    body="""
+        IF NOT EXISTS (SELECT 1 FROM new_rows WHERE kind = 'true_up' AND reverses_id IS NULL) THEN
+            RETURN NULL;
+        END IF;
+        PERFORM 1 FROM accounts_project WHERE id IN (
+            SELECT project_id FROM new_rows WHERE kind = 'true_up' AND reverses_id IS NULL)
+          ORDER BY id FOR NO KEY UPDATE;
+        IF EXISTS (
+            SELECT 1 FROM new_rows n WHERE n.kind = 'true_up'
+             GROUP BY n.project_id, n.price_list_id, n.job_end,
+                   CASE WHEN n.reverses_id IS NULL THEN n.amount ELSE -n.amount END
+            HAVING count(*) > 2 * count(n.reverses_id)
+               AND NOT coalesce(
+                    pricing_trues_up(n.project_id, n.price_list_id, n.job_end), false)
+        ) THEN
+            RAISE EXCEPTION 'a month is brought to its cap or commitment and no further'
                 USING ERRCODE = 'check_violation';
         END IF;
     """,
@@ -512,7 +610,9 @@ RULES = [
     *_instead(_FIRST, "pricing_charge_price", PRICE),
     *_instead(_FIRST, "pricing_charge_negates", NEGATES),
     *_instead(_FIRST, "pricing_charge_one_live", ONE_LIVE),
+    TRUES_UP,
     TERMS,
+    TRUED_UP,
     COUNTS,
     *_instead(
         _THIRD,

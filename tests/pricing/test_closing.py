@@ -7,7 +7,7 @@ from io import StringIO
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connection
+from django.db import IntegrityError, connection, transaction
 
 from core.errors import Invalid
 from pricing.closing import true_up
@@ -97,3 +97,61 @@ def test_a_month_that_goes_on_is_not_closed() -> None:
         true_up(project_id=project.pk, month=date(2100, 1, 1), actor=SYSTEM)
     with pytest.raises(CommandError):
         command("October")
+
+
+def _raw(charge: Charge, **changes: object) -> None:
+    """Insert a copy of a charge as somebody with psql would."""
+    values = {"id": None, **changes}
+    with transaction.atomic():
+        for name, value in values.items():
+            setattr(charge, name, value)
+        charge._state.adding = True
+        charge.save(force_insert=True)
+
+
+def test_the_database_refuses_more_than_the_month_needs() -> None:
+    genomics = make_project("genomics")
+    capped = publish(*PRICES, cap=Decimal(1000))
+    other = publish(*PRICES, tier="gov", commitment=Decimal(1000))
+    import_rows(make_cluster(), Row(1, end=END))
+    last = datetime(2026, 10, 31, 16, 59, 59, 999999, tzinfo=UTC)
+    blank = {
+        "project": genomics, "kind": "true_up", "resource": "true_up", "quantity": 0,
+        "unit_size": 1, "currency": "THB",
+    }  # fmt: skip
+    for price_list, amount, end in (
+        (capped, 5000, last),
+        (capped, -4, last),
+        (other, 996, last),
+        (other, 996, last - timedelta(hours=1)),
+        (capped, 996, END),
+    ):
+        with pytest.raises(IntegrityError, match="no further"):
+            _raw(Charge(**blank, price_list=price_list, job_end=end, amount=Decimal(amount)))
+    assert made() == []
+
+
+def test_what_was_added_cannot_be_added_again() -> None:
+    make_project("genomics")
+    publish(*PRICES, commitment=Decimal(10))
+    import_rows(make_cluster(), Row(1, end=END))
+    command("2026-10")
+    for hours in (0, 1, -1):
+        charge = Charge.objects.get(kind="true_up")
+        with pytest.raises(IntegrityError, match="no further"):
+            _raw(charge, job_end=charge.job_end + timedelta(hours=hours))
+    assert made() == [6]
+
+
+def test_a_minimum_is_that_of_the_list_that_counts() -> None:
+    make_project("genomics")
+    publish(*PRICES)
+    other = publish(*PRICES, tier="gov", minimum_per_job=Decimal(50))
+    import_rows(make_cluster(), Row(1, end=END))
+    charge = Charge.objects.get(resource="cpu")
+    with pytest.raises(IntegrityError, match="that counts for the project"):
+        _raw(
+            charge, kind="minimum", resource="minimum", rate=None, price_list=other, quantity=0,
+            unit_size=1, unit_price=None, amount=Decimal(46),
+        )  # fmt: skip
+    assert Charge.objects.count() == 2

@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.db import IntegrityError, transaction
 
 from accounts.models import Project, Tier
 from core.actor import Actor
@@ -157,3 +158,17 @@ def test_a_clerk_sees_what_it_comes_to_and_then_charges_it(poster: Sku, genomics
     assert Charge.objects.get().amount == 200
     page = clerk.post(address, {**sent, "confirm": "", "seen": seen})
     assert "charged already" in console.messages_of(page)[-1]
+
+
+def test_an_item_has_no_price_of_a_list_that_does_not_count(
+    poster: Sku, genomics: Project, clerk: Actor
+) -> None:
+    priced(RateContent("sku:poster", Decimal(100)))
+    made = charge(genomics, poster, "1", clerk)
+    head = Head(OCTOBER.start, "THB", tier=Tier.objects.get(code="gov"))
+    other = publish_list(head, ListContent((RateContent("sku:poster", Decimal(1)),)))
+    made.pk, made.rate, made._state.adding = None, other.rates.get(), True
+    made.unit_price, made.amount, made.price_list = Decimal(1), Decimal(1), None
+    with pytest.raises(IntegrityError, match="counts for its project"), transaction.atomic():
+        made.save(force_insert=True)
+    assert Charge.objects.count() == 1

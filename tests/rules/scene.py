@@ -145,6 +145,7 @@ def _counted(cluster: Cluster, alice: User) -> None:
         tier="private",
         at=START,
         minimum_per_job=Decimal(100),
+        commitment=Decimal(1),
     )
     with transaction.atomic():
         split = Split.objects.create(project=shared, starts_at=START, reason="a grant")
