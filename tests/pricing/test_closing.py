@@ -8,6 +8,7 @@ from io import StringIO
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import IntegrityError, connection, transaction
+from pytest_django import Settings
 
 from core.errors import Invalid
 from pricing.closing import true_up
@@ -129,6 +130,16 @@ def test_the_database_refuses_more_than_the_month_needs() -> None:
         with pytest.raises(IntegrityError, match="no further"):
             _raw(Charge(**blank, price_list=price_list, job_end=end, amount=Decimal(amount)))
     assert made() == []
+
+
+def test_a_month_in_which_summer_time_ended_is_closed_too(settings: Settings) -> None:
+    settings.SITE_TIME_ZONE = "Europe/Berlin"
+    make_project("genomics")
+    publish(*PRICES, commitment=Decimal(10))
+    first, last = datetime(2026, 9, 30, 22, tzinfo=UTC), datetime(2026, 10, 31, 22, 59, tzinfo=UTC)
+    import_rows(make_cluster(), Row(1, end=first), Row(2, end=last))
+    assert "true-up +2" in command("2026-10")
+    assert made() == [2]
 
 
 def test_what_was_added_cannot_be_added_again() -> None:
