@@ -43,8 +43,8 @@ coverage: venv catalogues
 test-crash: venv
 	.venv/bin/pytest -n0 tests/scenarios/test_crashes.py tests/scenarios/test_two_beats.py
 
-# What takes long: workers killed at twenty places, backup and restore, the demo from nothing, every
-# page in Thai. CI runs it too.
+# What takes long: most pages in a real browser, workers killed at twenty places, backup and restore,
+# the demo from nothing, every page in Thai. CI runs it too.
 test-slow: venv catalogues
 	.venv/bin/pytest -n auto --dist worksteal -m slow
 

@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 from tests.browser.conftest import Visitor
 from tests.factories import make_user
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 Visit = Callable[..., Visitor]
 
 

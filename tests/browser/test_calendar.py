@@ -18,7 +18,7 @@ from usage.models import Cluster, Pull, Source
 from usage.pulls import plan_manual
 from usage.services import create_cluster
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 Visit = Callable[..., Visitor]
 BEAT = Actor.system("beat")
 HISTORY = History(days=26)

@@ -10,7 +10,7 @@ from tests.factories import LONG_AGO, Row, import_rows, make_cluster, make_proje
 from tests.price_lists import add_rate, draft, publish
 from usage.models import Job
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 Visit = Callable[..., Visitor]
 SCRIPT = """#!/bin/bash
 #SBATCH --job-name=train

@@ -14,7 +14,7 @@ from tests.factories import SYSTEM, make_cluster, make_project, make_user
 from tests.pricing.contents import CLUSTERS, FULL
 from tests.pricing.test_lifecycle import NEXT_YEAR
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 Visit = Callable[..., Visitor]
 
 
@@ -65,7 +65,6 @@ def test_a_clerk_writes_slabs_and_is_told_what_is_wrong(visit: Visit) -> None:
     clerk.picture("price-rows-submit-en")
 
 
-@pytest.mark.slow
 def test_a_saved_page_says_the_same_again(visit: Visit) -> None:
     draft = PriceList.objects.get(project__code="genomics")
     for language, width in (("en", 1280), ("th", 360)):

@@ -15,7 +15,7 @@ from tests.browser.conftest import Visitor
 from tests.factories import OCTOBER, SYSTEM, Row, import_rows, make_cluster, make_project, make_user
 from usage.models import Job
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 Visit = Callable[..., Visitor]
 
 

@@ -11,7 +11,7 @@ from tests.factories import Row, exempt, import_rows, make_cluster, make_project
 from usage.models import ImportRun, QuarantinedRow
 from usage.quarantine import dismiss
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 BEGUN = {"Submit": "1792060000", "Start": "1792060000"}
 

@@ -12,7 +12,7 @@ from tests.usage.test_reading_steps import with_steps
 from usage.models import Job
 from usage.services import prepare_import, run_import
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")
