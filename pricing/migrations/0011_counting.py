@@ -422,7 +422,8 @@ _LIVE = """
 """
 # Over ``new_rows``: which ratings contradict the job or its charges. A job can't be declared free or
 # paid for by someone else: that would bill it nowhere. Exempt is what used nothing, falls under an
-# exemption of its cluster, or costs nothing by the lists of who pays.
+# exemption of its cluster, or costs nothing by the lists of who pays. Of a job that changed, and is
+# due, a share may be missing: its document became void while another share is still on one.
 _FITS = """
     IF EXISTS (
         SELECT 1 FROM new_rows n
@@ -434,6 +435,9 @@ _FITS = """
           ) found ON true
          WHERE found.charged <> (n.status = 'rated')
             OR found.elsewhere AND NOT pricing_is_borne(n.job_id, n.project_id)
+               AND NOT (n.due AND EXISTS (
+                    SELECT 1 FROM usage_job j
+                     WHERE j.id = n.job_id AND j.revision <> n.job_revision))
     ) OR EXISTS (
         SELECT 1 FROM new_rows n LEFT JOIN usage_job j ON j.id = n.job_id
          WHERE n.status <> 'rated' AND (j.id IS NULL OR n.status = 'exempt'
