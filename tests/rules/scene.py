@@ -39,6 +39,7 @@ from pricing.models import (
     StatePolicy,
 )
 from pricing.services import Head, approve_price_list, draft_price_list, submit_price_list
+from pricing.study import Figures, Line
 from receipts.models import Notice, PurchaseOrder
 from receipts.services import create_receipt, draft_receipt, void_receipt
 from tests.factories import Row, exempt, import_rows
@@ -165,9 +166,11 @@ def _studies() -> None:
     """One that waits, and one that is done."""
     draft = PriceList.objects.get(status="draft")
     asked = {"price_list": draft, "since": START, "until": MONTH.start, "currency": "THB"}
+    nothing = Line("", "", Decimal(0), Decimal(0))
+    found = Figures("THB", START, MONTH.start, nothing, (), (), ()).as_json()
     PriceStudy.objects.create(**asked)
     PriceStudy.objects.create(
-        **asked, status="done", figures={}, digest="0" * 64, finished_at=timezone.now()
+        **asked, status="done", figures=found, digest="0" * 64, finished_at=timezone.now()
     )
 
 
