@@ -32,7 +32,7 @@ TESTS = .venv/bin/pytest -n auto --dist worksteal --durations=15 -m "not slow an
 test: venv catalogues
 	$(TESTS)
 
-# The same tests, half as long again: fails when too little of the code is covered.
+# The same tests, half as long again: fails when too little of the code is covered. CI has no time for it.
 coverage: venv catalogues
 	@mkdir -p test-artifacts
 	$(TESTS) --cov --cov-report= --cov-report=json:test-artifacts/coverage.json
