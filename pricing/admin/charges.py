@@ -7,14 +7,29 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
+from django.utils.translation import gettext as _t
 from django.utils.translation import gettext_lazy as _
 
 from audit.console import CsvExport
-from core.admin import LinkedFilter, ReadOnlyAdmin, admin_url, button, column, hours, link, money
+from core import formatting
+from core.actor import Actor
+from core.admin import (
+    LinkedFilter,
+    ReadOnlyAdmin,
+    ReasonForm,
+    Step,
+    admin_url,
+    button,
+    column,
+    hours,
+    link,
+    money,
+)
 from pricing import wording
 from pricing.explain import explain_job
-from pricing.models import Charge
+from pricing.models import Charge, ChargeKind
 from pricing.selectors import live_charges
+from pricing.services.items import reverse_item
 from usage.models import Job
 
 
@@ -89,7 +104,7 @@ class ChargeAdmin(CsvExport, ReadOnlyAdmin):
     list_select_related = ("job", "job__cluster", "project")
     search_fields = ("=project__code", "^job__display_id", "=job__user_name")
     date_hierarchy = "job_end"
-    actions_detail = ("explain",)
+    actions_detail = ("explain", "take_back")
     csv_columns = {
         "charge": "pk",
         "project": "project__code",
@@ -147,6 +162,49 @@ class ChargeAdmin(CsvExport, ReadOnlyAdmin):
         charge: Charge = self.pick(request, object_id)
         return HttpResponseRedirect(reverse("admin:pricing_charge_why", args=[charge.job_id]))
 
+    def has_take_back_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Who charges items takes them back."""
+        return request.user.has_perm("pricing.charge_sku")
+
+    def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
+        """What has a job can be explained by it; an item that is on no document be taken back."""
+        buttons = super().get_actions_detail(request, object_id)
+        charge = self.get_object(request, str(object_id))
+        fitting = set()
+        if charge is not None and charge.job_id is not None:
+            fitting.add("explain")
+        items = Charge.objects.filter(pk=object_id, kind=ChargeKind.ITEM, document_line=None)
+        if live_charges(items).exists():
+            fitting.add("take_back")
+        return [item for item in buttons if item.method.original_function_name in fitting]
+
+    @button(_("Take back"), path="take-back", icon="undo", permission="take_back")
+    def take_back(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Take an item's charge back, which is made by a second one that negates it."""
+        charge: Charge = self.pick(request, object_id)
+
+        def run(actor: Actor, values: dict[str, Any]) -> str:
+            reverse_item(charge_id=charge.pk, reason=values["reason"], actor=actor)
+            return _t("The charge is taken back.")
+
+        return self.step(
+            request,
+            Step(
+                title=_("Take the item's charge back"),
+                submit=_("Take back"),
+                run=run,
+                form=ReasonForm,
+                danger=True,
+                back=admin_url(Charge, "change", charge.pk),
+                target=charge,
+                facts=facts_of(charge),
+                intro=_(
+                    "A second charge negates it, and neither comes on a receipt. Both stay to be"
+                    " seen, with the reason in the log."
+                ),
+            ),
+        )
+
     @column(_("Job"), ordering="job")
     def job_link(self, charge: Charge) -> str:
         if charge.job_id is None:
@@ -160,3 +218,15 @@ class ChargeAdmin(CsvExport, ReadOnlyAdmin):
     @column(_("Amount"), ordering="amount")
     def shown_amount(self, charge: Charge) -> str:
         return money(charge.amount, charge.currency)
+
+
+def facts_of(charge: Charge) -> tuple[tuple[Any, Any], ...]:
+    """Return what a person should see of a charge before pressing."""
+    quantity = hours(charge.quantity, charge.unit_size)
+    return (
+        (_("Project"), charge.project),
+        (_("Item"), charge.resource_name),
+        (_("Quantity"), quantity),
+        (_("Delivered"), formatting.moment(charge.job_end)),
+        (_("Amount"), money(charge.amount, charge.currency)),
+    )

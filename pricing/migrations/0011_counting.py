@@ -293,29 +293,55 @@ TERMS = set_trigger(
         END IF;
     """,
 )
-# What stands in for a true-up that is taken back at the same time changes nothing. The project's
-# lock orders two writers.
+# What stands in for a true-up that is taken back at the same time changes nothing; taking one back
+# alone does. The project's lock orders two writers.
 TRUED_UP = set_trigger(
     "pricing_charge",
     name="pricing_charge_trued_up",
     event="INSERT",
     body="""
-        IF NOT EXISTS (SELECT 1 FROM new_rows WHERE kind = 'true_up' AND reverses_id IS NULL) THEN
+        IF NOT EXISTS (SELECT 1 FROM new_rows WHERE kind = 'true_up') THEN
             RETURN NULL;
         END IF;
         PERFORM 1 FROM accounts_project WHERE id IN (
-            SELECT project_id FROM new_rows WHERE kind = 'true_up' AND reverses_id IS NULL)
+            SELECT project_id FROM new_rows WHERE kind = 'true_up')
           ORDER BY id FOR NO KEY UPDATE;
         IF EXISTS (
             SELECT 1 FROM new_rows n WHERE n.kind = 'true_up'
              GROUP BY n.project_id, n.price_list_id, n.job_end,
                    CASE WHEN n.reverses_id IS NULL THEN n.amount ELSE -n.amount END
-            HAVING count(*) > 2 * count(n.reverses_id)
+            HAVING count(*) <> 2 * count(n.reverses_id)
                AND NOT coalesce(
                     pricing_trues_up(n.project_id, n.price_list_id, n.job_end), false)
         ) THEN
             RAISE EXCEPTION 'a month is brought to its cap or commitment and no further'
                 USING ERRCODE = 'check_violation';
+        END IF;
+    """,
+)
+
+# The very same item is in force once. The project's lock orders two writers.
+ITEM_ONCE = set_trigger(
+    "pricing_charge",
+    name="pricing_charge_item_once",
+    event="INSERT",
+    body="""
+        IF NOT EXISTS (SELECT 1 FROM new_rows WHERE kind = 'item' AND reverses_id IS NULL) THEN
+            RETURN NULL;
+        END IF;
+        PERFORM 1 FROM accounts_project WHERE id IN (
+            SELECT project_id FROM new_rows WHERE kind = 'item')
+          ORDER BY id FOR NO KEY UPDATE;
+        IF EXISTS (
+            SELECT 1 FROM new_rows n JOIN pricing_charge c
+                ON c.project_id = n.project_id AND c.job_end = n.job_end
+               AND c.resource = n.resource AND c.quantity = n.quantity AND c.id <> n.id
+             WHERE n.kind = 'item' AND n.reverses_id IS NULL
+               AND c.kind = 'item' AND c.reverses_id IS NULL
+               AND NOT EXISTS (SELECT 1 FROM pricing_charge r WHERE r.reverses_id = c.id)
+        ) THEN
+            RAISE EXCEPTION 'the same item of the same moment is charged already'
+                USING ERRCODE = 'unique_violation';
         END IF;
     """,
 )
@@ -617,6 +643,7 @@ RULES = [
     TRUES_UP,
     TERMS,
     TRUED_UP,
+    ITEM_ONCE,
     COUNTS,
     *_instead(
         _THIRD,

@@ -154,6 +154,17 @@ def test_what_was_added_cannot_be_added_again() -> None:
     assert made() == [6]
 
 
+def test_what_was_added_is_not_taken_back_alone() -> None:
+    make_project("genomics")
+    publish(*PRICES, commitment=Decimal(10))
+    import_rows(make_cluster(), Row(1, end=END))
+    command("2026-10")
+    charge = Charge.objects.get(kind="true_up")
+    with pytest.raises(IntegrityError, match="no further"):
+        _raw(charge, reverses_id=charge.pk, amount=-charge.amount)
+    assert made() == [6]
+
+
 def test_a_minimum_is_that_of_the_list_that_counts() -> None:
     make_project("genomics")
     publish(*PRICES)

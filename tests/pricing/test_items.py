@@ -160,6 +160,40 @@ def test_a_clerk_sees_what_it_comes_to_and_then_charges_it(poster: Sku, genomics
     assert "charged already" in console.messages_of(page)[-1]
 
 
+def test_a_clerk_takes_an_item_back_with_a_reason(
+    poster: Sku, genomics: Project, clerk: Actor
+) -> None:
+    priced(RateContent("sku:poster", Decimal(100)))
+    made = charge(genomics, poster, "1", clerk)
+    finance, auditor = console.visitor("finance"), console.visitor("auditor")
+    page, address = (console.url(made, name, made.pk) for name in ("change", "take_back"))
+    assert address in finance.get(page).text
+    assert address not in auditor.get(page).text
+    assert auditor.post(address, {"reason": "x"}).status_code == 403
+    assert "100.00" in finance.get(address).text
+    finance.post(address, {"reason": ""})
+    assert Charge.objects.count() == 1
+    answer = finance.post(address, {"reason": "not delivered"}, follow=True)
+    assert console.messages_of(answer) == ["The charge is taken back."]
+    assert Charge.objects.get(reverses=made).amount == -100
+    assert console.last_event("item.reversed")["reason"] == "not delivered"
+    assert address not in finance.get(page).text
+    answer = finance.post(address, {"reason": "again"}, follow=True)
+    assert "taken back already" in console.messages_of(answer)[-1]
+
+
+def test_the_database_has_the_very_same_item_once(
+    poster: Sku, genomics: Project, clerk: Actor
+) -> None:
+    priced(RateContent("sku:poster", Decimal(100)))
+    made = charge(genomics, poster, "1", clerk)
+    key, made.pk, made._state.adding = made.pk, None, True
+    with pytest.raises(IntegrityError, match="charged already"), transaction.atomic():
+        made.save(force_insert=True)
+    reverse_item(charge_id=key, reason="wrong day", actor=clerk)
+    made.save(force_insert=True)
+
+
 def test_an_item_has_no_price_of_a_list_that_does_not_count(
     poster: Sku, genomics: Project, clerk: Actor
 ) -> None:
@@ -168,7 +202,7 @@ def test_an_item_has_no_price_of_a_list_that_does_not_count(
     head = Head(OCTOBER.start, "THB", tier=Tier.objects.get(code="gov"))
     other = publish_list(head, ListContent((RateContent("sku:poster", Decimal(1)),)))
     made.pk, made.rate, made._state.adding = None, other.rates.get(), True
-    made.unit_price, made.amount, made.price_list = Decimal(1), Decimal(1), None
+    made.unit_price, made.amount, made.quantity = Decimal(1), Decimal(2), 2_000_000
     with pytest.raises(IntegrityError, match="counts for its project"), transaction.atomic():
         made.save(force_insert=True)
     assert Charge.objects.count() == 1

@@ -26,6 +26,7 @@ from hpcbilling import workflows
 from payments.models import InboundEvent
 from payments.services import Transfer, record_transfer, resolve_mismatch, start_checkout
 from pricing import content
+from pricing.closing import true_up
 from pricing.models import (
     Charge,
     Counter,
@@ -39,6 +40,7 @@ from pricing.models import (
     StatePolicy,
 )
 from pricing.services import Head, approve_price_list, draft_price_list, submit_price_list
+from pricing.services.items import charge_item
 from pricing.study import Figures, Line
 from receipts.models import Notice, PurchaseOrder
 from receipts.services import create_receipt, draft_receipt, void_receipt
@@ -137,16 +139,17 @@ def _full_draft(cluster: Cluster) -> None:
 
 def _counted(cluster: Cluster, alice: User) -> None:
     """Two jobs of a project that pays by slabs, and at least something for each job; and one job
-    that it pays for half."""
+    that it pays for half; an item, and what its month lacks to its commitment."""
     counted, shared = (_project(code, alice) for code in ("counted", "shared"))
     ProjectTier.objects.filter(project=counted).update(tier=Tier.objects.get(code="private"))
     publish(
         slabs("cpu", ("10", "5"), (None, "3")),
         flat("mem", "0"),
+        flat("sku:poster", "5"),
         tier="private",
         at=START,
         minimum_per_job=Decimal(100),
-        commitment=Decimal(1),
+        commitment=Decimal(1000),
     )
     with transaction.atomic():
         split = Split.objects.create(project=shared, starts_at=START, reason="a grant")
@@ -160,6 +163,12 @@ def _counted(cluster: Cluster, alice: User) -> None:
         Row(20002, account="counted", end=days[1], tres=tres),
         Row(20003, account="shared", end=days[2], tres=tres),
     )
+    actor = Actor.of(alice)
+    charge_item(
+        project=counted, sku=Sku.objects.get(), quantity=Decimal(1), at=days[0],
+        reason="for the fair", expected=Decimal(5), actor=actor,
+    )  # fmt: skip
+    true_up(project_id=counted.pk, month=date(2026, 10, 1), actor=actor)
 
 
 def _studies() -> None:

@@ -215,18 +215,8 @@ ATTACKS: dict[str, Attack] = {
         copy_of("pricing_charge", "kind = 'minimum'", generation=9, amount=1),
         also=("pricing_charge_one_live",),
     ),
-    "pricing_charge_trued_up": Attack(
-        copy_of(
-            "pricing_charge",
-            "kind = 'minimum'",
-            kind="true_up",
-            resource="true_up",
-            job_id=None,
-            share_id=None,
-            job_end="2026-10-31T23:59:59.999999Z",
-            amount=5000,
-        )
-    ),
+    "pricing_charge_trued_up": Attack(negation("kind = 'true_up'")),
+    "pricing_charge_item_once": Attack(copy_of("pricing_charge", "kind = 'item'")),
     "pricing_jobrating_borne": Attack(
         "CREATE TEMPORARY TABLE kept ON COMMIT DROP AS SELECT r.* FROM pricing_jobrating r"
         " JOIN accounts_project p ON p.id = r.project_id WHERE p.code = 'shared';"
