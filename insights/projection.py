@@ -10,7 +10,6 @@ from django.db.models import Max, QuerySet, Sum
 from django.utils import timezone
 
 from accounts.models import Project
-from accounts.selectors import TierBook
 from core import intervals
 from core.intervals import Interval
 from core.money import total
@@ -19,7 +18,7 @@ from pricing import engine
 from pricing.content import percent_change
 from pricing.models import Charge, ChargeKind, PriceList
 from pricing.selectors import live_charges
-from pricing.tariffs import Layers, TariffBook, read_lists
+from pricing.tariffs import Layers, layers_of, read_lists
 from usage.models import Job
 
 MORE = (0, 10, 20, 30, 40, 50)
@@ -111,8 +110,9 @@ def project_month(project: Project, now: datetime | None = None) -> tuple[Projec
         project=project, job_end__gte=month.start, job_end__lte=until
     ).order_by()
     live = live_charges(rows)
-    used = _used(live, month, _lists_of_now(project, now))
-    terms = _terms(project, now)
+    layers = layers_of(project.pk, now)
+    used = _used(live, month, [one.price_list_id for one in layers.found])
+    terms = _terms(layers)
     known = Known(month, until)
     found = []
     for currency in sorted(set(live.values_list("currency", flat=True))):
@@ -150,20 +150,10 @@ def _rest(live: QuerySet[Charge]) -> Mapping[str, Decimal]:
     return {row["kind"]: row["paid"] for row in others.values("kind").annotate(paid=Sum("amount"))}
 
 
-def _lists_of_now(project: Project, now: datetime) -> list[int]:
-    return [one.price_list_id for one in _layers(project, now).found]
-
-
-def _terms(project: Project, now: datetime) -> dict[str, engine.Terms]:
+def _terms(layers: Layers) -> dict[str, engine.Terms]:
     """Return the terms that closing the month goes by, by currency: those of the tier's list."""
-    one = _layers(project, now).terms_from
+    one = layers.terms_from
     return {one.currency: one.terms} if one else {}
-
-
-def _layers(project: Project, now: datetime) -> Layers:
-    row = TierBook([project.pk]).at(project.pk, now)
-    tier_id = row.tier_id if row else None
-    return TariffBook().layers(now, tier_id=tier_id, project_id=project.pk)
 
 
 def _projection(

@@ -10,7 +10,6 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Project, ProjectTier
-from accounts.selectors import TierBook
 from audit.services import record
 from core.actor import Actor
 from core.bulk import copy_lines
@@ -26,7 +25,7 @@ from pricing.counting import Counters, Key, Priced
 from pricing.lines import WIDE_COLUMNS, ChargeLines
 from pricing.models import Charge, ChargeKind
 from pricing.resources import family_of
-from pricing.tariffs import Layers, Listed, TariffBook
+from pricing.tariffs import Layers, Listed, layers_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +66,7 @@ def true_up(*, project_id: int, month: date, actor: Actor, dry_run: bool = False
         # Nobody rates meanwhile: what is added has to fit the charges as they are at the end.
         hold_until_commit(Space.PRICE_LISTS, "lists", shared=dry_run)
         (project,) = lock_rows(Project.objects.all(), project_id)
-        layers = _layers(project, last)
+        layers = layers_of(project_id, last)
         listed = layers.terms_from
         if listed is None:
             return None
@@ -90,13 +89,6 @@ def projects_of_month(month: date) -> QuerySet[Project]:
     return Project.objects.filter(
         Q(pk__in=tiers.values("project")) | Q(pk__in=charged.order_by().values("project"))
     ).order_by("code")
-
-
-def _layers(project: Project, moment: datetime) -> Layers:
-    tier = TierBook([project.pk]).at(project.pk, moment)
-    return TariffBook().layers(
-        moment, tier_id=None if tier is None else tier.tier_id, project_id=project.pk
-    )
 
 
 def _with_fee(layers: Layers) -> list[engine.Rate]:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from django.db.models import QuerySet
 
+from accounts.selectors import TierBook
 from pricing import engine
 from pricing.models import Equivalent, EquivalentPart, PriceList, Rate, Slab, StatePolicy
 from pricing.resources import RESOURCES, family_of, resource_of
@@ -121,6 +122,17 @@ class TariffBook:
         return {at for one in lists for at in (one.effective_at, one.ends_at) if at is not None}
 
 
+def layers_of(project_id: int, moment: datetime, *, user_id: int | None = None) -> Layers:
+    """Return the lists that count for a project at a moment, by its tier then.
+
+    Reads all lists: who looks up many moments keeps a ``TariffBook`` and a ``TierBook``.
+    """
+    row = TierBook([project_id]).at(project_id, moment)
+    return TariffBook().layers(
+        moment, tier_id=row.tier_id if row else None, project_id=project_id, user_id=user_id
+    )
+
+
 def _at(lists: dict[int, list[Listed]], key: int | None, moment: datetime) -> Listed | None:
     return None if key is None else in_effect(lists.get(key, ()), moment)
 
@@ -176,23 +188,26 @@ def _terms(
 
 
 def _rates(keys: list[int]) -> dict[int, list[engine.Rate]]:
-    slabs: dict[int, list[engine.Slab]] = defaultdict(list)
-    for slab in Slab.objects.filter(rate__price_list__in=keys).order_by("rate", "position"):
-        slabs[slab.rate_id].append(engine.Slab(slab.up_to, slab.unit_price, slab.flat_fee))
     found: dict[int, list[engine.Rate]] = defaultdict(list)
-    rows = Rate.objects.filter(price_list__in=keys).select_related("price_list").order_by("pk")
-    for row in rows:
-        found[row.price_list_id].append(engine_rate(row, slabs[row.pk]))
+    for rate in _in_terms_of_the_engine(Rate.objects.filter(price_list__in=keys)):
+        found[rate.price_list_id].append(rate)
     return found
 
 
 def read_rates(keys: Iterable[int]) -> dict[int, engine.Rate]:
     """Return rates by key, of whatever list."""
-    rows = Rate.objects.filter(pk__in=keys).select_related("price_list")
+    rows = Rate.objects.filter(pk__in=keys)
+    return {rate.rate_id: rate for rate in _in_terms_of_the_engine(rows)}
+
+
+def _in_terms_of_the_engine(rates: QuerySet[Rate]) -> list[engine.Rate]:
+    """Read rates with their slabs, in the order of their keys."""
+    rows = list(rates.select_related("price_list").order_by("pk"))
     slabs: dict[int, list[engine.Slab]] = defaultdict(list)
-    for slab in Slab.objects.filter(rate__in=rows).order_by("rate", "position"):
+    ours = Slab.objects.filter(rate__in=[row.pk for row in rows])
+    for slab in ours.order_by("rate", "position"):
         slabs[slab.rate_id].append(engine.Slab(slab.up_to, slab.unit_price, slab.flat_fee))
-    return {row.pk: engine_rate(row, slabs[row.pk]) for row in rows}
+    return [engine_rate(row, slabs[row.pk]) for row in rows]
 
 
 def engine_rate(row: Rate, slabs: Iterable[engine.Slab]) -> engine.Rate:

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 
-from django.db.models import Exists, OuterRef, QuerySet, Sum
+from django.db.models import Exists, OuterRef, QuerySet, Subquery, Sum
+from django.db.models.functions import Coalesce
 from django.utils.translation import gettext_lazy as _
 
 from core import formatting
@@ -51,10 +52,23 @@ class Standing:
         return self.percent >= WARN_PERCENT or self.days_left <= WARN_DAYS
 
 
+def with_billed(orders: QuerySet[PurchaseOrder]) -> QuerySet[PurchaseOrder]:
+    """Return orders with ``billed``: what was issued under each and is not void, tax included."""
+    return orders.annotate(billed=_billed())
+
+
+def _billed() -> Coalesce:
+    counted = Receipt.objects.filter(purchase_order=OuterRef("pk"), status__in=(S.ISSUED, S.PAID))
+    sums = counted.order_by().values("purchase_order").annotate(sum=Sum("total"))
+    return Coalesce(Subquery(sums.values("sum")), Decimal(0))
+
+
 def standing(order: PurchaseOrder, day: date) -> Standing:
-    """Return how far an order is used up."""
-    counted = Receipt.objects.filter(purchase_order=order, status__in=(S.ISSUED, S.PAID))
-    billed = counted.aggregate(billed=Sum("total"))["billed"] or Decimal(0)
+    """Return how far an order is used up; asks the database unless it is from ``with_billed``."""
+    billed = getattr(order, "billed", None)
+    if billed is None:
+        ours = PurchaseOrder.objects.filter(pk=order.pk).annotate(billed=_billed())
+        billed = ours.values_list("billed", flat=True).get()
     return Standing(order, billed, day)
 
 
@@ -124,7 +138,7 @@ def last_orders(day: date) -> QuerySet[PurchaseOrder]:
 
 def near_their_end(day: date) -> list[Standing]:
     """Return the orders that somebody should see to, the most urgent first."""
-    found = (standing(order, day) for order in last_orders(day))
+    found = (standing(order, day) for order in with_billed(last_orders(day)))
     return sorted(
         (each for each in found if each.is_near_its_end),
         key=lambda each: (not each.is_over, each.order.expires_on, -each.percent),

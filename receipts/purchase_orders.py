@@ -4,6 +4,7 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib import admin
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext as _t
@@ -15,7 +16,7 @@ from core.actor import Actor
 from core.admin import ConsoleAdmin, column, money
 from core.errors import Text
 from receipts.models import PurchaseOrder
-from receipts.orders import Standing, near_their_end, standing
+from receipts.orders import Standing, near_their_end, standing, with_billed
 
 
 class EndFilter(admin.SimpleListFilter):
@@ -75,6 +76,10 @@ class PurchaseOrderAdmin(AuditedAdmin, CsvExport, ConsoleAdmin):
         "created_by": "created_by__username",
         "created": "created_at",
     }
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[PurchaseOrder]:
+        """What was billed under each comes along; a page of orders asks once."""
+        return with_billed(super().get_queryset(request))
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         """Most orders are in the site's currency."""

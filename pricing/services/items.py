@@ -10,7 +10,6 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Project
-from accounts.selectors import TierBook
 from audit.services import record
 from core.actor import Actor
 from core.bulk import copy_lines
@@ -23,7 +22,7 @@ from pricing.lines import WIDE_COLUMNS, ChargeLines
 from pricing.models import Charge, ChargeKind, PriceList, Sku
 from pricing.resources import MICRO
 from pricing.selectors import live_charges
-from pricing.tariffs import TariffBook
+from pricing.tariffs import layers_of
 
 MAX_UNITS = Decimal(10) ** 9
 
@@ -135,8 +134,7 @@ def _portion(project: Project, sku: Sku, quantity: Decimal, at: datetime) -> Por
         raise Invalid("at", _("Items are charged when they were delivered, not before."))
     if not (sku.is_active and project.is_active):
         raise Invalid("inactive", _("The item or the project is not active."))
-    tier = TierBook([project.pk]).at(project.pk, at)
-    layers = TariffBook().layers(at, tier_id=tier.tier_id if tier else None, project_id=project.pk)
+    layers = layers_of(project.pk, at)
     rates = [rate for one in layers.found for rate in one.rates if rate.resource == _code(sku)]
     if not rates:
         raise Invalid("no_rate", _("No list in effect for the project then has a price for it."))

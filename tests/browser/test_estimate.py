@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 
 from tests.browser.conftest import Visitor
 from tests.factories import LONG_AGO, Row, import_rows, make_cluster, make_project, make_user
-from tests.price_lists import add_rate, draft, publish
+from tests.pricing.lists import flat, publish, slabs
 from usage.models import Job
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -27,13 +27,13 @@ srun python train.py
 def build() -> None:
     make_project("genomics", pi=make_user("alice"))
     cluster = make_cluster()
-    made = draft(LONG_AGO.replace(year=2022))
-    add_rate(made, "cpu", "0.75")
-    add_rate(made, "mem", "0.0125")
-    add_rate(made, "gpu", "12")
-    slabs = [("100", "30", "0"), (None, "24", "0")]
-    add_rate(made, "gpu:a100", None, model="graduated", slabs=slabs)
-    publish(made)
+    publish(
+        flat("cpu", "0.75"),
+        flat("mem", "0.0125"),
+        flat("gpu", "12"),
+        slabs("gpu:a100", ("100", "30"), (None, "24")),
+        at=LONG_AGO.replace(year=2022),
+    )
     tres = "cpu=8,mem=64G,node=1,gres/gpu=2,gres/gpu:a100=2"
     import_rows(cluster, Row(1, seconds=200_000, tres=tres))
 

@@ -10,7 +10,7 @@ from django.urls import reverse
 from insights.projection import MORE, Projection, project_month
 from tests.campus import Campus
 from tests.factories import LONG_AGO, OCTOBER, Row, import_rows, publish_prices
-from tests.price_lists import add_rate, draft, publish
+from tests.pricing.lists import flat, publish
 
 pytestmark = pytest.mark.django_db
 # A tenth of October, which has 31 days; the site's clock is 7 hours ahead of UTC.
@@ -63,13 +63,8 @@ def test_prices_that_ended_price_nothing_more(people: Campus) -> None:
 
 def test_a_cap_and_a_commitment_decide(people: Campus) -> None:
     for year, cap, commitment, expected in ((2021, "50", None, 50), (2022, None, "500", 500)):
-        made = draft(
-            LONG_AGO.replace(year=year),
-            cap=cap and Decimal(cap), commitment=commitment and Decimal(commitment),
-        )  # fmt: skip
-        add_rate(made, "cpu", "2")
-        add_rate(made, "mem", "0")
-        publish(made)
+        terms = {"cap": cap and Decimal(cap), "commitment": commitment and Decimal(commitment)}
+        publish(flat("cpu", "2"), flat("mem", "0"), at=LONG_AGO.replace(year=year), **terms)
         import_rows(people.cluster, four_hours(year, TENTH))
         found = october(people)
         assert {one.amount for one in found.scenarios} == {Decimal(expected)}

@@ -26,8 +26,7 @@ from tests.factories import (
     make_user,
     publish_prices,
 )
-from tests.price_lists import add_equivalent, add_rate, draft, publish
-from tests.pricing.lists import split
+from tests.pricing.lists import flat, publish, slabs, split
 from usage.models import Cluster
 
 pytestmark = pytest.mark.django_db
@@ -68,11 +67,11 @@ def test_many_jobs_are_each_rounded(people: Campus) -> None:
     assert amounts(found)["cpu"] == Decimal("0.001000")
 
 
+SLABS = slabs("cpu", ("10", "2", "5"), (None, "1"))
+
+
 def graduated() -> None:
-    made = draft(LONG_AGO.replace(year=2022))
-    add_rate(made, "cpu", None, model="graduated", slabs=[("10", "2", "5"), (None, "1", "0")])
-    add_rate(made, "mem", "0")
-    publish(made)
+    publish(SLABS, flat("mem", "0"), at=LONG_AGO.replace(year=2022))
 
 
 def test_a_rate_by_the_month_begins_where_the_project_stands(people: Campus) -> None:
@@ -85,10 +84,7 @@ def test_a_rate_by_the_month_begins_where_the_project_stands(people: Campus) -> 
 
 
 def test_jobs_that_must_be_looked_at_one_by_one_are_not_millions(people: Campus) -> None:
-    made = draft(LONG_AGO.replace(year=2022), minimum_per_job=Decimal(1))
-    add_rate(made, "cpu", None, model="graduated", slabs=[("10", "2", "5"), (None, "1", "0")])
-    add_rate(made, "mem", "0")
-    publish(made)
+    publish(SLABS, flat("mem", "0"), at=LONG_AGO.replace(year=2022), minimum_per_job=Decimal(1))
     many = Wanted(seconds=36, cpus=1, jobs=MOST_STEPS // 2)
     with pytest.raises(Invalid) as caught:
         of_tier(many, many, many)
@@ -105,27 +101,25 @@ def test_the_second_kind_of_job_comes_on_top_of_the_first(people: Campus) -> Non
 
 
 def test_the_minimum_is_of_each_job(people: Campus) -> None:
-    made = draft(LONG_AGO.replace(year=2022), minimum_per_job=Decimal(3))
-    add_rate(made, "cpu", "1")
-    add_rate(made, "mem", "0")
-    publish(made)
+    terms = {"minimum_per_job": Decimal(3)}
+    publish(flat("cpu", "1"), flat("mem", "0"), at=LONG_AGO.replace(year=2022), **terms)
     assert amounts(of_tier(Wanted(seconds=3600, cpus=1, jobs=10)))["minimum"] == 20
     assert "minimum" not in amounts(of_tier(Wanted(seconds=3600, cpus=5, jobs=10)))
-    made = draft(LONG_AGO.replace(year=2023), minimum_per_job=Decimal(3))
-    add_rate(made, "cpu", None, model="volume", slabs=[("2", "2", "0"), (None, "1", "0")])
-    publish(made)
+    volume = slabs("cpu", ("2", "2"), (None, "1"), model="volume")
+    publish(volume, at=LONG_AGO.replace(year=2023), **terms)
     # 1 h: 2; 2 h: 4; 3 h: 3, a step down of -1; 4 h: 4. The minima: 1, 1, 4, 2.
     found = of_tier(Wanted(seconds=3600, cpus=1, jobs=4))
     assert amounts(found) == {"cpu": 4, "minimum": 8}
 
 
 def test_prices_of_a_cluster_and_of_equivalents(people: Campus) -> None:
-    made = draft(LONG_AGO.replace(year=2022))
-    add_rate(made, "unit:che", "2", cluster=people.cluster, partition="gpu")
-    add_equivalent(made, "che", {"cpu": ("1", "1"), "mem": ("1", "4"), "gpu": ("16", "1")})
-    for code in ("cpu", "mem", "gpu"):
-        add_rate(made, code, "1")
-    publish(made)
+    counts = {"cpu": ("1", "1"), "mem": ("1", "4"), "gpu": ("16", "1")}
+    publish(
+        flat("unit:che", "2", cluster=people.cluster, partition="gpu"),
+        *(flat(code, "1") for code in counts),
+        at=LONG_AGO.replace(year=2022),
+        equivalents={"che": counts},
+    )
     job = Wanted(seconds=3600, cpus=4, mem_kib=32 * GB, gpus=(("", 1),), partition="gpu")
     assert amounts(of_tier(job)) == {"unit:che": 32}
     other = make_cluster("beta")
@@ -135,9 +129,7 @@ def test_prices_of_a_cluster_and_of_equivalents(people: Campus) -> None:
 
 
 def test_negotiated_prices_are_for_the_project(people: Campus) -> None:
-    made = draft(LONG_AGO, project=people.genomics)
-    add_rate(made, "cpu", "0.1")
-    publish(made)
+    publish(flat("cpu", "0.1"), project=people.genomics)
     found = quote([HOUR], payer=Payer(project=people.genomics), moment=END)
     assert amounts(found)["cpu"] == Decimal("0.4")
     assert amounts(found)["mem"] == amounts(of_tier(HOUR))["mem"]

@@ -179,6 +179,17 @@ def test_a_warning_at_80_percent_or_30_days(genomics: Project) -> None:
     assert near_their_end(today) == near_their_end(today + DAY) == []
 
 
+def test_what_is_near_its_end_is_asked_once_for_all_orders(
+    genomics: Project, django_assert_num_queries: Any
+) -> None:
+    today = timezone.localdate()
+    order(genomics, expires_on=today + DAY)
+    issue(genomics)
+    order(make_project("climate"), expires_on=today + DAY)
+    with django_assert_num_queries(1):
+        assert len({each.billed for each in near_their_end(today)}) == 2
+
+
 def test_two_receipts_at_once_do_not_both_fit(committed_db: None) -> None:
     project = billed()
     import_rows(make_cluster("beta"), Row(2, end=OCTOBER.end + timedelta(days=3)))
