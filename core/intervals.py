@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
 
 @dataclass(frozen=True, slots=True)
 class Interval:
@@ -52,3 +54,13 @@ def last_month(today: date) -> tuple[date, date]:
     """Return the first and last day of the calendar month before a day's month."""
     last = month_start(today) - timedelta(days=1)
     return month_start(last), last
+
+
+def microseconds(moment: datetime) -> int:
+    """Return a moment as microseconds since 1970, exactly."""
+    return (moment - EPOCH) // timedelta(microseconds=1)
+
+
+def from_microseconds(count: int) -> datetime:
+    """Return the moment that ``microseconds`` counts."""
+    return EPOCH + timedelta(microseconds=count)

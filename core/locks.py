@@ -2,8 +2,8 @@
 
 Rows are locked FOR NO KEY UPDATE: it excludes other writers and lets foreign-key checks pass, so
 that the deferred audit chain can't deadlock with them. The order is always project → receipt →
-payment → job → counter → audit head, within a table by primary key. Counters that are missing are
-made before any is locked, in the order of project, rate and month.
+payment → job → period → counter → audit head, within a table by primary key. Counters that are
+missing are made before any is locked, in the order of project, rate and month.
 """
 
 import zlib
@@ -31,9 +31,10 @@ class Space(IntEnum):
     RATING = 8
     READER = 9
     STUDY = 10
+    PERIODS = 11
 
 
-def _key(name: object) -> int:
+def key_of(name: object) -> int:
     """Return a signed 32-bit key for a name; a clash only makes two holders wait for each other."""
     return zlib.crc32(str(name).encode()) - 2**31
 
@@ -48,7 +49,7 @@ def hold_until_commit(space: Space, name: object, *, shared: bool = False) -> No
     """Take an advisory lock that ends with the transaction; waits for it."""
     function = "pg_advisory_xact_lock_shared" if shared else "pg_advisory_xact_lock"
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT {function}(%s, %s)", [int(space), _key(name)])
+        cursor.execute(f"SELECT {function}(%s, %s)", [int(space), key_of(name)])
 
 
 @contextmanager
@@ -57,7 +58,7 @@ def session_lock(space: Space, name: object) -> Iterator[bool]:
 
     PostgreSQL drops it when the connection ends, so a killed holder never blocks the next one.
     """
-    arguments = [int(space), _key(name)]
+    arguments = [int(space), key_of(name)]
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", arguments)
         held = bool(cursor.fetchone()[0])

@@ -27,6 +27,9 @@ ROLES: dict[str, tuple[str, ...]] = {
             for act in ("add", "change", "delete")
             for model in ("department", "membership", "project", "projecttier", "tier")
         ),
+        "accounts.close_period",
+        "accounts.override_findings",
+        "accounts.reopen_period",
         "usage.add_accountmapping",
         "usage.change_accountmapping",
         "usage.delete_accountmapping",
@@ -89,6 +92,8 @@ _NEVER = {
     for app, model in (
         ("accounts", "apitoken"),
         ("accounts", "idempotentrequest"),
+        ("accounts", "period"),
+        ("accounts", "periodreopening"),
         ("audit", "auditevent"),
         ("audit", "audithead"),
         ("usage", "evidence"),

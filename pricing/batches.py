@@ -7,13 +7,15 @@ from itertools import chain
 
 from django.utils import timezone
 
+from accounts.periods import PeriodBook
 from audit.services import record
 from core.actor import Actor
 from core.bulk import copy_lines
+from core.intervals import microseconds
 from core.money import total
 from pricing.counting import Counters
 from pricing.engine import TooLarge
-from pricing.judging import Books, JobFacts, Verdict, microseconds
+from pricing.judging import Books, JobFacts, Verdict
 from pricing.lines import (
     CHARGE_COLUMNS,
     RATING_COLUMNS,
@@ -82,7 +84,8 @@ class Batch:
         self._books = Books(jobs)
         self._earlier = ratings_of(job.pk for job in jobs)
         self._now = timezone.now()
-        self._lines = ChargeLines()
+        self._periods = PeriodBook(job.end for job in jobs)
+        self._lines = ChargeLines(self._periods)
         self._new: list[str] = []
         self._changed: list[JobRating] = []
         self.outcome = Outcome()
@@ -133,6 +136,7 @@ class Batch:
         other = {job.pk for job, _ in due if differ(job, verdicts[job.pk], charged.get(job.pk, ()))}
         fixed = self._fixed({pk: rows for pk, rows in charged.items() if pk in other})
         away = [row for pk in sorted(other - fixed) for row in charged.get(pk, ())]
+        self._periods.cover(microseconds(row.job_end) for row in away)
         made = [job for job, _ in due if job.pk in other - fixed] + list(first)
         counters = Counters.of(((job.end, verdicts[job.pk]) for job in made), away)
         yield from (self._lines.reversal(row, counters.reverse(row)) for row in away)

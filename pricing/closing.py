@@ -1,5 +1,6 @@
 """What the end of a month adds to a project's charges: caps, commitments, fees without usage."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -10,11 +11,12 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Project, ProjectTier
+from accounts.periods import PeriodBook
 from audit.services import record
 from core.actor import Actor
 from core.bulk import copy_lines
 from core.errors import Invalid
-from core.intervals import Interval, month_start
+from core.intervals import Interval, microseconds, month_start
 from core.intervals import month as month_of
 from core.locks import Space, hold_until_commit, lock_rows
 from core.money import total
@@ -70,13 +72,16 @@ def true_up(*, project_id: int, month: date, actor: Actor, dry_run: bool = False
         listed = layers.terms_from
         if listed is None:
             return None
+        periods = PeriodBook([] if dry_run else [microseconds(last)])
         rates = {rate.rate_id: rate for rate in _with_fee(layers)}
         keys = [Key(project_id, rate_id, first) for rate_id in rates]
         counters = Counters(rates, keys, lock=not dry_run)
         fees = [fee for key in keys if (fee := counters.fee(key, last))]
         found = _work_out(project, span, listed, total(fee.amount for fee in fees))
         if found.is_due and not dry_run:
-            _make(found, fees, _list_of(project, span, listed), last, actor)
+            if found.difference:
+                fees.append(_charge(found, _list_of(project, span, listed), last))
+            _make(found, fees, ChargeLines(periods), actor)
     return found
 
 
@@ -131,19 +136,16 @@ def _list_of(project: Project, span: Interval, listed: Listed) -> int:
     return listed.price_list_id
 
 
-def _make(
-    found: TrueUp, fees: list[Priced], price_list_id: int, end: datetime, actor: Actor
-) -> None:
-    lines = ChargeLines()
-    made = [lines.jobless(fee) for fee in fees]
-    if found.difference:
-        charge = Priced(
-            found.project.pk, None, ChargeKind.TRUE_UP.value, ChargeKind.TRUE_UP.value, None,
-            price_list_id, 0, 1, None, None, None, found.difference, found.currency,
-            end_text=end.isoformat(),
-        )  # fmt: skip
-        made.append(lines.jobless(charge))
-    copy_lines("pricing_charge", WIDE_COLUMNS, made)
+def _charge(found: TrueUp, price_list_id: int, end: datetime) -> Priced:
+    return Priced(
+        found.project.pk, None, ChargeKind.TRUE_UP.value, ChargeKind.TRUE_UP.value, None,
+        price_list_id, 0, 1, None, None, None, found.difference, found.currency,
+        end_text=end.isoformat(),
+    )  # fmt: skip
+
+
+def _make(found: TrueUp, charges: Iterable[Priced], lines: ChargeLines, actor: Actor) -> None:
+    copy_lines("pricing_charge", WIDE_COLUMNS, map(lines.jobless, charges))
     record_charges(lines, Outcome(), actor=actor)
     data = {
         "month": found.month, "charged": found.charged, "fees": found.fees,

@@ -7,19 +7,19 @@ far; so charges always add up to the price of the whole.
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from decimal import Decimal
 from typing import NamedTuple
 
 from django.utils.timezone import localtime
 
 from core.bulk import AnyOf
-from core.intervals import month
+from core.intervals import from_microseconds, microseconds, month
 from core.locks import lock_rows
 from core.site import site_zone
 from pricing import engine
 from pricing.engine import cumulative, linear_amount
-from pricing.judging import EPOCH, TOO_MUCH, Portion, Verdict, microseconds
+from pricing.judging import TOO_MUCH, Portion, Verdict
 from pricing.models import Charge, ChargeKind, Counter
 from pricing.resources import resource_of
 from pricing.tariffs import read_rates
@@ -235,8 +235,7 @@ def what_it_comes_to(verdicts: Sequence[tuple[int, Verdict]]) -> list[list[Price
 
 def month_of(end: int) -> date:
     """Return the first day of the site's month in which a moment lies (microseconds since 1970)."""
-    moment = EPOCH + timedelta(microseconds=end)
-    return localtime(moment, site_zone()).date().replace(day=1)
+    return localtime(from_microseconds(end), site_zone()).date().replace(day=1)
 
 
 def _key(charge: Charge) -> Key:

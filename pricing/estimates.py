@@ -9,10 +9,11 @@ from itertools import islice
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from core.intervals import microseconds
 from core.money import total
 from pricing.counting import Priced, what_it_comes_to
 from pricing.engine import Amount
-from pricing.judging import Books, JobFacts, microseconds
+from pricing.judging import Books, JobFacts
 from pricing.models import RatingReason
 from pricing.resources import FIGURES
 from usage.models import ImportRun, Job

@@ -3,7 +3,7 @@
 from bisect import bisect_right
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -13,6 +13,7 @@ from django.db.models.functions import Cast
 from accounts.models import Project, User
 from accounts.selectors import Bearer, SplitBook, TierBook
 from core.bulk import AnyOf
+from core.intervals import microseconds
 from pricing import engine
 from pricing.engine import Amount, NoRate, PricedRate, Prices, Usage, measure, price, shares
 from pricing.models import RatingReason, RatingStatus
@@ -22,7 +23,6 @@ from usage.exemptions import exempted
 from usage.models import Job
 from usage.selectors import ProjectBook
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 TOO_MUCH = Decimal(10) ** 17
 """Amounts from here on can't be charged."""
 
@@ -301,11 +301,6 @@ def _plain_prices(layers: Layers) -> Prices | None:
             if rate.resource in RESOURCES and rate.unit_price is not None:
                 rates.setdefault(rate.resource, PricedRate(rate.rate_id, rate.unit_price))
     return Prices(counting.currency, rates)
-
-
-def microseconds(moment: datetime) -> int:
-    """Return a moment as microseconds since 1970, exactly."""
-    return (moment - EPOCH) // timedelta(microseconds=1)
 
 
 def facts_of(jobs: QuerySet[Job]) -> list[JobFacts]:

@@ -5,14 +5,17 @@ Nothing in them needs escaping: keys, numbers, moments, and codes that CHECKs of
 
 import hashlib
 from collections.abc import Iterable
+from datetime import datetime
 from decimal import Decimal
 
+from accounts.periods import PeriodBook
+from core.intervals import microseconds
 from pricing.counting import Priced
 from pricing.judging import JobFacts, Verdict
 from pricing.models import Charge
 
 CHARGE_COLUMNS = (
-    "job_id", "project_id", "resource", "generation", "rate_id", "job_end", "quantity",
+    "job_id", "project_id", "resource", "generation", "rate_id", "job_end", "period_id", "quantity",
     "unit_size", "unit_price", "amount", "currency", "estimated", "reverses_id",
 )  # fmt: skip
 """What a charge of one project by one price says; the other columns have their defaults."""
@@ -31,11 +34,15 @@ _NO_COUNTER = f"\t{NULL}\t{NULL}\tusage\t{NULL}\t{NULL}\t{NULL}\t\n"
 class ChargeLines:
     """Makes the lines of a batch's charges; counts them, adds them up and takes their digest.
 
+    ``periods`` says where each is booked; for lines that are made while COPY runs it has to cover
+    their ends before.
+
     The digest is the SHA-256 over all lines in their order, in UTF-8: CHARGE_COLUMNS or
     WIDE_COLUMNS with a tab between them and a line feed at the end.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, periods: PeriodBook) -> None:
+        self._booked = periods.of
         self.count = 0
         self.amounts: dict[str, Decimal] = {}
         self._sha256 = hashlib.sha256()
@@ -54,7 +61,8 @@ class ChargeLines:
 
     def _plain(self, job: JobFacts, verdict: Verdict, generation: int, rest: str) -> str:
         head = f"{job.pk}\t{verdict.project_id}\t"
-        middle, end = f"\t{generation}\t", f"\t{job.end_text}\t"
+        middle = f"\t{generation}\t"
+        end = f"\t{job.end_text}\t{self._booked(job.end)}\t"
         tail = f"\t{'t' if job.estimated else 'f'}{rest}"
         lines = []
         for resource, quantity, unit_size, rate, amount, currency in verdict.amounts:
@@ -69,14 +77,16 @@ class ChargeLines:
     def priced(self, job: JobFacts, charges: Iterable[Priced], generation: int) -> str:
         """Return a job's charges in WIDE_COLUMNS."""
         estimated = "t" if job.estimated else "f"
+        end = job.end_text, self._booked(job.end)
         return "".join(
-            self._wide(charge, f"{job.pk}", generation, job.end_text, estimated=estimated)
+            self._wide(charge, f"{job.pk}", generation, end, estimated=estimated)
             for charge in charges
         )
 
     def jobless(self, charge: Priced) -> str:
         """Return a charge that has no job, in WIDE_COLUMNS."""
-        return self._wide(charge, NULL, 1, charge.end_text, estimated="f")
+        end = self._end(datetime.fromisoformat(charge.end_text))
+        return self._wide(charge, NULL, 1, end, estimated="f")
 
     def reversal(self, charge: Charge, counter: tuple[int | None, int | None]) -> str:
         """Return the charge that negates another one exactly, in WIDE_COLUMNS; ``counter`` is
@@ -91,15 +101,19 @@ class ChargeLines:
     def _of(self, charge: Charge, priced: Priced, generation: int, reverses: int | str) -> str:
         job = NULL if charge.job_id is None else f"{charge.job_id}"
         estimated = "t" if charge.estimated else "f"
-        end = charge.job_end.isoformat(sep=" ")
+        end = self._end(charge.job_end)
         return self._wide(priced, job, generation, end, estimated=estimated, reverses=reverses)
+
+    def _end(self, moment: datetime) -> tuple[str, str]:
+        """Return the end as text, and the period into which it is booked."""
+        return moment.isoformat(sep=" "), self._booked(microseconds(moment))
 
     def _wide(
         self,
         charge: Priced,
         job: str,
         generation: int,
-        end: str,
+        end: tuple[str, str],
         *,
         estimated: str,
         reverses: int | str = NULL,
@@ -107,7 +121,7 @@ class ChargeLines:
         self.count += 1
         self.amounts[charge.currency] = self.amounts.get(charge.currency, ZERO) + charge.amount
         values = (
-            job, charge.project_id, charge.resource, generation, charge.rate_id, end,
+            job, charge.project_id, charge.resource, generation, charge.rate_id, *end,
             charge.quantity, charge.unit_size, charge.unit_price, charge.amount, charge.currency,
             estimated, reverses, charge.share_id, charge.kind, charge.price_list_id,
             charge.counter_before, charge.counter_after, charge.basis,

@@ -6,13 +6,15 @@ from decimal import Decimal
 from django.db.models import F
 from django.utils import timezone
 
+from accounts.periods import PeriodBook
 from core.actor import Actor
 from core.bulk import copy_lines
+from core.intervals import microseconds
 from core.locks import lock_rows
 from pricing import engine
 from pricing.batches import Outcome, record_charges
 from pricing.counting import Counters, Priced
-from pricing.judging import Portion, Verdict, microseconds
+from pricing.judging import Portion, Verdict
 from pricing.lines import WIDE_COLUMNS, ChargeLines, like
 from pricing.models import Charge, ChargeKind, JobRating, RatingReason, RatingStatus
 from pricing.selectors import live_charges
@@ -36,8 +38,9 @@ def reverse_and_replace(*, charges: Sequence[Charge], actor: Actor) -> None:
     generations = dict(as_it_is.values_list("job", "generation"))
     again = [row for row in charges if row.job_id is None or row.job_id in generations]
     groups = list(_groups(again))
+    periods = PeriodBook(microseconds(row.job_end) for row in charges)
     counters = Counters.of(((end, _verdict(portion)) for end, portion, _ in groups), charges)
-    lines = ChargeLines()
+    lines = ChargeLines(periods)
     made = [lines.reversal(charge, counters.reverse(charge)) for charge in charges]
     made += map(lines.jobless, counters.adjustments())
     for end, portion, first in groups:

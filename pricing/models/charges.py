@@ -5,12 +5,13 @@ from decimal import Decimal
 
 from django.contrib.postgres.constraints import ExclusionConstraint
 from django.contrib.postgres.fields import RangeOperators
+from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
-from accounts.models import Project, Same, Span, SplitShare
+from accounts.models import Period, Project, Same, Span, SplitShare
 from pricing.labels import resource_name
 from pricing.models.lists import PriceList
 from pricing.models.rates import Rate
@@ -44,6 +45,9 @@ class Charge(models.Model):
     reversal negates its charge exactly and happens once; a job's resource has one live charge at
     most in a project, and ``generation`` counts up with each replacement. Charges of other kinds
     than usage and minimum have no job.
+
+    ``period`` is where it is booked: the month of ``job_end``, or the earliest open one after it.
+    Prices, tiers and counters go by ``job_end`` alone.
     """
 
     append_only = True
@@ -99,6 +103,14 @@ class Charge(models.Model):
         verbose_name=_("price list"),
     )
     job_end = models.DateTimeField(_("job ended"))
+    period = models.ForeignKey(
+        Period,
+        models.PROTECT,
+        related_name="+",
+        db_constraint=False,
+        db_index=False,
+        verbose_name=_("period"),
+    )
     quantity = models.BigIntegerField(_("quantity in base units"))
     unit_size = models.BigIntegerField(_("base units in a unit"))
     unit_price = models.DecimalField(_("unit price"), max_digits=18, decimal_places=6, null=True)
@@ -195,6 +207,8 @@ class Charge(models.Model):
             models.Index(fields=("project", "job_end"), name="charge_project_end"),
             # The list of all charges by end, and the figures of a month.
             models.Index(fields=("job_end",), name="charge_end"),
+            # Charges are booked in the order of time, so blocks of the table have few periods each.
+            BrinIndex(fields=("period",), name="charge_period", autosummarize=True),
             # Shares that were charged stay.
             models.Index(fields=("share",), condition=Q(share__isnull=False), name="charge_share"),
             # What a counter has to add up to.

@@ -10,14 +10,16 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Project
+from accounts.periods import PeriodBook
 from audit.services import record
 from core.actor import Actor
 from core.bulk import copy_lines
 from core.errors import Conflict, Invalid
+from core.intervals import microseconds
 from core.locks import lock_rows
 from pricing import engine
 from pricing.counting import Counters, Priced
-from pricing.judging import Portion, Verdict, microseconds
+from pricing.judging import Portion, Verdict
 from pricing.lines import WIDE_COLUMNS, ChargeLines
 from pricing.models import Charge, ChargeKind, PriceList, Sku
 from pricing.resources import MICRO
@@ -79,12 +81,13 @@ def charge_item(
         )  # fmt: skip
         if same.exists():
             raise Conflict("charged_already", _("This is charged already."))
+        periods = PeriodBook([microseconds(at)])
         verdict = Verdict(project.pk, portions=(portion,))
         counters = Counters.of([(microseconds(at), verdict)])
         (priced,) = _priced(counters, at, portion)
         if priced.amount != expected:
             raise Conflict("other_amount", _("It comes to another amount by now. Look again."))
-        lines = ChargeLines()
+        lines = ChargeLines(periods)
         copy_lines("pricing_charge", WIDE_COLUMNS, [lines.jobless(priced)])
         made = Charge.objects.filter(kind=ChargeKind.ITEM, project=project).latest("pk")
         record("item.charged", actor=actor, target=made, data=_told(made, reason))
@@ -118,8 +121,9 @@ def reverse_item(*, charge_id: int, reason: str, actor: Actor) -> Charge:
 
 
 def _take_back(charge: Charge) -> None:
+    periods = PeriodBook([microseconds(charge.job_end)])
     counters = Counters.of((), [charge])
-    lines = ChargeLines()
+    lines = ChargeLines(periods)
     made = [lines.reversal(charge, counters.reverse(charge))]
     made += map(lines.jobless, counters.adjustments())
     copy_lines("pricing_charge", WIDE_COLUMNS, made)

@@ -11,8 +11,7 @@ from django.db.models import Q
 
 from accounts.models import Project, ProjectTier, Tier
 from accounts.selectors import TierBook
-from core.intervals import Interval
-from pricing.judging import microseconds
+from core.intervals import Interval, microseconds
 from pricing.models import PriceList
 
 

@@ -9,9 +9,9 @@ from django.db.models import Q, QuerySet
 
 from accounts.selectors import projects_borne_by
 from core.bulk import AnyOf, in_batches
-from core.intervals import Interval
+from core.intervals import Interval, microseconds
 from pricing.engine import job_minimum, linear_amount
-from pricing.judging import Books, JobFacts, Portion, Verdict, facts_of, microseconds
+from pricing.judging import Books, JobFacts, Portion, Verdict, facts_of
 from pricing.models import JobRating, PriceList, RatingReason, RatingStatus, StatePolicy
 from pricing.study.ledger import Aside, months_of
 from pricing.study.scope import Scope

@@ -10,6 +10,7 @@ from django.core.management import CommandError, call_command
 from django.db import IntegrityError, connection, transaction
 from pytest_django import Settings
 
+from accounts.periods import booking_month, ensure
 from core.errors import Invalid
 from pricing.closing import true_up
 from pricing.models import Charge, Counter
@@ -118,7 +119,7 @@ def test_the_database_refuses_more_than_the_month_needs() -> None:
     last = datetime(2026, 10, 31, 16, 59, 59, 999999, tzinfo=UTC)
     blank = {
         "project": genomics, "kind": "true_up", "resource": "true_up", "quantity": 0,
-        "unit_size": 1, "currency": "THB",
+        "unit_size": 1, "currency": "THB", "period_id": MONTH,
     }  # fmt: skip
     for price_list, amount, end in (
         (capped, 5000, last),
@@ -149,8 +150,10 @@ def test_what_was_added_cannot_be_added_again() -> None:
     command("2026-10")
     for hours in (0, 1, -1):
         charge = Charge.objects.get(kind="true_up")
+        end = charge.job_end + timedelta(hours=hours)
+        period = ensure(booking_month(end))
         with pytest.raises(IntegrityError, match="no further"):
-            _raw(charge, job_end=charge.job_end + timedelta(hours=hours))
+            _raw(charge, job_end=end, period=period)
     assert made() == [6]
 
 

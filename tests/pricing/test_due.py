@@ -206,9 +206,9 @@ def test_the_database_wants_charges_of_each_rated_job(cluster: Cluster) -> None:
     import_rows(cluster, Row(1))
     reversals = (
         "INSERT INTO pricing_charge (job_id, project_id, resource, generation, rate_id, job_end,"
-        " quantity, unit_size, unit_price, amount, currency, estimated, reverses_id)"
-        " SELECT job_id, project_id, resource, generation, rate_id, job_end, -quantity, unit_size,"
-        " unit_price, -amount, currency, estimated, id FROM pricing_charge"
+        " period_id, quantity, unit_size, unit_price, amount, currency, estimated, reverses_id)"
+        " SELECT job_id, project_id, resource, generation, rate_id, job_end, period_id, -quantity,"
+        " unit_size, unit_price, -amount, currency, estimated, id FROM pricing_charge"
     )
     with pytest.raises(IntegrityError, match="no charge in force"), reversed_by(reversals):
         connection.check_constraints()

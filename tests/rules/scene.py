@@ -19,6 +19,7 @@ from accounts.models import (
     Tier,
     User,
 )
+from accounts.services import approve_reopening, close, request_reopening
 from accounts.tokens import create_token
 from core.actor import Actor
 from core.intervals import Interval
@@ -94,6 +95,19 @@ def build() -> None:
     _documents(projects, actor)
     _order(projects["pi_wichai"], alice)
     _counted(cluster, alice)
+    _periods(alice)
+
+
+def _periods(alice: User) -> None:
+    """Two long closed, of which the second was opened meanwhile, and is to be opened again."""
+    first, second = date(2020, 1, 1), date(2020, 2, 1)
+    one, other = Actor.of(alice), Actor.of(User.objects.get(username="second"))
+    for month in (first, second):
+        close(month=month, seal=lambda _period: {}, actor=one)
+    wish = request_reopening(month=second, reason="a late bill", actor=one)
+    approve_reopening(reopening_id=wish.pk, actor=other)
+    close(month=second, seal=lambda _period: {}, actor=one)
+    request_reopening(month=second, reason="another late bill", actor=one)
 
 
 def _price_lists(actor: Actor) -> None:

@@ -2,6 +2,18 @@
 
 from tests.rules.attacks.making import Attack, change, copy_of, truncate
 
+PERIOD = (
+    "INSERT INTO accounts_period (month, starts_at, ends_at, status, override_reason, overridden{})"
+    " VALUES ('{}', '{}Z', '{}Z', 'open', '', '[]'{})"
+)
+JANUARY = PERIOD.format("{}", "2030-01-01", "2030-01-01", "2030-02-01", "{}")
+FIRST_OPEN = "month = (SELECT min(month) FROM accounts_period WHERE status = 'open')"
+WISH = (
+    "INSERT INTO accounts_periodreopening (period_id, closed_at, reason, requested_by_id)"
+    " SELECT month, {}, '{}', closed_by_id FROM accounts_period WHERE month = '2020-01-01'"
+)
+WAITING = "UPDATE accounts_periodreopening SET {} WHERE approved_at IS NULL"
+
 ATTACKS: dict[str, Attack] = {
     "accounts_apitoken_digest_key": Attack(copy_of("accounts_apitoken")),
     "accounts_apitoken_no_truncate": truncate("accounts_apitoken"),
@@ -62,4 +74,43 @@ ATTACKS: dict[str, Attack] = {
     "split_share_once": Attack(copy_of("accounts_splitshare"), also=("accounts_splitshare_whole",)),
     "accounts_tier_code_key": Attack(copy_of("accounts_tier")),
     "accounts_user_username_key": Attack(copy_of("accounts_user")),
+    "period_of_a_month": Attack(PERIOD.format("", "2030-01-02", "2030-01-01", "2030-02-01", "")),
+    "period_steps": Attack(JANUARY.format(", closed_at", ", now()")),
+    "period_named_override": Attack(
+        "UPDATE accounts_period SET status = 'closed', closed_at = now(), seal = '{}',"
+        f" override_reason = 'as agreed' WHERE {FIRST_OPEN}"
+    ),
+    "period_no_overlap": Attack(
+        JANUARY.format("", "")
+        + ";"
+        + PERIOD.format("", "2030-02-01", "2030-01-31 12:00", "2030-03-01", "")
+    ),
+    "accounts_period_begins": Attack(
+        PERIOD.format("", "2019-12-01", "2019-12-01", "2019-12-31", "")
+    ),
+    "accounts_period_refuse": Attack(
+        "UPDATE accounts_period SET seal = '{\"charges\": 1}' WHERE status = 'closed'"
+    ),
+    "accounts_period_closes": Attack(
+        "UPDATE accounts_period SET status = 'closed', closed_at = '2099-01-01T00:00Z',"
+        " seal = '{}' WHERE month = (SELECT max(month) FROM accounts_period)"
+    ),
+    "accounts_period_reopens": Attack(
+        "UPDATE accounts_period SET status = 'open', closed_at = NULL, closed_by_id = NULL,"
+        " seal = NULL WHERE month = '2020-02-01'"
+    ),
+    "accounts_period_stays": Attack(f"DELETE FROM accounts_period WHERE {FIRST_OPEN}"),
+    "accounts_period_no_truncate": truncate("accounts_period"),
+    "period_reopening_has_reason": Attack(WISH.format("closed_at", " ")),
+    "period_reopening_second_person": Attack(
+        WAITING.format("approved_by_id = requested_by_id, approved_at = now()")
+    ),
+    "period_reopening_steps": Attack(WAITING.format("approved_at = now()")),
+    "period_reopening_waits_once": Attack(
+        copy_of("accounts_periodreopening", "approved_at IS NULL")
+    ),
+    "accounts_periodreopening_asks": Attack(WISH.format("now()", "x")),
+    "accounts_periodreopening_refuse": Attack(WAITING.format("reason = 'x'")),
+    "accounts_periodreopening_stays": Attack("DELETE FROM accounts_periodreopening"),
+    "accounts_periodreopening_no_truncate": truncate("accounts_periodreopening"),
 }

@@ -269,6 +269,10 @@ ATTACKS: dict[str, Attack] = {
         + negation("id = (SELECT reverses_id FROM pricing_charge ORDER BY id DESC LIMIT 1)"),
         also=("charge_once",),
     ),
+    "pricing_charge_booked": Attack(
+        copy_of("pricing_charge", UNBILLED, generation=9, period_id="2030-01-01"),
+        also=("pricing_charge_one_live",),
+    ),
     "pricing_charge_negates": Attack(negation(UNBILLED, resource="gpu")),
     "pricing_charge_one_live": Attack(copy_of("pricing_charge", UNBILLED, generation=2)),
     "pricing_charge_price": Attack(
