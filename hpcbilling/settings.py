@@ -58,6 +58,13 @@ if CANARY_PERCENT < 1:
 SITE_ADDRESS = env.str("SITE_ADDRESS", default="")
 SITE_BANK_DETAILS = env.str("SITE_BANK_DETAILS", default="")  # shown to who pays by transfer
 SITE_TAX_ID = env.str("SITE_TAX_ID", default="")
+SITE_BRANCH = env.str("SITE_BRANCH", default="")  # five digits; 00000 is the head office
+SITE_CONTACT = env.str("SITE_CONTACT", default="")
+SITE_PROMPTPAY_ID = env.str("SITE_PROMPTPAY_ID", default="")  # digits only
+DOCUMENT_AT_ISSUE = env.str("DOCUMENT_AT_ISSUE", default="invoice")
+SERIES_RECEIPT = env.str("SERIES_RECEIPT", default="RC")
+SERIES_CREDIT_NOTE = env.str("SERIES_CREDIT_NOTE", default="CN")
+SERIES_PATTERN = env.str("SERIES_PATTERN", default="{code}-{year}-{number:06d}")
 SITE_TAX_RATE = Decimal(env.str("SITE_TAX_RATE", default="0"))  # percent, on top of line amounts
 ESTIMATE_PUBLIC = env.bool("ESTIMATE_PUBLIC", default=False)  # tiers' prices for all the world
 SITE_PAYMENT_DAYS = env.int("SITE_PAYMENT_DAYS", default=30)

@@ -1,7 +1,13 @@
 from django.apps import AppConfig
+from django.utils.module_loading import import_string
 from django.utils.translation import gettext_lazy as _
 
 
 class PaymentsConfig(AppConfig):
     name = "payments"
     verbose_name = _("Payments")
+
+    def ready(self) -> None:
+        """Listen for receipts that ask for money, or for less than before."""
+        listeners = import_string("receipts.settling.LISTENERS")
+        listeners[:] = {*listeners, import_string("payments.settlement.restate")}

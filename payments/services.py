@@ -31,8 +31,8 @@ from payments.providers.base import (
     ProviderUnavailable,
 )
 from payments.providers.registry import provider as find_provider
+from payments.settlement import restate
 from receipts.models import Receipt
-from receipts.services import mark_paid
 
 S = Payment.Status
 STEPS: Table = {S.PENDING: frozenset({S.SUCCEEDED, S.FAILED})}
@@ -263,7 +263,7 @@ def _settle(row: InboundEvent, event: ProviderEvent, payment: Payment, actor: Ac
             "currency": payment.currency,
         },
     )
-    mark_paid(receipt=payment.receipt, paid_at=event.occurred_at, actor=actor)
+    restate(payment.receipt, actor, event.occurred_at)
 
 
 def record_transfer(*, receipt_id: int, transfer: Transfer, actor: Actor) -> Handled:

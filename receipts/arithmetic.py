@@ -1,43 +1,65 @@
-"""The arithmetic of a document (pure): charges to lines, lines to totals."""
+"""The arithmetic of a document (pure): lines, totals, tax, and what is credited.
+
+A line is the rounded sum of its charges; tax is worked out once, on the sum of the lines. What is
+credited is the rounded sum of all that was credited so far minus the rounded sum of all before, so
+that notes over the parts of a document come to the document exactly.
+"""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from decimal import Decimal
+from dataclasses import dataclass
+from decimal import Decimal, localcontext
 
-from core.money import round_money, total
+from core.money import exponent, round_half_up, round_money, total
+
+ZERO = Decimal(0)
+EXACT = 60
+"""Digits to divide with, so that nothing is rounded twice."""
 
 
 @dataclass(frozen=True, slots=True)
-class ChargeItem:
-    """What of a charge a line needs: quantity in base units, amount at six decimals.
+class LineItem:
+    """All charges of a project for a resource at a unit price, or by a rate that has none.
 
-    ``rate_id`` counts where there is no unit price, because a counter priced it.
+    Quantity in base units, ``charged`` at six decimals. ``rate_id`` counts where there is no unit
+    price because a counter priced it. ``credited`` is what notes said of the same line before, and
+    ``corrects_id`` that line.
     """
 
-    charge_id: int
-    job_id: int | None
+    currency: str
+    project_id: int
     resource: str
     unit_price: Decimal | None
     unit_size: int
+    rate_id: int | None
+    text: str
     quantity: int
-    amount: Decimal
-    rate_id: int | None = None
+    charged: Decimal
+    jobs: int
+    charge_ids: tuple[int, ...]
+    corrects_id: int | None = None
+    credited: Decimal = ZERO
+
+    @property
+    def amount(self) -> Decimal:
+        """What the line comes to in its currency."""
+        before = round_money(self.credited, self.currency)
+        return round_money(self.credited + self.charged, self.currency) - before
 
 
-@dataclass(slots=True)
-class LineItem:
-    """A line: all charges of a resource at a unit price, or by a rate that has none, and their
-    rounded sum."""
+@dataclass(frozen=True, slots=True)
+class Taxation:
+    """How a document is taxed: percent of the net, or of what is left of prices that include it."""
 
-    resource: str
-    unit_price: Decimal | None
-    unit_size: int
-    rate_id: int | None = None
-    quantity: int = 0
-    charged: Decimal = Decimal(0)
-    amount: Decimal = Decimal(0)
-    job_ids: set[int] = field(default_factory=set)
-    charge_ids: list[int] = field(default_factory=list)
+    category: str
+    rate: Decimal
+    inclusive: bool = False
+
+    def on(self, amount: Decimal, currency: str) -> Decimal:
+        """Return the tax on a sum of lines, rounded half up."""
+        with localcontext() as context:
+            context.prec = EXACT
+            base = Decimal(100) + (self.rate if self.inclusive else 0)
+            return round_half_up(amount * self.rate / base, exponent(currency))
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,33 +71,27 @@ class Totals:
     total: Decimal
 
 
-def lines_of(charges: Iterable[ChargeItem], currency: str) -> list[LineItem]:
-    """Group charges by resource and unit price (or rate); each line's sum is rounded once, half
-    up."""
-    lines: dict[tuple[str, Decimal | None, int, int | None], LineItem] = {}
-    for charge in charges:
-        rate_id = charge.rate_id if charge.unit_price is None else None
-        key = (charge.resource, charge.unit_price, charge.unit_size, rate_id)
-        line = lines.setdefault(key, LineItem(*key))
-        line.quantity += charge.quantity
-        line.charged += charge.amount
-        if charge.job_id is not None:
-            line.job_ids.add(charge.job_id)
-        line.charge_ids.append(charge.charge_id)
-    for line in lines.values():
-        line.amount = round_money(line.charged, currency)
-    return sorted(lines.values(), key=_place)
+def in_order(lines: Iterable[LineItem]) -> list[LineItem]:
+    """Sort by project, resource and price; what belongs to no resource comes last."""
+    return sorted(lines, key=_place)
 
 
-def _place(line: LineItem) -> tuple[bool, str, bool, Decimal, int, int]:
-    """By resource and price; what belongs to no resource comes last."""
+def _place(line: LineItem) -> tuple[object, ...]:
     price, rate = line.unit_price, line.rate_id
     rest = price is None and rate is None
-    return rest, line.resource, price is None, price or Decimal(0), line.unit_size, rate or 0
+    return (
+        line.project_id, rest, line.resource, price is None, price or ZERO, line.unit_size,
+        rate or 0, line.text, line.corrects_id or 0,
+    )  # fmt: skip
 
 
-def totals_of(amounts: Iterable[Decimal], tax_rate: Decimal, currency: str) -> Totals:
-    """Add line amounts and put tax (percent) on their sum, rounded half up."""
-    net = total(amounts)
-    tax = round_money(net * tax_rate / 100, currency)
-    return Totals(net, tax, net + tax)
+def totals_of(
+    amounts: Iterable[Decimal], taxation: Taxation, currency: str, *, before: Decimal = ZERO
+) -> Totals:
+    """Add line amounts and tax them. ``before`` is the sum of the lines of earlier credit notes of
+    the same receipt, less than zero."""
+    lines = total(amounts)
+    tax = taxation.on(before + lines, currency) - taxation.on(before, currency)
+    if taxation.inclusive:
+        return Totals(lines - tax, tax, lines)
+    return Totals(lines, tax, lines + tax)

@@ -10,13 +10,13 @@ from decimal import Decimal
 
 from django.db.models import Count, QuerySet, Sum
 
-from core.canonical import sha256_of
-from core.money import round_money
 from pricing.models import Charge
 from pricing.walk import plain, sum_text
 from receipts.arithmetic import totals_of
 from receipts.models import Line, Receipt
-from receipts.services import content_of
+from receipts.selectors import credited_amount, credited_before
+from receipts.services import hash_of
+from receipts.taxing import taxation_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +84,13 @@ def plain_money(amount: Decimal) -> Decimal:
 def explain_receipt(receipt: Receipt) -> ReceiptExplanation:
     """Compute a receipt anew from its charges. Reads, and writes nothing."""
     lines = tuple(_lines(receipt))
-    totals = totals_of((step.amount for step in lines), receipt.tax_rate, receipt.currency)
-    digest = sha256_of(content_of(receipt)) if receipt.number else ""
+    totals = totals_of(
+        (step.amount for step in lines),
+        taxation_of(receipt),
+        receipt.currency,
+        before=credited_before(receipt),
+    )
+    digest = hash_of(receipt) if receipt.number else ""
     return ReceiptExplanation(receipt, lines, totals.net, totals.tax, totals.total, digest)
 
 
@@ -95,7 +100,7 @@ def _lines(receipt: Receipt) -> Iterator[LineStep]:
             charges=Count("pk"), units=Sum("quantity"), charged=Sum("amount")
         )
         charged = sums["charged"] or Decimal(0)
-        amount = round_money(charged, receipt.currency)
+        amount = credited_amount(line, charged, receipt.currency)
         yield LineStep(line, sums["charges"], sums["units"] or 0, charged, amount)
 
 

@@ -1,12 +1,15 @@
 """Reading receipts and what is still to be billed."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
+from typing import Any
 
 from django.conf import settings
+from django.contrib.postgres.aggregates import ArrayAgg
 from django.db.models import Case, Count, F, Max, Min, QuerySet, Sum, When
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from accounts.models import Project
@@ -15,8 +18,25 @@ from core.intervals import Interval
 from core.money import round_money
 from pricing.models import Charge
 from pricing.selectors import live_charges
-from receipts.arithmetic import ChargeItem, LineItem, Totals, lines_of, totals_of
-from receipts.models import Receipt
+from receipts.arithmetic import LineItem, Taxation, Totals, in_order, totals_of
+from receipts.models import Line, Receipt
+from receipts.taxing import tax_for
+
+ISSUED = tuple(sorted(set(Receipt.Status) - set(Receipt.BEFORE_ISSUE)))
+"""States of documents that have a number."""
+
+COUNTED = Case(When(unit_price=None, then=F("rate")), default=None)
+"""The rate where a counter prices, which is what its line goes by instead of a price."""
+
+LINE_KEYS = ("currency", "project", "resource", "unit_price", "unit_size", "counted")
+"""What charges have in common that are on one line."""
+
+_SUMS = {
+    "units": Sum("quantity"),
+    "charged": Sum("amount"),
+    "jobs": Count("job", distinct=True),
+    "charge_ids": ArrayAgg("pk"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +45,7 @@ class Preview:
 
     lines: list[LineItem]
     totals: Totals
+    taxation: Taxation
     currency: str
     jobs: int
 
@@ -44,21 +65,54 @@ def unbilled_in(project: Project, window: Interval, currency: str) -> QuerySet[C
     )
 
 
-def charge_items(charges: QuerySet[Charge]) -> list[ChargeItem]:
-    """Read charges as values for the arithmetic, in a fixed order."""
-    rows = charges.order_by("pk").values_list(
-        "pk", "job_id", "resource", "unit_price", "unit_size", "quantity", "amount", "rate"
+def lines_over(charges: QuerySet[Charge]) -> list[LineItem]:
+    """Group charges of one currency into the lines of a document, in their order."""
+    rows = charges.order_by().annotate(counted=COUNTED).values_list(*LINE_KEYS).annotate(**_SUMS)
+    return in_order(
+        LineItem(
+            currency, project, resource, price, size, rate, "", units, charged, jobs, tuple(ids)
+        )
+        for currency, project, resource, price, size, rate, units, charged, jobs, ids in rows
     )
-    return [ChargeItem(*row) for row in rows]
+
+
+def lines_crediting(receipt: Receipt) -> list[LineItem]:
+    """Group the reversals of a receipt's charges that no credit note has yet by the lines that they
+    take back."""
+    rows = uncredited_reversals().filter(reverses__document_line__line__receipt=receipt)
+    rows = rows.order_by().values_list("reverses__document_line__line").annotate(**_SUMS)
+    found = {line: sums for line, *sums in rows}
+    lines = Line.objects.filter(pk__in=found).annotate(
+        credited=Coalesce(Sum("credited_by__charged"), Decimal(0))
+    )
+    return in_order(_crediting(line, found[line.pk], receipt.currency) for line in lines)
+
+
+def _crediting(line: Line, sums: Sequence[Any], currency: str) -> LineItem:
+    units, charged, jobs, charge_ids = sums
+    return LineItem(
+        currency, line.project_id, line.resource, line.unit_price, line.unit_size, line.rate_id,
+        line.text, units, charged, jobs, tuple(charge_ids), line.pk,
+        line.credited,  # type: ignore[attr-defined]  # annotated
+    )  # fmt: skip
+
+
+def uncredited_reversals() -> QuerySet[Charge]:
+    """Return reversals of charges on issued documents that no credit note has taken yet."""
+    return Charge.objects.filter(
+        reverses__document_line__line__receipt__status__in=ISSUED, document_line=None
+    )
 
 
 def preview(project: Project, window: Interval, currency: str = "") -> Preview:
     """Compute what a receipt over a project and window would say now."""
     currency = currency or settings.SITE_CURRENCY
-    items = charge_items(unbilled_in(project, window, currency))
-    lines = lines_of(items, currency)
-    totals = totals_of((line.amount for line in lines), settings.SITE_TAX_RATE, currency)
-    return Preview(lines, totals, currency, len({item.job_id for item in items} - {None}))
+    charges = unbilled_in(project, window, currency)
+    lines = lines_over(charges)
+    taxed = tax_for(project, timezone.localdate())
+    totals = totals_of((line.amount for line in lines), taxed.taxation, currency)
+    jobs = charges.order_by().aggregate(jobs=Count("job", distinct=True))["jobs"]
+    return Preview(lines, totals, taxed.taxation, currency, jobs)
 
 
 def billed_job_ids(job_ids: Collection[int]) -> set[int]:
@@ -94,8 +148,7 @@ def net_by_project(charges: QuerySet[Charge]) -> dict[tuple[int, str], Decimal]:
     to the cent.
     """
     keys = ("project", "currency", "resource", "unit_price", "unit_size", "counted")
-    counted = Case(When(unit_price=None, then=F("rate")), default=None)
-    rows = charges.order_by().annotate(counted=counted)
+    rows = charges.order_by().annotate(counted=COUNTED)
     lines = rows.values_list(*keys).annotate(charged=Sum("amount"))
     nets: dict[tuple[int, str], Decimal] = {}
     for project, currency, _resource, _price, _size, _rate, charged in lines:
@@ -134,7 +187,7 @@ def receipt_over(project: Project, window: Interval) -> Receipt | None:
 def overdue(today: date | None = None) -> QuerySet[Receipt]:
     """Return issued receipts whose due date has passed; this is derived, never stored."""
     day = today or timezone.localdate()
-    return Receipt.objects.filter(status=Receipt.Status.ISSUED, due_on__lt=day)
+    return Receipt.objects.filter(status__in=Receipt.OPEN, due_on__lt=day)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,3 +228,30 @@ def charges_of(receipt: Receipt) -> QuerySet[Charge]:
         "price_list__tier",
         "share",
     ).order_by("document_line__line__position", "job_end", "pk")
+
+
+def charges_in_force(receipt: Receipt) -> QuerySet[Charge]:
+    """Return the charges behind a receipt that were not taken back, as ``charges_of`` does."""
+    return charges_of(receipt).filter(reversal=None)
+
+
+def credited_before(receipt: Receipt) -> Decimal:
+    """Return what the lines of the notes issued before a credit note over the same receipt come to
+    (less than zero); zero for whatever is no credit note."""
+    if receipt.corrects_id is None:
+        return Decimal(0)
+    notes = Receipt.objects.filter(corrects=receipt.corrects_id)
+    notes = notes.exclude(status__in=Receipt.BEFORE_ISSUE)
+    if receipt.sequence is not None:
+        notes = notes.filter(pk__lt=receipt.pk)
+    return notes.exclude(pk=receipt.pk).aggregate(sum=Sum("lines__amount"))["sum"] or Decimal(0)
+
+
+def credited_amount(line: Line, charged: Decimal, currency: str) -> Decimal:
+    """Return what a line comes to whose charges sum up to ``charged``: rounded once, or together
+    with what earlier credit notes say of the line that it corrects."""
+    if line.corrects_id is None:
+        return round_money(charged, currency)
+    earlier = Line.objects.filter(corrects=line.corrects_id, receipt__lt=line.receipt_id)
+    before = earlier.aggregate(sum=Sum("charged"))["sum"] or Decimal(0)
+    return round_money(before + charged, currency) - round_money(before, currency)

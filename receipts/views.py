@@ -84,7 +84,6 @@ def create(request: HttpRequest) -> HttpResponse:
         "form": form,
         "waiting": unbilled_amounts(request.user),
         "site_currency": settings.SITE_CURRENCY,
-        "tax_rate": settings.SITE_TAX_RATE,
     }
     if form.is_bound and form.is_valid():
         project, window = form.cleaned_data["project"], form.window

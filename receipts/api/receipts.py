@@ -178,7 +178,7 @@ def previewed(found: Preview) -> dict[str, Any]:
                 "unit_size": line.unit_size,
                 "unit_price": line.unit_price,
                 "amount": str(line.amount),
-                "jobs": len(line.job_ids),
+                "jobs": line.jobs,
             }
             for line in found.lines
         ],

@@ -277,7 +277,7 @@ class Migration(migrations.Migration):
                             ("void", "Void"),
                         ],
                         default="draft",
-                        max_length=8,
+                        max_length=12,
                         verbose_name="status",
                     ),
                 ),
@@ -309,7 +309,7 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "number",
-                    models.CharField(max_length=40, null=True, unique=True, verbose_name="number"),
+                    models.CharField(max_length=64, null=True, unique=True, verbose_name="number"),
                 ),
                 ("issued_at", models.DateTimeField(null=True, verbose_name="issued")),
                 ("due_on", models.DateField(null=True, verbose_name="due")),

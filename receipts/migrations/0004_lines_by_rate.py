@@ -14,6 +14,10 @@ _PRICED_OR_NOT = """c.resource = l.resource
 if _PRICED not in " ".join(str(_OLD.sql).split()):
     raise AssertionError("the rule is another one")
 
+RULE = migrations.RunSQL(
+    " ".join(str(_OLD.sql).split()).replace(_PRICED, _PRICED_OR_NOT), _OLD.reverse_sql
+)
+
 
 class Migration(migrations.Migration):
     dependencies = [
@@ -34,7 +38,5 @@ class Migration(migrations.Migration):
             ),
         ),
         migrations.RunSQL(_OLD.reverse_sql, _OLD.sql),
-        migrations.RunSQL(
-            " ".join(str(_OLD.sql).split()).replace(_PRICED, _PRICED_OR_NOT), _OLD.reverse_sql
-        ),
+        RULE,
     ]

@@ -144,7 +144,7 @@ def test_the_database_refuses_what_a_door_forgets(
     own = order(genomics, ceiling=Decimal(1))
     other = order(make_project("other"), number="PO-2")
     chosen = {"own": own, "other": other}.get(values["purchase_order"])
-    monkeypatch.setattr("receipts.services.order_for", lambda receipt, day: chosen)
+    monkeypatch.setattr("receipts.services.issuing.order_for", lambda receipt, day: chosen)
     with pytest.raises(IntegrityError, match=rule), transaction.atomic():
         issue(genomics)
 

@@ -5,8 +5,6 @@ from decimal import Decimal
 
 import pytest
 from django.db import connection
-from hypothesis import given
-from hypothesis import strategies as st
 from pytest_django import Settings
 
 from accounts.models import Project, ProjectTier, Tier
@@ -17,7 +15,6 @@ from core.intervals import Interval
 from core.money import round_money
 from hpcbilling.workflows import rate_pending
 from pricing.models import Charge
-from receipts.arithmetic import ChargeItem, lines_of, totals_of
 from receipts.models import Line, Receipt
 from receipts.selectors import overdue, preview, unbilled_charges, unbilled_sums
 from receipts.services import (
@@ -231,28 +228,3 @@ def test_overdue_is_derived(genomics: Project) -> None:
 def test_the_fiscal_year_is_named_by_its_end(start: int, year: int, settings: Settings) -> None:
     settings.SITE_FISCAL_YEAR_START = start
     assert fiscal_year(OCTOBER.start.date()) == year
-
-
-items = st.builds(
-    ChargeItem,
-    charge_id=st.integers(1),
-    job_id=st.integers(1, 5),
-    resource=st.sampled_from(["cpu", "mem"]),
-    unit_price=st.sampled_from([Decimal("0.75"), Decimal("1.5")]),
-    unit_size=st.just(3600),
-    quantity=st.integers(1, 10**9),
-    amount=st.integers(0, 10**12).map(lambda n: Decimal(n).scaleb(-6)),
-)
-
-
-@given(st.lists(items), st.sampled_from([Decimal(0), Decimal(7), Decimal("8.875")]))
-def test_no_charge_is_lost_between_lines(charges: list[ChargeItem], rate: Decimal) -> None:
-    lines = lines_of(charges, "THB")
-    assert sum(line.quantity for line in lines) == sum(item.quantity for item in charges)
-    assert sum(line.charged for line in lines) == sum(item.amount for item in charges)
-    assert sorted(i for line in lines for i in line.charge_ids) == sorted(
-        item.charge_id for item in charges
-    )
-    totals = totals_of((line.amount for line in lines), rate, "THB")
-    assert totals.total == totals.net + totals.tax
-    assert abs(totals.net - sum(item.amount for item in charges)) <= Decimal("0.005") * len(lines)

@@ -1,0 +1,360 @@
+"""The rules of documents: what may become of them, and what lines, notes and tax add up to."""
+
+from importlib import import_module
+
+import django.db.models.deletion
+from django.db import migrations, models
+
+from core.rules import function, set_trigger, trigger
+
+_FIRST = import_module("receipts.migrations.0001_receipts").RULES
+_CHANGED = (
+    "receipts_receipt_frozen",
+    "receipts_void_reverses",
+    "receipts_billed_charge_stands",
+    "receipts_line_frozen",
+    "receipts_linecharge_frozen",
+)
+
+
+def _first(name: str) -> migrations.RunSQL:
+    (rule,) = (rule for rule in _FIRST if f"CREATE FUNCTION {name}()" in str(rule.sql))
+    return rule
+
+
+def _dropped(rule: migrations.RunSQL) -> migrations.RunSQL:
+    return migrations.RunSQL(rule.reverse_sql, rule.sql)
+
+
+# What 0004 left of the rule of issue.
+_ISSUE = import_module("receipts.migrations.0004_lines_by_rate").RULE
+
+_STAMPS = "ARRAY['status', 'paid_at', 'voided_at', 'voided_by_id', 'void_reason', 'written_off_at']"
+_STEPS = ", ".join(
+    f"('{before}', '{after}')"
+    for before, afters in {
+        "issued": ("part_paid", "paid", "void", "written_off"),
+        "part_paid": ("paid", "void", "written_off"),
+        "paid": ("void",),
+    }.items()
+    for after in afters
+)
+
+TAX = function(
+    "receipts_tax(amount numeric, rate numeric, inclusive boolean, decimals integer)",
+    returns="numeric",
+    pure=True,
+    body="""
+        SELECT round((amount * rate)::numeric(60, 30)
+                     / (100 + CASE WHEN inclusive THEN rate ELSE 0 END), decimals);
+    """,
+)
+
+# On whose receipts a project's charges go: one step, the payer's own profile does not count.
+ADDRESSEE = function(
+    "receipts_addressee(project bigint)",
+    returns="bigint",
+    body="""
+        SELECT coalesce((
+            SELECT CASE b.grouping WHEN 'payer' THEN b.payer_id
+                                   WHEN 'department' THEN d.project_id END
+              FROM receipts_billingprofile b
+              JOIN accounts_project p ON p.id = b.project_id
+              LEFT JOIN receipts_departmentbilling d ON d.department_id = p.department_id
+             WHERE b.project_id = $1), $1);
+    """,
+)
+
+# Lines of a receipt are the charges behind them, and each of those is in force.
+_LINES_FIT = """
+    SELECT 1 FROM receipts_line l
+      LEFT JOIN LATERAL (
+        SELECT sum(c.amount) AS amount, sum(c.quantity) AS quantity,
+               bool_and(c.project_id = l.project_id AND c.currency = NEW.currency
+                        AND c.resource = l.resource AND c.unit_size = l.unit_size
+                        AND c.unit_price IS NOT DISTINCT FROM l.unit_price
+                        AND l.rate_id IS NOT DISTINCT FROM
+                            CASE WHEN c.unit_price IS NULL THEN c.rate_id END
+                        AND c.job_end >= NEW.window_start AND c.job_end < NEW.window_end
+                        AND c.reverses_id IS NULL AND NOT EXISTS (
+                            SELECT 1 FROM pricing_charge r WHERE r.reverses_id = c.id)
+               ) AS fits
+          FROM receipts_linecharge k JOIN pricing_charge c ON c.id = k.charge_id
+         WHERE k.line_id = l.id
+      ) s ON true
+     WHERE l.receipt_id = NEW.id
+       AND NOT coalesce(s.fits AND l.corrects_id IS NULL
+                        AND l.charged = s.amount AND l.quantity = s.quantity
+                        AND l.amount = round(s.amount, NEW.decimals)
+                        AND NEW.project_id IN (l.project_id, receipts_addressee(l.project_id)),
+                        false)
+"""
+# Lines of a credit note take back charges of the line that they correct, or give a part of it back
+# as a manual charge; all notes together never take more than there was.
+_NOTES_FIT = """
+    SELECT 1 FROM receipts_line l
+      LEFT JOIN receipts_line o ON o.id = l.corrects_id AND o.receipt_id = NEW.corrects_id
+      LEFT JOIN LATERAL (
+        SELECT sum(c.amount) AS amount, sum(c.quantity) AS quantity,
+               bool_and(c.project_id = l.project_id AND c.currency = NEW.currency
+                        AND CASE WHEN c.reverses_id IS NULL
+                                 THEN c.kind NOT IN ('usage', 'minimum', 'item', 'true_up',
+                                                     'adjustment') AND c.amount < 0
+                                 ELSE EXISTS (
+                                    SELECT 1 FROM receipts_linecharge b
+                                      JOIN receipts_line t ON t.id = b.line_id
+                                     WHERE b.charge_id = c.reverses_id
+                                       AND l.corrects_id IN (t.id, t.corrects_id)) END
+               ) AS fits
+          FROM receipts_linecharge k JOIN pricing_charge c ON c.id = k.charge_id
+         WHERE k.line_id = l.id
+      ) s ON true
+      LEFT JOIN LATERAL (
+        SELECT coalesce(sum(e.charged), 0) AS charged
+          FROM receipts_line e JOIN receipts_receipt n ON n.id = e.receipt_id
+         WHERE e.corrects_id = l.corrects_id AND n.id <> NEW.id
+           AND n.status NOT IN ('draft', 'pending')
+      ) before ON true
+     WHERE l.receipt_id = NEW.id
+       AND NOT coalesce(s.fits AND l.charged = s.amount AND l.quantity = s.quantity
+                        AND l.project_id = o.project_id AND l.resource = o.resource
+                        AND l.amount = round(before.charged + s.amount, NEW.decimals)
+                                       - round(before.charged, NEW.decimals)
+                        AND sign(o.charged + before.charged + s.amount) IN (0, sign(o.charged)),
+                        false)
+"""
+
+ISSUE = trigger(
+    "receipts_receipt",
+    name="receipts_receipt_issue",
+    timing="BEFORE UPDATE",
+    when="OLD.status IN ('draft', 'pending') AND NEW.status NOT IN ('draft', 'pending')",
+    declare="lines numeric; before numeric := 0; original receipts_receipt;",
+    body="""
+        IF NEW.status <> 'issued' THEN
+            RAISE EXCEPTION 'a draft can only be issued' USING ERRCODE = 'check_violation';
+        END IF;
+        IF NEW.kind <> 'opening' AND NEW.sequence IS DISTINCT FROM 1 + (
+            SELECT greatest(s.opened_after, (
+                       SELECT max(d.sequence) FROM receipts_receipt d WHERE d.series_id = s.id))
+              FROM receipts_series s WHERE s.id = NEW.series_id) THEN
+            RAISE EXCEPTION 'the number is not the next of its series'
+                USING ERRCODE = 'check_violation';
+        END IF;
+        IF NEW.kind = 'credit_note' THEN
+            SELECT * INTO original FROM receipts_receipt
+             WHERE id = NEW.corrects_id FOR NO KEY UPDATE;
+            IF original.kind <> 'receipt' OR original.status NOT IN ('issued', 'part_paid', 'paid')
+               OR (original.project_id, original.currency, original.decimals,
+                   original.tax_category, original.tax_rate, original.tax_inclusive)
+                  <> (NEW.project_id, NEW.currency, NEW.decimals,
+                      NEW.tax_category, NEW.tax_rate, NEW.tax_inclusive) THEN
+                RAISE EXCEPTION 'a credit note is taxed as the issued receipt that it corrects'
+                    USING ERRCODE = 'check_violation';
+            END IF;
+            SELECT coalesce(sum(l.amount), 0) INTO before
+              FROM receipts_line l JOIN receipts_receipt n ON n.id = l.receipt_id
+             WHERE n.corrects_id = NEW.corrects_id AND n.id <> NEW.id
+               AND n.status NOT IN ('draft', 'pending');
+        END IF;
+        SELECT sum(amount) INTO lines FROM receipts_line WHERE receipt_id = NEW.id;
+        IF lines IS DISTINCT FROM
+               (CASE WHEN NEW.tax_inclusive THEN NEW.total ELSE NEW.net_amount END)
+           OR NEW.tax_amount <>
+               receipts_tax(before + lines, NEW.tax_rate, NEW.tax_inclusive, NEW.decimals)
+               - receipts_tax(before, NEW.tax_rate, NEW.tax_inclusive, NEW.decimals) THEN
+            RAISE EXCEPTION 'the lines do not add up to the receipt'
+                USING ERRCODE = 'check_violation';
+        END IF;
+        IF NEW.kind = 'receipt' AND EXISTS (LINES_FIT)
+           OR NEW.kind = 'credit_note' AND EXISTS (NOTES_FIT)
+           OR NEW.kind = 'opening' AND EXISTS (
+                SELECT 1 FROM receipts_linecharge k JOIN receipts_line l ON l.id = k.line_id
+                 WHERE l.receipt_id = NEW.id) THEN
+            RAISE EXCEPTION 'a line does not match the charges behind it'
+                USING ERRCODE = 'check_violation';
+        END IF;
+        RETURN NEW;
+    """.replace("LINES_FIT", _LINES_FIT).replace("NOTES_FIT", _NOTES_FIT),
+)
+
+RULES = [
+    TAX,
+    ADDRESSEE,
+    ISSUE,
+    trigger(
+        "receipts_receipt",
+        name="receipts_receipt_frozen",
+        timing="BEFORE UPDATE OR DELETE",
+        when="OLD.status NOT IN ('draft', 'pending')",
+        body=f"""
+            IF TG_OP = 'DELETE' OR to_jsonb(NEW) - {_STAMPS} <> to_jsonb(OLD) - {_STAMPS}
+               OR to_jsonb(NEW) <> to_jsonb(OLD)
+                  AND (OLD.status::text, NEW.status::text) NOT IN ({_STEPS}) THEN
+                RAISE EXCEPTION '% on % is refused: an issued receipt never changes',
+                    TG_OP, TG_TABLE_NAME USING ERRCODE = 'restrict_violation';
+            END IF;
+            RETURN NEW;
+        """,
+    ),
+    # At commit a void receipt is credited in whole and no charge of it is in force, or its usage
+    # would be lost ...
+    trigger(
+        "receipts_receipt",
+        name="receipts_void_reverses",
+        timing="AFTER UPDATE DEFERRABLE INITIALLY DEFERRED",
+        when="NEW.status = 'void'",
+        body="""
+            IF EXISTS (
+                SELECT 1 FROM receipts_line l
+                  JOIN receipts_linecharge k ON k.line_id = l.id
+                 WHERE l.receipt_id = NEW.id AND NOT EXISTS (
+                    SELECT 1 FROM pricing_charge r WHERE r.reverses_id = k.charge_id)
+            ) OR NEW.total + coalesce((
+                SELECT sum(total) FROM receipts_receipt
+                 WHERE corrects_id = NEW.id AND status = 'issued'), 0) <> 0 THEN
+                RAISE EXCEPTION 'a void receipt has charges in force'
+                    USING ERRCODE = 'check_violation';
+            END IF;
+            RETURN NULL;
+        """,
+    ),
+    # ... and no charge that a draft reserves may be reversed, or it would bill what is not owed.
+    # One on an issued document may: the reversal waits for a credit note.
+    trigger(
+        "pricing_charge",
+        name="receipts_billed_charge_stands",
+        timing="AFTER INSERT DEFERRABLE INITIALLY DEFERRED",
+        when="NEW.reverses_id IS NOT NULL",
+        body="""
+            IF EXISTS (
+                SELECT 1 FROM receipts_linecharge k
+                  JOIN receipts_line l ON l.id = k.line_id
+                  JOIN receipts_receipt d ON d.id = l.receipt_id
+                 WHERE k.charge_id = NEW.reverses_id AND d.status IN ('draft', 'pending')
+            ) THEN
+                RAISE EXCEPTION 'a charge on a draft is not reversed'
+                    USING ERRCODE = 'check_violation';
+            END IF;
+            RETURN NULL;
+        """,
+    ),
+    trigger(
+        "receipts_line",
+        name="receipts_line_frozen",
+        timing="BEFORE INSERT OR UPDATE OR DELETE",
+        declare="state text;",
+        body="""
+            SELECT status INTO state FROM receipts_receipt
+             WHERE id = CASE TG_OP WHEN 'DELETE' THEN OLD.receipt_id ELSE NEW.receipt_id END
+               FOR SHARE;
+            IF TG_OP = 'UPDATE' OR state <> 'draft' THEN
+                RAISE EXCEPTION '% on % is refused: lines belong to drafts only', TG_OP, TG_TABLE_NAME
+                    USING ERRCODE = 'restrict_violation';
+            END IF;
+            IF TG_OP = 'DELETE' THEN
+                IF EXISTS (SELECT 1 FROM receipts_linecharge WHERE line_id = OLD.id) THEN
+                    RAISE EXCEPTION 'a line with charges is not deleted'
+                        USING ERRCODE = 'restrict_violation';
+                END IF;
+                RETURN OLD;
+            END IF;
+            RETURN NEW;
+        """,
+    ),
+    # Charges come by the thousand: their lines are looked at once a statement, and what they point
+    # at is shown here instead of by foreign keys (ADR 7).
+    set_trigger(
+        "receipts_linecharge",
+        name="receipts_linecharge_joins_draft",
+        event="INSERT",
+        body="""
+            PERFORM 1 FROM receipts_receipt WHERE id IN (
+                SELECT l.receipt_id FROM new_rows n JOIN receipts_line l ON l.id = n.line_id)
+              ORDER BY id FOR SHARE;
+            IF EXISTS (
+                SELECT 1 FROM (SELECT DISTINCT line_id FROM new_rows) n
+                  LEFT JOIN receipts_line l ON l.id = n.line_id
+                  LEFT JOIN receipts_receipt d ON d.id = l.receipt_id
+                 WHERE d.status IS DISTINCT FROM 'draft'
+            ) OR EXISTS (
+                SELECT 1 FROM new_rows n LEFT JOIN pricing_charge c ON c.id = n.charge_id
+                 WHERE c.id IS NULL
+            ) THEN
+                RAISE EXCEPTION 'INSERT on receipts_linecharge is refused: charges join drafts only'
+                    USING ERRCODE = 'restrict_violation';
+            END IF;
+        """,
+    ),
+    trigger(
+        "receipts_linecharge",
+        name="receipts_linecharge_frozen",
+        timing="BEFORE UPDATE OR DELETE",
+        declare="state text;",
+        body="""
+            SELECT d.status INTO state FROM receipts_line l JOIN receipts_receipt d ON d.id = l.receipt_id
+             WHERE l.id = OLD.line_id FOR SHARE OF d;
+            IF TG_OP = 'UPDATE' OR state IS DISTINCT FROM 'draft' THEN
+                RAISE EXCEPTION '% on % is refused: charges join drafts only', TG_OP, TG_TABLE_NAME
+                    USING ERRCODE = 'restrict_violation';
+            END IF;
+            RETURN OLD;
+        """,
+    ),
+    migrations.RunSQL(
+        "DROP TRIGGER receipts_series_refuse_update ON receipts_series;"
+        "CREATE TRIGGER receipts_series_refuse_update BEFORE UPDATE ON receipts_series"
+        " FOR EACH ROW WHEN (NEW.last_number <> OLD.last_number + 1 OR"
+        " (OLD.code, OLD.fiscal_year, OLD.pattern, OLD.opened_after) IS DISTINCT FROM"
+        " (NEW.code, NEW.fiscal_year, NEW.pattern, NEW.opened_after))"
+        " EXECUTE FUNCTION core_refuse('numbers of a series only go up by one');",
+        "DROP TRIGGER receipts_series_refuse_update ON receipts_series;"
+        "CREATE TRIGGER receipts_series_refuse_update BEFORE UPDATE ON receipts_series"
+        " FOR EACH ROW WHEN (NEW.last_number <> OLD.last_number + 1 OR"
+        " (OLD.code, OLD.fiscal_year) IS DISTINCT FROM (NEW.code, NEW.fiscal_year))"
+        " EXECUTE FUNCTION core_refuse('numbers of a series only go up by one');",
+    ),
+    trigger(
+        "receipts_series",
+        name="receipts_series_begins",
+        timing="BEFORE INSERT",
+        when="NEW.last_number <> NEW.opened_after",
+        body="""
+            RAISE EXCEPTION 'a series begins after the last number used elsewhere'
+                USING ERRCODE = 'check_violation';
+        """,
+    ),
+]
+
+
+class Migration(migrations.Migration):
+    dependencies = [
+        ("pricing", "0012_studies"),
+        ("receipts", "0006_documents"),
+    ]
+
+    operations = [
+        *(_dropped(_first(name)) for name in _CHANGED),
+        _dropped(_ISSUE),
+        migrations.AlterField(
+            "linecharge",
+            "line",
+            models.ForeignKey(
+                db_constraint=False,
+                on_delete=django.db.models.deletion.CASCADE,
+                related_name="charge_links",
+                to="receipts.line",
+            ),
+        ),
+        migrations.AlterField(
+            "linecharge",
+            "charge",
+            models.OneToOneField(
+                db_constraint=False,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="document_line",
+                to="pricing.charge",
+            ),
+        ),
+        *RULES,
+    ]

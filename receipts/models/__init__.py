@@ -1,0 +1,33 @@
+"""Models of documents that ask for money or give it back, in order of what rests on what."""
+
+from receipts.models.documents import Line, LineCharge, Receipt, ReceiptKind, ReceiptStatus
+from receipts.models.notices import Notice
+from receipts.models.orders import Days, PurchaseOrder
+from receipts.models.profiles import (
+    BillingProfile,
+    DepartmentBilling,
+    DocumentLanguage,
+    Grouping,
+)
+from receipts.models.series import Series
+from receipts.models.tax import RateDays, TaxCategory, TaxProfile, TaxRate
+
+__all__ = [
+    "BillingProfile",
+    "Days",
+    "DepartmentBilling",
+    "DocumentLanguage",
+    "Grouping",
+    "Line",
+    "LineCharge",
+    "Notice",
+    "PurchaseOrder",
+    "RateDays",
+    "Receipt",
+    "ReceiptKind",
+    "ReceiptStatus",
+    "Series",
+    "TaxCategory",
+    "TaxProfile",
+    "TaxRate",
+]

@@ -1,0 +1,128 @@
+"""Making drafts: charges are put on lines, which reserves them."""
+
+from collections.abc import Iterable, Sequence
+from datetime import date
+from itertools import chain
+
+from django.conf import settings
+from django.db import connection, transaction
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from accounts.models import Project
+from audit.services import record
+from core.actor import Actor
+from core.errors import Conflict
+from core.intervals import Interval
+from core.locks import lock_rows
+from core.money import exponent
+from receipts.arithmetic import LineItem, Totals, in_order, totals_of
+from receipts.models import Line, Receipt
+from receipts.selectors import lines_over, unbilled_in
+from receipts.services.steps import figures_of, locked, moved, require
+from receipts.taxing import Taxed, tax_for
+
+S = Receipt.Status
+
+
+def draft_receipt(
+    *, project_id: int, window: Interval, actor: Actor, currency: str = ""
+) -> Receipt:
+    """Put all unbilled charges of a project and window on a new draft, which reserves them.
+
+    The project's lock makes two callers at once produce one document. Raises Conflict if there is
+    nothing to bill, naming the draft or receipt that has the charges if one was just made.
+    """
+    currency = currency or settings.SITE_CURRENCY
+    with transaction.atomic():
+        (project,) = lock_rows(Project.objects.all(), project_id)
+        lines = lines_over(unbilled_in(project, window, currency))
+        if not lines:
+            raise Conflict(
+                "nothing_to_bill",
+                _(
+                    "There is nothing to bill for this project in this period. "
+                    "It may be on another receipt already."
+                ),
+            )
+        return write_draft(project=project, lines=lines, window=window, actor=actor)
+
+
+def write_draft(
+    *,
+    project: Project,
+    lines: Sequence[LineItem],
+    window: Interval,
+    actor: Actor,
+    period: date | None = None,
+) -> Receipt:
+    """Make a draft with these lines for a project, which is locked; in the caller's transaction."""
+    currency = lines[0].currency
+    taxed = tax_for(project, timezone.localdate())
+    receipt = Receipt(project=project, period=period, created_by_id=actor.user_id)
+    receipt.window_start, receipt.window_end = window.start, window.end
+    totals = totals_of((line.amount for line in lines), taxed.taxation, currency)
+    put_amounts(receipt, totals, taxed, currency)
+    return save_draft(receipt, lines, actor)
+
+
+def put_amounts(receipt: Receipt, totals: Totals, taxed: Taxed, currency: str) -> None:
+    """Put amounts and how they are taxed on a document that is not saved yet."""
+    receipt.currency, receipt.decimals = currency, exponent(currency)
+    receipt.net_amount, receipt.tax_amount, receipt.total = totals.net, totals.tax, totals.total
+    receipt.tax_category, receipt.tax_rate = taxed.taxation.category, taxed.taxation.rate
+    receipt.tax_inclusive = taxed.taxation.inclusive
+
+
+def save_draft(receipt: Receipt, lines: Sequence[LineItem], actor: Actor) -> Receipt:
+    """Save a new document with its lines; in the caller's transaction."""
+    receipt.save(force_insert=True)
+    _write_lines(receipt, in_order(lines))
+    record("receipt.drafted", actor=actor, target=receipt, data=figures_of(receipt))
+    moved("", S.DRAFT)
+    return receipt
+
+
+def _write_lines(receipt: Receipt, items: list[LineItem]) -> None:
+    lines = Line.objects.bulk_create(
+        Line(
+            receipt=receipt,
+            position=position,
+            project_id=item.project_id,
+            resource=item.resource,
+            text=item.text,
+            unit_price=item.unit_price,
+            unit_size=item.unit_size,
+            rate_id=item.rate_id,
+            quantity=item.quantity,
+            charged=item.charged,
+            amount=item.amount,
+            jobs=item.jobs,
+            corrects_id=item.corrects_id,
+        )
+        for position, item in enumerate(items, start=1)
+    )
+    pairs = zip(lines, items, strict=True)
+    _link((line.pk, item.charge_ids) for line, item in pairs)
+
+
+def _link(lines: Iterable[tuple[int, Sequence[int]]]) -> None:
+    """Put charges on lines in one statement: there may be thousands on each."""
+    found = list(lines)
+    line_ids = chain.from_iterable([pk] * len(charge_ids) for pk, charge_ids in found)
+    charge_ids = chain.from_iterable(charge_ids for _, charge_ids in found)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO receipts_linecharge (line_id, charge_id)"
+            " SELECT * FROM unnest(%s::bigint[], %s::bigint[])",
+            [list(line_ids), list(charge_ids)],
+        )
+
+
+def discard_draft(*, receipt_id: int, actor: Actor) -> None:
+    """Delete a draft and free its charges. Raises Conflict if it is issued or to be approved."""
+    with transaction.atomic():
+        receipt = locked(receipt_id)
+        require(receipt, S.DRAFT)
+        record("receipt.discarded", actor=actor, target=receipt, data=figures_of(receipt))
+        receipt.delete()

@@ -1,0 +1,64 @@
+"""The steps that a document can take, and what each of them needs."""
+
+from django.db import transaction
+from django.utils.translation import gettext_lazy as _
+
+from accounts.models import Project
+from core import metrics
+from core.errors import Conflict
+from core.locks import lock_rows
+from core.transitions import Table
+from receipts.models import Receipt
+
+S = Receipt.Status
+STEPS: Table = {
+    S.DRAFT: frozenset({S.PENDING, S.ISSUED}),
+    S.PENDING: frozenset({S.DRAFT, S.ISSUED}),
+    S.ISSUED: frozenset({S.PART_PAID, S.PAID, S.VOID, S.WRITTEN_OFF}),
+    S.PART_PAID: frozenset({S.PAID, S.VOID, S.WRITTEN_OFF}),
+    S.PAID: frozenset({S.VOID}),
+}
+
+
+def locked(receipt_id: int) -> Receipt:
+    """Lock a document and its project, in the order of the house: project first. Raises Conflict
+    if it is gone."""
+    found = Receipt.objects.filter(pk=receipt_id).values_list("project_id", flat=True).first()
+    if found is not None:
+        (project,) = lock_rows(Project.objects.all(), found)
+        rows = lock_rows(Receipt.objects.all(), receipt_id)
+        if rows:
+            rows[0].project = project
+            return rows[0]
+    raise Conflict("gone", _("This draft was discarded by someone else."))
+
+
+def require(receipt: Receipt, *statuses: S) -> None:
+    """Raise Conflict unless a document is in one of these states."""
+    if receipt.status not in statuses:
+        raise Conflict(
+            "stale_status",
+            _("This receipt is “%(status)s”; the step is not possible any more.")
+            % {"status": receipt.get_status_display()},
+        )
+
+
+def figures_of(receipt: Receipt) -> dict[str, object]:
+    """Return what the audit log keeps of a document at each step."""
+    return {
+        "kind": receipt.kind,
+        "project": receipt.project.code,
+        "number": receipt.number,
+        "currency": receipt.currency,
+        "net": receipt.net_amount,
+        "tax": receipt.tax_amount,
+        "total": receipt.total,
+        "from": receipt.window_start,
+        "until": receipt.window_end,
+    }
+
+
+def moved(before: str, after: str) -> None:
+    """Count a transition once it is committed."""
+    counter = metrics.RECEIPT_TRANSITIONS.labels(from_status=before or "new", to_status=after)
+    transaction.on_commit(counter.inc)

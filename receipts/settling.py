@@ -1,0 +1,21 @@
+"""Where settlement hears of receipts: what was issued, and what is not owed any more.
+
+Payments stand above receipts and can't be imported here; they put themselves into this list when
+the program starts.
+"""
+
+from collections.abc import Callable
+
+from core.actor import Actor
+from receipts.models import Receipt
+
+Listener = Callable[[Receipt, Actor], None]
+
+LISTENERS: list[Listener] = []
+"""Each is told of a receipt, locked, in the transaction that issued it or credited part of it."""
+
+
+def payable_changed(receipt: Receipt, actor: Actor) -> None:
+    """Tell that a receipt asks for money now, or for less than before."""
+    for tell in LISTENERS:
+        tell(receipt, actor)
