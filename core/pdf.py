@@ -10,18 +10,29 @@ import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import typst
 
+from core.pdf_text import make_searchable
+
 FONTS = Path(__file__).parent / "fonts"
+ARCHIVAL: Literal["a-3a"] = "a-3a"
+"""PDF/A-3, which may carry other files, at its highest level: tagged, with text as Unicode."""
 
 
-def render(template: Path, data: Mapping[str, Any], *, made_at: datetime) -> bytes:
+def render(
+    template: Path,
+    data: Mapping[str, Any],
+    *,
+    made_at: datetime,
+    standard: Literal["a-3a"] | None = None,
+) -> bytes:
     """Return the PDF that a template makes of data (what JSON can hold; numbers as text).
 
-    ``made_at`` is the creation date that the file carries. The template sees the files of its own
-    folder and no others. Raises RuntimeError if the template is wrong.
+    ``made_at`` is the creation date that the file carries; ``standard`` one that it must conform
+    to. The template sees the files of its own folder and no others. Its Thai text can be searched
+    and copied. Raises RuntimeError if the template is wrong, or does not keep to the standard.
     """
     made = typst.compile(
         str(template),
@@ -31,7 +42,8 @@ def render(template: Path, data: Mapping[str, Any], *, made_at: datetime) -> byt
         sys_inputs={"data": json.dumps(data, ensure_ascii=False)},
         timestamp=int(made_at.astimezone(UTC).timestamp()),
         format="pdf",
+        pdf_standards=[standard] if standard else [],
     )
     if not isinstance(made, bytes):
         raise RuntimeError("one document was expected")
-    return made
+    return make_searchable(made)
