@@ -21,6 +21,7 @@ from core import metrics
 from hpcbilling.health import readiness
 from hpcbilling.pulls import metrics as pull_metrics
 from hpcbilling.reconciliation import metrics as reconciliation_metrics
+from receipts.services import STEPS
 from usage.models import Reconciliation
 from usage.selectors import last_imports
 
@@ -43,9 +44,7 @@ WINDOW_STATUSES = ("read", "empty", "failed", "split")
 LOGIN_OUTCOMES = ("success", "failure", "locked_out")
 RECEIPT_TRANSITIONS = (
     ("new", "draft"),
-    ("draft", "issued"),
-    ("issued", "paid"),
-    ("issued", "void"),
+    *((before, after) for before, afters in STEPS.items() for after in sorted(afters)),
 )
 
 

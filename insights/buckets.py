@@ -45,7 +45,7 @@ def conditions(viewer: Viewer | None = None) -> Mapping[str, Q]:
     if viewer is not None:
         charges = charges.filter(may_see_charges(viewer))
     waiting = Exists(charges.filter(document_line=None))
-    on_draft = Exists(charges.filter(document_line__line__receipt__status=Receipt.Status.DRAFT))
+    on_draft = Exists(charges.filter(document_line__line__receipt__status__in=Receipt.BEFORE_ISSUE))
     rated = stages.condition(Stage.RATED)
     found: dict[str, Any] = {
         Bucket.UNBILLED: rated & waiting,

@@ -94,8 +94,8 @@ def jobs_due() -> int:
 
 
 def drafts() -> Documents:
-    """Return the drafts."""
-    return _documents(Receipt.objects.filter(status=Receipt.Status.DRAFT))
+    """Return the drafts, and what waits to be approved."""
+    return _documents(Receipt.objects.filter(status__in=Receipt.BEFORE_ISSUE))
 
 
 def overdue_receipts() -> Documents:
@@ -116,7 +116,8 @@ def month_figures(day: date | None = None) -> Month:
     sums = {item.quantity: Sum(item.quantity) for item in RESOURCES.values()}
     used = jobs.aggregate(jobs=Count("pk"), **sums)
     charges = Charge.objects.filter(job_end__gte=window.start, job_end__lt=window.end).order_by()
-    issued = _within("issued_at", window).exclude(status=Receipt.Status.VOID)
+    # With credit notes, so that what was void in the same month is nothing.
+    issued = _within("issued_at", window)
     return Month(
         first=first,
         jobs=used["jobs"],

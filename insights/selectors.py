@@ -28,7 +28,12 @@ from pricing.selectors import (
     may_see_charges,
 )
 from receipts.models import Receipt
-from receipts.selectors import net_by_project, receipts_visible_to, unbilled_charges
+from receipts.selectors import (
+    net_by_project,
+    open_receipts,
+    receipts_visible_to,
+    unbilled_charges,
+)
 from usage.models import Job
 from usage.selectors import ProjectBook, on_accounts_of
 
@@ -271,15 +276,15 @@ def overview_of(viewer: Viewer, month: Interval) -> Overview:
         )
         for project in projects
     ]
-    receipts = receipts_visible_to(viewer).filter(status=Receipt.Status.ISSUED)
-    open_receipts = list(receipts.order_by("due_on", "pk"))
+    receipts = receipts_visible_to(viewer) & open_receipts()
+    to_be_paid = list(receipts.order_by("due_on", "pk"))
     latest = jobs_visible_to(viewer).filter(end__isnull=False).order_by("-end", "-pk")[:8]
     return Overview(
         projects=figures,
         month=_added(spent.values()),
         unbilled=_added(unbilled.values()),
-        open_receipts=open_receipts,
-        due=_added({receipt.currency: receipt.total} for receipt in open_receipts),
+        open_receipts=to_be_paid,
+        due=_added({receipt.currency: receipt.total} for receipt in to_be_paid),
         latest=rows_of(list(latest), viewer),
     )
 

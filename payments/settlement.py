@@ -8,7 +8,7 @@ from django.db.models import Sum
 
 from core.actor import Actor
 from payments.models import Allocation
-from receipts.models import Receipt
+from receipts.models import Receipt, ReceiptStatus
 from receipts.services import mark_settled
 
 S = Receipt.Status
@@ -27,7 +27,7 @@ class Standing:
         return self.payable - self.settled
 
     @property
-    def status(self) -> Receipt.Status:
+    def status(self) -> ReceiptStatus:
         """The state that an issued receipt is in by these amounts."""
         if self.left <= 0:
             return S.PAID

@@ -132,7 +132,7 @@ def notices_due() -> list[tuple[int, str]]:
     since = timezone.now() - DUE_FOR
     issued = Receipt.objects.filter(
         status__in=(Receipt.Status.ISSUED, Receipt.Status.PAID), issued_at__gte=since
-    )
+    ).exclude(kind=Receipt.Kind.CREDIT_NOTE)
     paid = Receipt.objects.filter(status=Receipt.Status.PAID, paid_at__gte=since, total__gt=0)
     return [
         (pk, str(kind))

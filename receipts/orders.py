@@ -53,12 +53,12 @@ class Standing:
 
 
 def with_billed(orders: QuerySet[PurchaseOrder]) -> QuerySet[PurchaseOrder]:
-    """Return orders with ``billed``: what was issued under each and is not void, tax included."""
+    """Return orders with ``billed``: what was issued under each, less what was credited."""
     return orders.annotate(billed=_billed())
 
 
 def _billed() -> Coalesce:
-    counted = Receipt.objects.filter(purchase_order=OuterRef("pk"), status__in=(S.ISSUED, S.PAID))
+    counted = Receipt.objects.filter(purchase_order=OuterRef("pk"))
     sums = counted.order_by().values("purchase_order").annotate(sum=Sum("total"))
     return Coalesce(Subquery(sums.values("sum")), Decimal(0))
 

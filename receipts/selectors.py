@@ -67,7 +67,8 @@ def unbilled_in(project: Project, window: Interval, currency: str) -> QuerySet[C
 
 def lines_over(charges: QuerySet[Charge]) -> list[LineItem]:
     """Group charges of one currency into the lines of a document, in their order."""
-    rows = charges.order_by().annotate(counted=COUNTED).values_list(*LINE_KEYS).annotate(**_SUMS)
+    counted = charges.order_by().annotate(counted=COUNTED)
+    rows = counted.values_list(*LINE_KEYS).annotate(**_SUMS)
     return in_order(
         LineItem(
             currency, project, resource, price, size, rate, "", units, charged, jobs, tuple(ids)
@@ -79,8 +80,8 @@ def lines_over(charges: QuerySet[Charge]) -> list[LineItem]:
 def lines_crediting(receipt: Receipt) -> list[LineItem]:
     """Group the reversals of a receipt's charges that no credit note has yet by the lines that they
     take back."""
-    rows = uncredited_reversals().filter(reverses__document_line__line__receipt=receipt)
-    rows = rows.order_by().values_list("reverses__document_line__line").annotate(**_SUMS)
+    waiting = uncredited_reversals().filter(reverses__document_line__line__receipt=receipt)
+    rows = waiting.order_by().values_list("reverses__document_line__line").annotate(**_SUMS)
     found = {line: sums for line, *sums in rows}
     lines = Line.objects.filter(pk__in=found).annotate(
         credited=Coalesce(Sum("credited_by__charged"), Decimal(0))
@@ -178,6 +179,7 @@ def receipt_over(project: Project, window: Interval) -> Receipt | None:
         Receipt.objects.filter(
             project=project, window_start__lt=window.end, window_end__gt=window.start
         )
+        .exclude(kind=Receipt.Kind.CREDIT_NOTE)
         .exclude(status=Receipt.Status.VOID)
         .order_by("-pk")
         .first()
@@ -185,9 +187,13 @@ def receipt_over(project: Project, window: Interval) -> Receipt | None:
 
 
 def overdue(today: date | None = None) -> QuerySet[Receipt]:
-    """Return issued receipts whose due date has passed; this is derived, never stored."""
-    day = today or timezone.localdate()
-    return Receipt.objects.filter(status__in=Receipt.OPEN, due_on__lt=day)
+    """Return open receipts whose due date has passed; this is derived, never stored."""
+    return open_receipts().filter(due_on__lt=today or timezone.localdate())
+
+
+def open_receipts() -> QuerySet[Receipt]:
+    """Return what asks for money: issued, and not settled in whole."""
+    return Receipt.objects.filter(status__in=Receipt.OPEN).exclude(kind=Receipt.Kind.CREDIT_NOTE)
 
 
 @dataclass(frozen=True, slots=True)

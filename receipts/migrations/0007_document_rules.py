@@ -29,6 +29,12 @@ def _dropped(rule: migrations.RunSQL) -> migrations.RunSQL:
 # What 0004 left of the rule of issue.
 _ISSUE = import_module("receipts.migrations.0004_lines_by_rate").RULE
 
+(_ORDER,) = (
+    rule
+    for rule in import_module("receipts.migrations.0005_purchase_orders").RULES
+    if "CREATE FUNCTION receipts_receipt_order()" in str(rule.sql)
+)
+
 _STAMPS = "ARRAY['status', 'paid_at', 'voided_at', 'voided_by_id', 'void_reason', 'written_off_at']"
 _STEPS = ", ".join(
     f"('{before}', '{after}')"
@@ -178,10 +184,55 @@ ISSUE = trigger(
     """.replace("LINES_FIT", _LINES_FIT).replace("NOTES_FIT", _NOTES_FIT),
 )
 
+# The order is locked, so that two receipts at once don't both fit. The site's day is not known here:
+# it is at most one away from the day in UTC. Credit notes are under the order of what they correct.
+ORDER = trigger(
+    "receipts_receipt",
+    name="receipts_receipt_order",
+    timing="BEFORE UPDATE",
+    when="OLD.status IN ('draft', 'pending') AND NEW.status NOT IN ('draft', 'pending')",
+    declare="promise receipts_purchaseorder; day date := (NEW.issued_at AT TIME ZONE 'UTC')::date;",
+    body="""
+        IF NEW.kind = 'credit_note' THEN
+            IF NEW.purchase_order_id IS DISTINCT FROM (
+                SELECT purchase_order_id FROM receipts_receipt WHERE id = NEW.corrects_id) THEN
+                RAISE EXCEPTION 'a credit note is under the purchase order of what it corrects'
+                    USING ERRCODE = 'check_violation';
+            END IF;
+            RETURN NEW;
+        END IF;
+        IF NEW.purchase_order_id IS NULL THEN
+            IF NEW.kind = 'receipt' AND NEW.total > 0 AND EXISTS (
+                SELECT 1 FROM receipts_purchaseorder WHERE project_id = NEW.project_id
+            ) THEN
+                RAISE EXCEPTION 'receipts of this project are issued under a purchase order'
+                    USING ERRCODE = 'check_violation';
+            END IF;
+            RETURN NEW;
+        END IF;
+        SELECT * INTO promise FROM receipts_purchaseorder
+         WHERE id = NEW.purchase_order_id FOR NO KEY UPDATE;
+        IF promise.project_id <> NEW.project_id OR promise.currency <> NEW.currency
+           OR day < promise.starts_on - 1 OR day > promise.expires_on + 1 THEN
+            RAISE EXCEPTION 'the purchase order is of another project, currency or time'
+                USING ERRCODE = 'check_violation';
+        END IF;
+        IF NEW.total > 0 AND NEW.total > promise.ceiling - coalesce((
+            SELECT sum(total) FROM receipts_receipt
+             WHERE purchase_order_id = promise.id AND status NOT IN ('draft', 'pending')
+        ), 0) THEN
+            RAISE EXCEPTION 'the receipt goes beyond the ceiling of its purchase order'
+                USING ERRCODE = 'check_violation';
+        END IF;
+        RETURN NEW;
+    """,
+)
+
 RULES = [
     TAX,
     ADDRESSEE,
     ISSUE,
+    ORDER,
     trigger(
         "receipts_receipt",
         name="receipts_receipt_frozen",
@@ -336,6 +387,7 @@ class Migration(migrations.Migration):
     operations = [
         *(_dropped(_first(name)) for name in _CHANGED),
         _dropped(_ISSUE),
+        _dropped(_ORDER),
         migrations.AlterField(
             "linecharge",
             "line",

@@ -62,6 +62,7 @@ def write_note(
         kind=Receipt.Kind.CREDIT_NOTE,
         project=receipt.project,
         corrects=receipt,
+        purchase_order=receipt.purchase_order,
         window_start=receipt.window_start,
         window_end=receipt.window_end,
         reason=reason.strip()[:200],

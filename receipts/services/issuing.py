@@ -16,7 +16,7 @@ from core.intervals import Interval
 from core.queue import after_commit
 from core.transitions import transition
 from receipts.arithmetic import totals_of
-from receipts.models import Receipt
+from receipts.models import Receipt, ReceiptStatus
 from receipts.orders import order_for
 from receipts.services.contents import hash_of, particulars_of, parties_of
 from receipts.services.drafting import draft_receipt, put_amounts
@@ -123,7 +123,8 @@ def stamp_issue(receipt: Receipt, taxed: Taxed, actor: Actor) -> None:
     today = timezone.localdate(now)
     before = S(receipt.status)
     notes = receipt.kind == Receipt.Kind.CREDIT_NOTE
-    receipt.purchase_order = None if notes else order_for(receipt, today)
+    if not notes:
+        receipt.purchase_order = order_for(receipt, today)
     receipt.parties = parties_of(receipt.project, receipt.purchase_order)
     receipt.particulars = particulars_of(receipt, taxed)
     receipt.series, receipt.sequence = next_number(code_of(receipt.kind), fiscal_year(today))
@@ -195,14 +196,14 @@ def create_receipt(
 
 
 def mark_settled(
-    *, receipt: Receipt, status: Receipt.Status, actor: Actor, paid_at: datetime | None = None
+    *, receipt: Receipt, status: ReceiptStatus, actor: Actor, paid_at: datetime | None = None
 ) -> None:
     """Move an issued receipt to partly paid or paid, in the transaction that settles it.
 
     The database refuses what settlement does not bear out.
     """
     before = S(receipt.status)
-    stamps = {"paid_at": paid_at or timezone.now()} if status == S.PAID else {}
+    stamps = {"paid_at": paid_at or timezone.now()} if status is S.PAID else {}
     transition(
         Receipt.objects.all(), table=STEPS, pk=receipt.pk, before=before, after=status, **stamps
     )

@@ -8,7 +8,7 @@ from core import metrics
 from core.errors import Conflict
 from core.locks import lock_rows
 from core.transitions import Table
-from receipts.models import Receipt
+from receipts.models import Receipt, ReceiptStatus
 
 S = Receipt.Status
 STEPS: Table = {
@@ -33,7 +33,7 @@ def locked(receipt_id: int) -> Receipt:
     raise Conflict("gone", _("This draft was discarded by someone else."))
 
 
-def require(receipt: Receipt, *statuses: S) -> None:
+def require(receipt: Receipt, *statuses: ReceiptStatus) -> None:
     """Raise Conflict unless a document is in one of these states."""
     if receipt.status not in statuses:
         raise Conflict(

@@ -68,7 +68,7 @@ def test_a_month_counts_what_ended_in_it_and_what_is_in_force() -> None:
     now = figures.month_figures()
     assert now.issued == {"THB": receipt.total}
     void_receipt(receipt_id=receipt.pk, actor=SYSTEM, reason="test")
-    assert figures.month_figures().issued == {}
+    assert not figures.month_figures().issued["THB"], "the credit note is as much"
     assert figures.month_figures(OCTOBER_DAY).charged == {"THB": charged}, "a void nets out"
 
 

@@ -209,10 +209,12 @@ def test_each_step_is_in_the_log(genomics: Project) -> None:
     receipt = create_receipt(project_id=genomics.pk, window=OCTOBER, actor=SYSTEM)
     void_receipt(receipt_id=receipt.pk, actor=SYSTEM, reason="wrong project")
     events = AuditEvent.objects.filter(target_type="receipts.receipt").order_by("pk")
-    assert [event.action for event in events] == [
-        "receipt.drafted",
-        "receipt.issued",
-        "receipt.voided",
+    assert [(event.action, event.content["data"]["kind"]) for event in events] == [
+        ("receipt.drafted", "receipt"),
+        ("receipt.issued", "receipt"),
+        ("receipt.drafted", "credit_note"),
+        ("receipt.issued", "credit_note"),
+        ("receipt.voided", "receipt"),
     ]
     assert events[1].content["data"]["total"] == format(receipt.total, "f")
 

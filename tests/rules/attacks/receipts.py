@@ -12,6 +12,13 @@ from tests.rules.attacks.making import (
 )
 
 FROZEN_RECEIPT = ("receipts_receipt_frozen",)
+ISSUED = "status = 'issued' AND kind = 'receipt'"
+ISSUE = (
+    "UPDATE receipts_receipt SET status = 'issued', number = 'RC-2026-000099', series_id = s.id,"
+    " sequence = {sequence}, issued_at = now(), due_on = now(), sha256 = 'x', verify_token = 'x'"
+    "{more} FROM (SELECT * FROM receipts_series WHERE code = 'RC' ORDER BY id LIMIT 1) s"
+    " WHERE status = 'draft'{where}"
+)
 
 ATTACKS: dict[str, Attack] = {
     "receipt_window": Attack(
@@ -43,30 +50,50 @@ ATTACKS: dict[str, Attack] = {
         " to_jsonb(x) || jsonb_build_object('id', 999))).* FROM receipts_receipt x"
         " WHERE status = 'draft'"
     ),
-    "receipts_receipt_frozen": Attack(
-        change("receipts_receipt", "status = 'issued'", due_on="2099-01-01")
+    "receipts_receipt_frozen": Attack(change("receipts_receipt", ISSUED, due_on="2099-01-01")),
+    "receipts_receipt_verify_token_key": Attack(
+        "UPDATE receipts_receipt SET verify_token = (SELECT min(verify_token)"
+        " FROM receipts_receipt WHERE kind = 'receipt') WHERE kind = 'credit_note'",
+        also=FROZEN_RECEIPT,
+    ),
+    "receipt_period": Attack(change("receipts_receipt", "status = 'draft'", period="2026-11-02")),
+    "receipt_kind": Attack(change("receipts_receipt", "status = 'draft'", kind="credit_note")),
+    "receipt_asks_for_money": Attack(
+        change("receipts_receipt", ISSUED, net_amount=-1, tax_amount=0, total=-1),
+        also=FROZEN_RECEIPT,
+    ),
+    "receipt_tax_category": Attack(
+        change("receipts_receipt", "status = 'draft'", tax_category="none")
+    ),
+    "receipt_pending_has_time": Attack(
+        change("receipts_receipt", "status = 'draft'", submitted_at="2026-11-21T00:00:00Z")
+    ),
+    "receipt_issued_by_other": Attack(
+        f"UPDATE receipts_receipt SET submitted_by_id = issued_by_id WHERE {ISSUED}",
+        also=FROZEN_RECEIPT,
+    ),
+    "receipt_written_off_has_time": Attack(
+        change("receipts_receipt", ISSUED, status="written_off"),
     ),
     "receipts_receipt_starts_as_draft": Attack(
         copy_of(
             "receipts_receipt",
-            "status = 'issued'",
+            ISSUED,
             public_id=UUID,
             number="RC-2026-000099",
             sequence=99,
+            verify_token="x",
         )
     ),
     "receipts_receipt_issue": Attack(
-        "UPDATE receipts_receipt SET status = 'issued', number = 'RC-2026-000099', sequence = 99,"
-        " series_id = (SELECT min(id) FROM receipts_series), issued_at = now(), due_on = now(),"
-        " sha256 = 'x' WHERE status = 'draft'",
-        also=("receipts_receipt_order",),
+        ISSUE.format(sequence=99, more="", where=""), also=("receipts_receipt_order",)
     ),
     "receipts_receipt_order": Attack(
-        "UPDATE receipts_receipt SET status = 'issued', number = 'RC-2026-000099', series_id ="
-        " s.id, sequence = s.last_number + 1, issued_at = now(), due_on = now(), sha256 = 'x',"
-        " purchase_order_id = (SELECT min(id) FROM receipts_purchaseorder)"
-        " FROM (SELECT * FROM receipts_series ORDER BY id LIMIT 1) s WHERE status = 'draft'"
-        " AND project_id = (SELECT min(project_id) FROM receipts_purchaseorder)"
+        ISSUE.format(
+            sequence="s.last_number + 1",
+            more=", purchase_order_id = (SELECT min(id) FROM receipts_purchaseorder)",
+            where=" AND project_id = (SELECT min(project_id) FROM receipts_purchaseorder)",
+        )
     ),
     "receipts_purchaseorder_frozen": Attack(change("receipts_purchaseorder", number="other")),
     "purchase_order_number_once": Attack(
@@ -81,13 +108,13 @@ ATTACKS: dict[str, Attack] = {
     "receipts_void_reverses": Attack(
         change(
             "receipts_receipt",
-            "status = 'issued'",
+            ISSUED,
             status="void",
             void_reason="x",
             voided_at="2026-11-21T00:00:00Z",
         )
     ),
-    "receipts_billed_charge_stands": Attack(negation(BILLED)),
+    "receipts_billed_charge_stands": Attack(negation(BILLED.replace("issued", "draft"))),
     "receipts_receipt_no_truncate": truncate("receipts_receipt"),
     "line_position_once": Attack(
         "INSERT INTO receipts_line SELECT (jsonb_populate_record(NULL::receipts_line, to_jsonb(x)"
@@ -101,6 +128,12 @@ ATTACKS: dict[str, Attack] = {
         " FROM receipts_linecharge k JOIN receipts_line l ON l.id = k.line_id"
         " JOIN receipts_receipt d ON d.id = l.receipt_id WHERE d.status = 'draft' LIMIT 1"
     ),
+    "receipts_linecharge_joins_draft": Attack(
+        "INSERT INTO receipts_linecharge (line_id, charge_id) SELECT l.id, c.id"
+        " FROM receipts_line l JOIN receipts_receipt d ON d.id = l.receipt_id"
+        " CROSS JOIN pricing_charge c WHERE d.status = 'issued' AND c.id NOT IN"
+        " (SELECT charge_id FROM receipts_linecharge) LIMIT 1"
+    ),
     "receipts_linecharge_frozen": Attack(
         "DELETE FROM receipts_linecharge WHERE charge_id IN"
         f" (SELECT id FROM pricing_charge WHERE {BILLED})"
@@ -110,10 +143,17 @@ ATTACKS: dict[str, Attack] = {
     "notice_kind_known": Attack(copy_of("receipts_notice", kind="overdue")),
     "receipts_notice_refuse": Attack(delete("receipts_notice")),
     "receipts_notice_no_truncate": truncate("receipts_notice"),
-    "series_once": Attack(copy_of("receipts_series")),
+    "series_once": Attack(copy_of("receipts_series", last_number=0)),
+    "series_pattern": Attack(copy_of("receipts_series", code="X", last_number=0, pattern="RC")),
+    "series_goes_on": Attack(
+        copy_of("receipts_series", code="X", last_number=1, opened_after=2),
+        also=("receipts_series_begins",),
+    ),
+    "receipts_series_begins": Attack(copy_of("receipts_series", code="X", last_number=5)),
     "receipts_series_refuse_update": Attack(change("receipts_series", last_number=0)),
     "receipts_series_refuse_delete": Attack(
-        "INSERT INTO receipts_series (code, fiscal_year, last_number) VALUES ('X', 2026, 0);"
+        "INSERT INTO receipts_series (code, fiscal_year, pattern, opened_after, last_number)"
+        " VALUES ('X', 2026, '{number}', 0, 0);"
         "DELETE FROM receipts_series WHERE code = 'X'"
     ),
     "receipts_series_no_truncate": truncate("receipts_series"),
