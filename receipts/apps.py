@@ -1,3 +1,5 @@
+from importlib import import_module
+
 from django.apps import AppConfig
 from django.utils.translation import gettext_lazy as _
 
@@ -5,3 +7,6 @@ from django.utils.translation import gettext_lazy as _
 class ReceiptsConfig(AppConfig):
     name = "receipts"
     verbose_name = _("Receipts")
+
+    def ready(self) -> None:
+        import_module("receipts.checks")

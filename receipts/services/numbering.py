@@ -1,15 +1,17 @@
 """Numbers of documents: the next one of a series, and series that go on from elsewhere."""
 
+import re
 from datetime import date
 
 from django.conf import settings
-from django.db import IntegrityError, transaction
+from django.db import transaction
 from django.utils.translation import gettext_lazy as _
 
 from audit.services import record
 from core.actor import Actor
-from core.errors import Conflict
+from core.errors import Conflict, Invalid
 from receipts.models import ReceiptKind, Series
+from receipts.models.series import PATTERN
 
 
 def code_of(kind: str) -> str:
@@ -32,28 +34,26 @@ def next_number(code: str, year: int) -> tuple[Series, int]:
 def open_series(*, code: str, year: int, last_number: int, pattern: str, actor: Actor) -> Series:
     """Begin a series after numbers that were given out elsewhere, written as they were there.
 
-    Raises Conflict if the series is there: its numbers are in use.
+    Raises Invalid for a pattern without a number, Conflict if the series is there: its numbers are
+    in use.
     """
-    try:
-        with transaction.atomic():
-            series = Series.objects.create(
-                code=code,
-                fiscal_year=year,
-                pattern=pattern,
-                opened_after=last_number,
-                last_number=last_number,
+    if not re.search(PATTERN, pattern):
+        raise Invalid("pattern", _("A pattern of numbers needs {number} once, as in {number:06d}."))
+    with transaction.atomic():
+        series, is_new = Series.objects.get_or_create(
+            code=code,
+            fiscal_year=year,
+            defaults={
+                "pattern": pattern, "opened_after": last_number, "last_number": last_number,
+            },
+        )  # fmt: skip
+        if not is_new:
+            raise Conflict(
+                "series_exists",
+                _("This series has begun already; its numbers go on by themselves."),
             )
-            series.full_clean(exclude=["code"], validate_unique=False, validate_constraints=False)
-            record(
-                "series.opened",
-                actor=actor,
-                target=series,
-                data={"code": code, "year": year, "after": last_number, "pattern": pattern},
-            )
-    except IntegrityError as error:
-        raise Conflict(
-            "series_exists", _("This series has begun already; its numbers go on by themselves.")
-        ) from error
+        data = {"code": code, "year": year, "after": last_number, "pattern": pattern}
+        record("series.opened", actor=actor, target=series, data=data)
     return series
 
 
