@@ -37,11 +37,11 @@ def close(*, month: date, seal: Seal, actor: Actor, override: Override | None = 
     Invalid if an override lacks a person, a reason or what it overrides.
     """
     if override is not None:
-        _check_override(override, actor)
+        check_override(override, actor)
     with transaction.atomic():
         hold_until_commit(Space.PERIODS, OPEN_LOCK)
         period = ensure(month)
-        _check_closable(period)
+        check_closable(period)
         period.status = Period.Status.CLOSED
         period.closed_at = timezone.now()
         period.closed_by_id = actor.user_id
@@ -114,7 +114,8 @@ def decline_reopening(*, reopening_id: int, actor: Actor) -> None:
         record("period.reopening_declined", actor=actor, target=wish, data=data)
 
 
-def _check_override(override: Override, actor: Actor) -> None:
+def check_override(override: Override, actor: Actor) -> None:
+    """Raise Invalid if an override lacks a person, a reason or what it overrides."""
     _named(override.reason, actor)
     if not override.findings:
         raise Invalid("nothing", _("Nothing stands against closing it, so there is no reason."))
@@ -129,7 +130,8 @@ def _named(reason: str, actor: Actor) -> tuple[int, str]:
     return actor.user_id, reason
 
 
-def _check_closable(period: Period) -> None:
+def check_closable(period: Period) -> None:
+    """Raise Conflict if a period can't close now."""
     if period.is_closed:
         raise Conflict("closed_already", _("This period is closed already."))
     if period.ends_at > timezone.now():

@@ -25,7 +25,7 @@ from pricing import engine
 from pricing.batches import Outcome, record_charges
 from pricing.counting import Counters, Key, Priced
 from pricing.lines import WIDE_COLUMNS, ChargeLines
-from pricing.models import Charge, ChargeKind
+from pricing.models import Charge, ChargeKind, PriceList
 from pricing.resources import family_of
 from pricing.tariffs import Layers, Listed, layers_of
 
@@ -93,6 +93,28 @@ def projects_of_month(month: date) -> QuerySet[Project]:
     charged = Charge.objects.filter(job_end__gte=span.start, job_end__lt=span.end)
     return Project.objects.filter(
         Q(pk__in=tiers.values("project")) | Q(pk__in=charged.order_by().values("project"))
+    ).order_by("code")
+
+
+def projects_to_true_up(month: date) -> QuerySet[Project]:
+    """Return the projects whose month may come to a cap, a commitment or a fee without usage: by a
+    list of theirs or of a tier that they had, or because it was trued up before."""
+    span = month_of(month_start(month), site_zone())
+    asks = Q(cap__isnull=False) | Q(commitment__isnull=False) | Q(rates__fee_at_zero=True)
+    lists = PriceList.objects.filter(
+        asks, status=PriceList.Status.PUBLISHED, effective_at__lt=span.end
+    ).order_by()
+    in_force = Q(ends_at=None) | Q(ends_at__gt=span.start)
+    tiers = ProjectTier.objects.filter(
+        in_force, starts_at__lt=span.end, tier__in=lists.values("tier")
+    )
+    before = Charge.objects.filter(
+        kind=ChargeKind.TRUE_UP, job_end__gte=span.start, job_end__lt=span.end
+    )
+    return Project.objects.filter(
+        Q(pk__in=tiers.values("project"))
+        | Q(pk__in=lists.values("project"))
+        | Q(pk__in=before.order_by().values("project"))
     ).order_by("code")
 
 
