@@ -50,6 +50,10 @@ ROLES: dict[str, tuple[str, ...]] = {
         "pricing.add_sku",
         "pricing.change_sku",
         "pricing.charge_sku",
+        "pricing.add_adjustment",
+        "pricing.approve_adjustment",
+        "pricing.add_outagecredit",
+        "pricing.approve_outagecredit",
         "pricing.override_canary",
         "pricing.rate_jobs",
         "receipts.add_purchaseorder",
@@ -110,6 +114,7 @@ _NEVER = {
         ("receipts", "notice"),
         ("pricing", "canary"),
         ("pricing", "charge"),
+        ("pricing", "outageitem"),
         ("pricing", "jobrating"),
         ("pricing", "pricestudy"),
         ("receipts", "receipt"),
@@ -122,6 +127,10 @@ _NEVER = {
         ("payments", "allocation"),
     )
     for act in ("add", "change", "delete")
+} | {
+    f"pricing.{act}_{model}"
+    for model in ("adjustment", "outagecredit")
+    for act in ("change", "delete")
 }
 """What nobody edits as rows: documents, facts and the log change by their own services only."""
 

@@ -55,6 +55,10 @@ SITE_TIME_ZONE = env.str("SITE_TIME_ZONE", default="Asia/Bangkok")
 CANARY_PERCENT = env.int("CANARY_PERCENT", default=50)
 if CANARY_PERCENT < 1:
     raise ImproperlyConfigured("CANARY_PERCENT is a percentage of 1 or more.")
+# Credits and fees by hand above this need a second person's approval; 0: all do.
+ADJUSTMENT_LIMIT = Decimal(env.str("ADJUSTMENT_LIMIT", default="1000"))
+if not (ADJUSTMENT_LIMIT.is_finite() and ADJUSTMENT_LIMIT >= 0):
+    raise ImproperlyConfigured("ADJUSTMENT_LIMIT is an amount of 0 or more.")
 SITE_ADDRESS = env.str("SITE_ADDRESS", default="")
 SITE_BANK_DETAILS = env.str("SITE_BANK_DETAILS", default="")  # shown to who pays by transfer
 SITE_TAX_ID = env.str("SITE_TAX_ID", default="")

@@ -121,8 +121,8 @@ def _counters() -> list[Row]:
 
 
 def _jobless() -> list[Row]:
-    """Caps, commitments and items."""
-    rows = live_charges().filter(kind__in=("true_up", "item")).values_list(
+    """Caps, commitments, items and what was charged by hand."""
+    rows = live_charges().filter(kind__in=("true_up", "item", "manual")).values_list(
         "project__code", "kind", "resource", "job_end", "quantity", "amount", "currency",
         "document_line__line__receipt__number",
     )  # fmt: skip

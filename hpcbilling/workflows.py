@@ -12,7 +12,7 @@ from core.errors import DomainError
 from pricing.batches import Outcome
 from pricing.rating import rate_due, rate_jobs, rate_rechecked, rate_run
 from pricing.selectors import due_ratings, runs_to_rate
-from receipts.selectors import billed_job_ids
+from receipts.selectors import on_documents
 from usage.evidence import Readable
 from usage.intake import Progress
 from usage.models import Cluster, ImportRun
@@ -44,11 +44,11 @@ def rate_pending(
     due, runs = due_ratings(), runs_to_rate()
     if cluster is not None:
         due, runs = due.filter(job__cluster=cluster), runs.filter(cluster=cluster)
-    outcome.add(rate_due(due=due, actor=actor, billed=billed_job_ids, looked_at=count.step()))
-    outcome.add(rate_rechecked(actor=actor, billed=billed_job_ids, looked_at=count.step()))
+    outcome.add(rate_due(due=due, actor=actor, billed=on_documents, looked_at=count.step()))
+    outcome.add(rate_rechecked(actor=actor, billed=on_documents, looked_at=count.step()))
     for run_id in list(runs.values_list("pk", flat=True)):
         outcome.add(
-            rate_run(run_id=run_id, actor=actor, billed=billed_job_ids, looked_at=count.step())
+            rate_run(run_id=run_id, actor=actor, billed=on_documents, looked_at=count.step())
         )
     return outcome
 
@@ -73,7 +73,13 @@ class _Counter:
 
 def rate_selected(*, job_ids: Sequence[int], actor: Actor) -> Outcome:
     """Rate these jobs, as far as they are due."""
-    return rate_jobs(job_ids=job_ids, actor=actor, billed=billed_job_ids)
+    return rate_jobs(job_ids=job_ids, actor=actor, billed=on_documents)
+
+
+def correct_selected(*, job_ids: Sequence[int], actor: Actor) -> Outcome:
+    """Rate these jobs as prices say now, also where charges are on issued documents: a person's
+    decision, which credit notes carry out. What is on drafts waits."""
+    return rate_jobs(job_ids=job_ids, actor=actor, billed=on_documents, anyway=True, forced=True)
 
 
 def import_usage(
@@ -114,14 +120,14 @@ def finish_import(
     """Run a prepared or broken-off import to its end and rate its jobs."""
     before = ImportRun.objects.only("finished_at").get(pk=run_id).finished_at
     run = run_import(run_id=run_id, actor=actor, progress=progress)
-    outcome = rate_run(run_id=run.pk, actor=actor, billed=billed_job_ids, looked_at=rated)
+    outcome = rate_run(run_id=run.pk, actor=actor, billed=on_documents, looked_at=rated)
     return Imported(run, outcome, before is not None)
 
 
 def release_and_rate(*, run_id: int, actor: Actor, reason: str) -> Outcome:
     """Release an incomplete import on a person's word and rate its jobs."""
     run = release_import(run_id=run_id, actor=actor, reason=reason)
-    return rate_run(run_id=run.pk, actor=actor, billed=billed_job_ids)
+    return rate_run(run_id=run.pk, actor=actor, billed=on_documents)
 
 
 def resume_imports(*, actor: Actor) -> int:

@@ -1,9 +1,11 @@
 """One batch of locked jobs on its way to charges and ratings."""
 
 from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from decimal import Decimal
 from itertools import chain
+from typing import NamedTuple
 
 from django.utils import timezone
 
@@ -26,8 +28,27 @@ from pricing.lines import (
 from pricing.models import Charge, ChargeKind, JobRating, RatingReason, RatingStatus
 from pricing.selectors import live_charges_of_jobs, ratings_of
 
-Billed = Callable[[Collection[int]], set[int]]
-"""Given job ids, tells which of them have charges in force on a document."""
+
+class OnDocuments(NamedTuple):
+    """Jobs that have charges in force on documents.
+
+    ``held`` are those of which a charge is on one that can't be corrected by a credit note: a draft
+    (which reserves its charges), or one that gave a part of them back already. ``issued`` are all
+    others: taking a charge back is what a credit note carries then.
+    """
+
+    held: AbstractSet[int]
+    issued: AbstractSet[int]
+
+    def fixed(self, changed: Collection[int], *, forced: bool) -> set[int]:
+        """Return the jobs whose charges stay for now. What the cluster says otherwise by now is
+        corrected at once (``changed``); what only prices say otherwise is a person's decision
+        (``forced``)."""
+        return set(self.held) | (set() if forced else set(self.issued).difference(changed))
+
+
+Billed = Callable[[Collection[int]], OnDocuments]
+"""Given job ids, tells which of them are on documents, and on which kind."""
 
 
 @dataclass(slots=True)
@@ -76,10 +97,16 @@ class Batch:
     """
 
     def __init__(
-        self, jobs: Sequence[JobFacts], *, billed: Billed, locked_projects: Collection[int]
+        self,
+        jobs: Sequence[JobFacts],
+        *,
+        billed: Billed,
+        locked_projects: Collection[int],
+        forced: bool = False,
     ) -> None:
         self._jobs = jobs
         self._billed = billed
+        self._forced = forced
         self._locked_projects = locked_projects
         self._books = Books(jobs)
         self._earlier = ratings_of(job.pk for job in jobs)
@@ -134,7 +161,8 @@ class Batch:
         verdicts = {job.pk: self._books.judge(job) for job in chain((job for job, _ in due), first)}
         charged = live_charges_of_jobs(job.pk for job, _ in due)
         other = {job.pk for job, _ in due if differ(job, verdicts[job.pk], charged.get(job.pk, ()))}
-        fixed = self._fixed({pk: rows for pk, rows in charged.items() if pk in other})
+        changed = {job.pk for job, rating in due if rating.job_revision != job.revision}
+        fixed = self._fixed({pk: rows for pk, rows in charged.items() if pk in other}, changed)
         away = [row for pk in sorted(other - fixed) for row in charged.get(pk, ())]
         self._periods.cover(microseconds(row.job_end) for row in away)
         made = [job for job, _ in due if job.pk in other - fixed] + list(first)
@@ -174,12 +202,12 @@ class Batch:
             return Verdict(verdict.project_id, reason=RatingReason.TOO_LARGE.value), ""
         return verdict, self._lines.priced(job, charges, generation)
 
-    def _fixed(self, charged: dict[int, list[Charge]]) -> set[int]:
-        """Return the jobs whose charges must stay for now: they are on a document, or belong to a
+    def _fixed(self, charged: dict[int, list[Charge]], changed: Collection[int]) -> set[int]:
+        """Return the jobs whose charges must stay for now: documents hold them, or they belong to a
         project that they had not yet when the projects were locked."""
         if not charged:
             return set()
-        return self._billed(charged) | {
+        return self._billed(charged).fixed(changed, forced=self._forced) | {
             pk
             for pk, rows in charged.items()
             if any(row.project_id not in self._locked_projects for row in rows)

@@ -34,8 +34,8 @@ from pricing.tariffs import Layers, Listed, layers_of
 class TrueUp:
     """What a project's month came to, and what its list's cap or commitment adds to it.
 
-    ``charged`` is without what was added before; ``fees`` are of rates whose fee is due without any
-    usage. ``difference`` is what is made now: nothing if the month is as it has to be.
+    ``charged`` is without what was added before or by hand; ``fees`` are of rates whose fee is due
+    without any usage. ``difference`` is what is made now: nothing if the month is as it has to be.
     """
 
     project: Project
@@ -131,7 +131,7 @@ def _with_fee(layers: Layers) -> list[engine.Rate]:
 
 def _work_out(project: Project, span: Interval, listed: Listed, fees: Decimal) -> TrueUp:
     charges = _of_month(project, span).filter(currency=listed.currency)
-    charged = _sum(charges.exclude(kind=ChargeKind.TRUE_UP)) + fees
+    charged = _sum(charges.exclude(kind__in=(ChargeKind.TRUE_UP, ChargeKind.MANUAL))) + fees
     wanted = engine.true_up(charged, cap=listed.terms.cap, commitment=listed.terms.commitment)
     made = _sum(charges.filter(kind=ChargeKind.TRUE_UP))
     first = timezone.localdate(span.start, site_zone())

@@ -18,6 +18,7 @@ NAMES: Mapping[str, str | Promise] = {
     "sku": _("Item"),
     "minimum": _("Minimum of a job"),
     "true_up": _("Cap or commitment"),
+    "manual": _("Adjustment no."),
 }
 """By resource, or by the family of it that is before the colon."""
 

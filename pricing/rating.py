@@ -5,7 +5,7 @@ from functools import partial
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
 
 from accounts.models import Project
 from core.actor import Actor
@@ -69,18 +69,25 @@ def rate_run(
 
 
 def rate_jobs(
-    *, job_ids: Iterable[int], actor: Actor, billed: Billed, anyway: bool = False
+    *,
+    job_ids: Iterable[int],
+    actor: Actor,
+    billed: Billed,
+    anyway: bool = False,
+    forced: bool = False,
 ) -> Outcome:
     """Rate jobs in batches, each batch in a transaction with its audit event.
 
     Jobs that are held back, still running or rated as they are now are passed over, so calling
     twice, or from two processes at once, charges once; ``anyway`` judges those anew, too, that are
     rated as they are. A job whose charges would now be others gets reversals and replacements,
-    unless it is billed: then it waits (a document is corrected by a credit note only).
+    booked into the open period. If they are on a document it depends: on a draft they stay, and the
+    job waits; on an issued one a credit note takes the reversals, if the job itself says something
+    else by now, or ``forced`` by a person; where only prices say so, it waits for that person.
     """
     outcome = Outcome()
     for ids in in_batches(job_ids, BATCH_JOBS):
-        outcome.add(_rate_batch(ids, actor=actor, billed=billed, anyway=anyway))
+        outcome.add(_rate_batch(ids, actor=actor, billed=billed, anyway=anyway, forced=forced))
     return outcome
 
 
@@ -95,13 +102,20 @@ def rate_due(
     locked or written."""
     outcome, done = Outcome(), 0
     for ids in in_batches(_keys(due), BATCH_JOBS):
-        still = billed(ids)
+        still = billed(ids).fixed(_changed(ids), forced=False)
         free = [pk for pk in ids if pk not in still]
         outcome.add(rate_jobs(job_ids=free, actor=actor, billed=billed))
         outcome.waiting += len(still)
         done += len(ids)
         looked_at(done)
     return outcome
+
+
+def _changed(job_ids: Iterable[int]) -> set[int]:
+    """Return the jobs that say something else by now than when they were rated."""
+    ratings = JobRating.objects.filter(AnyOf("pk", job_ids))
+    other = ratings.exclude(job_revision=F("job__revision"))
+    return set(other.values_list("pk", flat=True))
 
 
 def rate_rechecked(
@@ -162,11 +176,14 @@ def _rate_batch(
     actor: Actor,
     billed: Billed,
     anyway: bool = False,
+    forced: bool = False,
     patient: bool = True,
 ) -> Outcome:
     """Rate some jobs, and once more if the database refuses what came of it: who pays may have
     changed since that was read, and then it comes out otherwise now."""
-    batch = partial(_once, job_ids, actor=actor, billed=billed, anyway=anyway, patient=patient)
+    batch = partial(
+        _once, job_ids, actor=actor, billed=billed, anyway=anyway, forced=forced, patient=patient
+    )
     try:
         return batch()
     except IntegrityError:
@@ -175,7 +192,13 @@ def _rate_batch(
 
 @transaction.atomic
 def _once(
-    job_ids: Sequence[int], *, actor: Actor, billed: Billed, anyway: bool, patient: bool
+    job_ids: Sequence[int],
+    *,
+    actor: Actor,
+    billed: Billed,
+    anyway: bool,
+    forced: bool,
+    patient: bool,
 ) -> Outcome:
     """Rate some jobs. The locks: the lists (so that none is published meanwhile), the projects that
     carry charges of these jobs (re-rating competes with drafting for them), the jobs, the counters.
@@ -187,7 +210,7 @@ def _once(
         lock_rows(Project.objects.all(), *projects)
     chosen = free_jobs().filter(AnyOf("pk", job_ids))
     jobs = facts_of(chosen.select_for_update(no_key=True, skip_locked=not patient))
-    batch = Batch(jobs, billed=billed, locked_projects=projects)
+    batch = Batch(jobs, billed=billed, locked_projects=projects, forced=forced)
     outcome = batch.write(anyway=anyway, actor=actor)
     outcome.looked_at, outcome.passed_over = len(jobs), len(job_ids) - len(jobs)
     return outcome

@@ -98,7 +98,7 @@ def _verdict(portion: Portion) -> Verdict:
 
 
 def _charges(counters: Counters, end: int, portion: Portion, first: Charge) -> Iterable[Priced]:
-    if first.kind == K.TRUE_UP:
+    if first.kind in (K.TRUE_UP, K.MANUAL):
         return [like(first, (None, None), first.quantity, first.amount)]
     made = counters.price(end, [portion])
     if first.kind == K.ITEM:

@@ -15,7 +15,17 @@ from accounts.selectors import (
 )
 from core.bulk import AnyOf
 from pricing.content import CHILDREN
-from pricing.models import Charge, JobRating, PriceList, Recheck
+from pricing.models import (
+    Adjustment,
+    Charge,
+    ChargeKind,
+    JobRating,
+    OutageCredit,
+    PriceList,
+    Recheck,
+    ReviewStatus,
+)
+from pricing.models.adjustments import RESOURCE
 from usage.models import ImportRun, Job
 from usage.selectors import free_jobs, on_accounts_of
 
@@ -197,3 +207,34 @@ def charges_readable_by(user: Viewer) -> QuerySet[Charge]:
     if user.has_perm("pricing.view_charge"):
         return Charge.objects.select_related("project", "job__cluster")
     return charges_visible_to(user)
+
+
+def charge_of_adjustment(row: Adjustment) -> Charge | None:
+    """Return the charge that an adjustment has in force, if there is one."""
+    ours = Charge.objects.filter(
+        project=row.project_id, job_end=row.at, kind=ChargeKind.MANUAL, resource=row.resource
+    )
+    return live_charges(ours).first()
+
+
+def adjustment_of(resource: str) -> int | None:
+    """Return the key of the adjustment that a charge or line is for, None if it is for none."""
+    family, _, key = resource.partition(":")
+    return int(key) if family == RESOURCE and key.isdecimal() else None
+
+
+def texts_of(resources: Iterable[str]) -> dict[str, str]:
+    """Return what is printed for charges made by hand, by resource; others are left out."""
+    keys = [key for key in map(adjustment_of, resources) if key is not None]
+    return {row.resource: row.text for row in Adjustment.objects.filter(pk__in=keys)}
+
+
+def adjustments_waiting() -> QuerySet[Adjustment]:
+    """Return the adjustments that wait for a second person, but for those of an outage, which are
+    approved with it."""
+    return Adjustment.objects.filter(status=ReviewStatus.SUBMITTED)
+
+
+def outages_waiting() -> QuerySet[OutageCredit]:
+    """Return the outage credits that wait for a second person."""
+    return OutageCredit.objects.filter(status=ReviewStatus.SUBMITTED)

@@ -1,5 +1,6 @@
 """Reading receipts and what is still to be billed."""
 
+from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -14,9 +15,12 @@ from django.utils import timezone
 
 from accounts.models import Project
 from accounts.selectors import Viewer, projects_managed_by
+from core.bulk import AnyOf
 from core.intervals import Interval
 from core.money import round_money
-from pricing.models import Charge
+from pricing.batches import OnDocuments
+from pricing.models import Charge, ChargeKind, OutageItem
+from pricing.models.adjustments import RESOURCE as MANUAL
 from pricing.selectors import live_charges
 from receipts.arithmetic import LineItem, Taxation, Totals, in_order, totals_of
 from receipts.models import Line, Receipt
@@ -24,6 +28,9 @@ from receipts.taxing import tax_for
 
 ISSUED = tuple(sorted(set(Receipt.Status) - set(Receipt.BEFORE_ISSUE)))
 """States of documents that have a number."""
+
+CREDITABLE = (Receipt.Status.ISSUED, Receipt.Status.PART_PAID, Receipt.Status.PAID)
+"""States of receipts that credit notes may correct."""
 
 COUNTED = Case(When(unit_price=None, then=F("rate")), default=None)
 """The rate where a counter prices, which is what its line goes by instead of a price."""
@@ -116,10 +123,32 @@ def preview(project: Project, window: Interval, currency: str = "") -> Preview:
     return Preview(lines, totals, taxed.taxation, currency, jobs)
 
 
-def billed_job_ids(job_ids: Collection[int]) -> set[int]:
-    """Return which of these jobs have a charge in force on a document, drafts included."""
-    on_document = live_charges().filter(job_id__in=job_ids, document_line__isnull=False)
-    return set(on_document.values_list("job_id", flat=True))
+def on_documents(job_ids: Collection[int]) -> OnDocuments:
+    """Return which of these jobs have a charge in force on a document, and whether a credit note
+    may take it: not from drafts, nor from what is written off, nor where an outage gave a part of
+    it back already, which would then be given twice."""
+    rows = live_charges().filter(AnyOf("job_id", job_ids), document_line__isnull=False)
+    status = "document_line__line__receipt__status"
+    found = set(rows.order_by().values_list("job_id", status).distinct())
+    held = {job for job, state in found if state not in CREDITABLE and job is not None}
+    held |= _given_back_in_part(job_ids)
+    return OnDocuments(held, {job for job, _ in found if job is not None} - held)
+
+
+def _given_back_in_part(job_ids: Collection[int]) -> set[int]:
+    """Return the jobs of which a credit note gave back a part by hand, which is in force."""
+    items = OutageItem.objects.filter(
+        AnyOf("job_id", job_ids), adjustment__credits_receipt_id__isnull=False
+    )
+    jobs = defaultdict(set)
+    for job, adjustment in items.order_by().values_list("job_id", "adjustment_id"):
+        jobs[f"{MANUAL}:{adjustment}"].add(job)
+    if not jobs:
+        return set()
+    notes = live_charges().filter(
+        kind=ChargeKind.MANUAL, resource__in=jobs, document_line__line__corrects__isnull=False
+    )
+    return set().union(*(jobs[code] for code in notes.values_list("resource", flat=True)))
 
 
 def receipts_visible_to(user: Viewer) -> QuerySet[Receipt]:

@@ -222,7 +222,7 @@ def _line_rows(receipt: Receipt) -> Iterator[tuple[Any, ...]]:
         yield (
             receipt.number or "", charge.document_line.line.position, charge.resource, *of_job,
             timezone.localtime(charge.job_end).isoformat(), charge.quantity, charge.unit_size,
-            charge.unit_price, charge.amount, charge.currency, str(charge.prices_from), charge.kind,
+            charge.unit_price, charge.amount, charge.currency, charge.list_name, charge.kind,
             charge.counter_before, charge.counter_after, charge.basis,
         )  # fmt: skip
 

@@ -167,13 +167,13 @@ class ChargeAdmin(CsvExport, ReadOnlyAdmin):
         return request.user.has_perm("pricing.charge_sku")
 
     def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
-        """What has a job can be explained by it; an item that is on no document be taken back."""
+        """What has a job can be explained by it; an item that is in force be taken back."""
         buttons = super().get_actions_detail(request, object_id)
         charge = self.get_object(request, str(object_id))
         fitting = set()
         if charge is not None and charge.job_id is not None:
             fitting.add("explain")
-        items = Charge.objects.filter(pk=object_id, kind=ChargeKind.ITEM, document_line=None)
+        items = Charge.objects.filter(pk=object_id, kind=ChargeKind.ITEM)
         if live_charges(items).exists():
             fitting.add("take_back")
         return [item for item in buttons if item.method.original_function_name in fitting]
@@ -199,8 +199,9 @@ class ChargeAdmin(CsvExport, ReadOnlyAdmin):
                 target=charge,
                 facts=facts_of(charge),
                 intro=_(
-                    "A second charge negates it, and neither comes on a receipt. Both stay to be"
-                    " seen, with the reason in the log."
+                    "A second charge negates it. If the first is on an issued receipt, a credit"
+                    " note gives it back; else neither comes on a receipt. Both stay to be seen,"
+                    " with the reason in the log."
                 ),
             ),
         )

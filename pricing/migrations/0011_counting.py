@@ -168,7 +168,7 @@ PRICE = set_trigger(
                 SELECT rate_id, project_id, resource, unit_price, unit_size, currency,
                        generation = 1 AND kind = 'usage' AS is_first,
                        min(job_end) AS first_end, max(job_end) AS last_end
-                  FROM new_rows WHERE reverses_id IS NULL AND kind NOT IN ('minimum', 'true_up')
+                  FROM new_rows WHERE reverses_id IS NULL AND kind NOT IN ('minimum', 'true_up', 'manual')
                  GROUP BY 1, 2, 3, 4, 5, 6, 7
             ) n
               LEFT JOIN pricing_rate r ON r.id = n.rate_id
@@ -236,7 +236,7 @@ TRUES_UP = function(
                 SELECT coalesce(sum(c.amount), 0) AS charged
                   FROM generate_series(-1, 1) AS shift (hours)
                   LEFT JOIN pricing_charge c
-                    ON c.project_id = $1 AND c.kind <> 'true_up' AND c.currency = terms.currency
+                    ON c.project_id = $1 AND c.kind NOT IN ('true_up', 'manual') AND c.currency = terms.currency
                    AND c.job_end >= (begins + shift.hours * interval '1 hour') AT TIME ZONE 'UTC'
                    AND c.job_end <= $3
                  GROUP BY shift.hours

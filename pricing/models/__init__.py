@@ -1,5 +1,12 @@
 """Price lists with their rates, the charges that they make of jobs, and what became of each job."""
 
+from pricing.models.adjustments import (
+    Adjustment,
+    AdjustmentKind,
+    OutageCredit,
+    OutageItem,
+    ReviewStatus,
+)
 from pricing.models.charges import Charge, ChargeBasis, ChargeKind, Counter
 from pricing.models.lists import PriceList, PriceListEditor
 from pricing.models.rates import (
@@ -24,6 +31,8 @@ from pricing.models.ratings import (
 from pricing.models.studies import Canary, PriceStudy
 
 __all__ = [
+    "Adjustment",
+    "AdjustmentKind",
     "Basis",
     "Canary",
     "Charge",
@@ -34,6 +43,8 @@ __all__ = [
     "Equivalent",
     "EquivalentPart",
     "JobRating",
+    "OutageCredit",
+    "OutageItem",
     "PriceList",
     "PriceListEditor",
     "PriceStudy",
@@ -44,6 +55,7 @@ __all__ = [
     "RatingStatus",
     "Recheck",
     "ResourceCode",
+    "ReviewStatus",
     "Sku",
     "Slab",
     "StatePolicy",

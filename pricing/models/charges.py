@@ -26,6 +26,7 @@ class ChargeKind(models.TextChoices):
     ADJUSTMENT = "adjustment", _("Adjustment")
     TRUE_UP = "true_up", _("Cap or commitment")
     ITEM = "item", _("Item")
+    MANUAL = "manual", _("By hand")
 
 
 class ChargeBasis(models.TextChoices):
@@ -44,7 +45,7 @@ class Charge(models.Model):
     price ÷ unit size, 6); where a counter prices, amount = F(counter after) − F(counter before); a
     reversal negates its charge exactly and happens once; a job's resource has one live charge at
     most in a project, and ``generation`` counts up with each replacement. Charges of other kinds
-    than usage and minimum have no job.
+    than usage and minimum have no job; what a person charged (``manual``) belongs to an Adjustment.
 
     ``period`` is where it is booked: the month of ``job_end``, or the earliest open one after it.
     Prices, tiers and counters go by ``job_end`` alone.
@@ -149,7 +150,8 @@ class Charge(models.Model):
             models.CheckConstraint(
                 condition=Q(kind__in=("usage", "item"), reverses=None, quantity__gt=0)
                 | Q(kind__in=("usage", "item"), reverses__isnull=False, quantity__lt=0)
-                | Q(kind__in=("minimum", "adjustment", "true_up"), quantity=0),
+                | Q(kind__in=("minimum", "adjustment", "true_up"), quantity=0)
+                | (Q(kind="manual", quantity=0) & ~Q(amount=0)),
                 name="charge_sign",
             ),
             models.CheckConstraint(
@@ -159,7 +161,7 @@ class Charge(models.Model):
                 name="charge_price_in_range",
             ),
             # A counter, and only it, prices what has no unit price; a minimum, a cap and a
-            # commitment belong to a list and to no rate.
+            # commitment belong to a list and to no rate; what a person charged to neither.
             models.CheckConstraint(
                 condition=Q(
                     kind__in=("usage", "item"),
@@ -187,12 +189,20 @@ class Charge(models.Model):
                     counter_before=None,
                     counter_after=None,
                     price_list__isnull=False,
+                )
+                | Q(
+                    kind="manual",
+                    rate=None,
+                    unit_price=None,
+                    counter_before=None,
+                    counter_after=None,
+                    price_list=None,
                 ),
                 name="charge_priced_one_way",
             ),
             models.CheckConstraint(
                 condition=Q(kind__in=("usage", "minimum"), job__isnull=False)
-                | Q(kind__in=("adjustment", "true_up", "item"), job=None),
+                | Q(kind__in=("adjustment", "true_up", "item", "manual"), job=None),
                 name="charge_job_by_kind",
             ),
             models.CheckConstraint(
@@ -224,12 +234,18 @@ class Charge(models.Model):
 
     @property
     def prices_from(self) -> PriceList:
-        """The list whose price, minimum, cap or commitment it carries."""
+        """The list whose price, minimum, cap or commitment it carries; ValueError if it was made by
+        hand."""
         if self.rate is not None:
             return self.rate.price_list
         if self.price_list is None:
-            raise ValueError("a charge has a rate or a list: the database keeps that")
+            raise ValueError("this charge was made by hand")
         return self.price_list
+
+    @property
+    def list_name(self) -> str:
+        """What people call that list; nothing of what was charged by hand."""
+        return "" if self.kind == ChargeKind.MANUAL else str(self.prices_from)
 
     @property
     def resource_name(self) -> str:

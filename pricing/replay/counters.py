@@ -78,7 +78,7 @@ class _Sums:
 def replay_true_ups(month: Interval, books: Books, found: Replayed) -> None:
     """Compute anew what caps and commitments added, each from the charges before it."""
     kept = _of_month(month).filter(kind=K.TRUE_UP).order_by().values("project")
-    charges = _of_month(month).filter(project__in=kept)
+    charges = _of_month(month).filter(project__in=kept).exclude(kind=K.MANUAL)
     ordered = charges.order_by("project", "currency", "pk").select_related("project")
     for _key, rows in groupby(ordered.iterator(CHUNK), attrgetter("project_id", "currency")):
         sums = _Sums()

@@ -95,9 +95,10 @@ def charge_item(
 
 
 def reverse_item(*, charge_id: int, reason: str, actor: Actor) -> Charge:
-    """Take an item's charge back by a second one that negates it.
+    """Take an item's charge back by a second one that negates it. Of one on an issued document that
+    waits for a credit note.
 
-    Raises Invalid without a reason, Conflict if it is no item, not in force, or on a document.
+    Raises Invalid without a reason, Conflict if it is no item, not in force, or on a draft.
     """
     _check_reason(reason)
     with transaction.atomic():
@@ -113,7 +114,7 @@ def reverse_item(*, charge_id: int, reason: str, actor: Actor) -> Charge:
                 connection.check_constraints()
         except IntegrityError as error:
             raise Conflict(
-                "on_document", _("This charge is on a document. Correct the document instead.")
+                "on_document", _("This charge is on a document that is not issued yet.")
             ) from error
         made = Charge.objects.get(reverses=charge)
         record("item.reversed", actor=actor, target=charge, data=_told(charge, reason))

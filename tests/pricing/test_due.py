@@ -20,7 +20,7 @@ from pricing import rating
 from pricing.models import Charge, JobRating, RatedRun, RatingReason, Recheck
 from pricing.rating import rate_run
 from pricing.selectors import jobs_to_rate, live_charges, runs_to_rate
-from receipts.selectors import billed_job_ids
+from receipts.selectors import on_documents
 from receipts.services import create_receipt, discard_draft, draft_receipt, void_receipt
 from tests.factories import (
     LONG_AGO,
@@ -89,7 +89,7 @@ def test_a_pass_with_nothing_to_do_reads_no_job(cluster: Cluster) -> None:
 def test_an_incomplete_import_waits_and_its_release_makes_its_jobs_due(cluster: Cluster) -> None:
     run = bring(cluster, Row(1), BROKEN)
     assert due() == set()
-    assert rate_run(run_id=run.pk, actor=SYSTEM, billed=billed_job_ids).rated == 0
+    assert rate_run(run_id=run.pk, actor=SYSTEM, billed=on_documents).rated == 0
     assert not RatedRun.objects.exists()
     clerk = Actor.of(make_user("clerk"))
     assert release_and_rate(run_id=run.pk, actor=clerk, reason="known").rated == 1
@@ -123,7 +123,7 @@ def test_a_job_that_changes_between_two_batches_is_not_missed(
             bring(cluster, Row(1, tres="cpu=8,node=1"), Row(3, tres="cpu=8,node=1"))
         done.append(count)
 
-    rate_run(run_id=run.pk, actor=SYSTEM, billed=billed_job_ids, looked_at=change)
+    rate_run(run_id=run.pk, actor=SYSTEM, billed=on_documents, looked_at=change)
     assert due() == due_by_comparing_everything() == {1}
     assert rate_pending(actor=SYSTEM).rated == 1
     cpu = live_charges().filter(resource="cpu").order_by("job__job_id")
@@ -145,7 +145,7 @@ def test_a_worker_that_dies_between_two_batches_leaves_the_rest_due(
         raise Killed
 
     with pytest.raises(Killed):
-        rate_run(run_id=run.pk, actor=SYSTEM, billed=billed_job_ids, looked_at=die)
+        rate_run(run_id=run.pk, actor=SYSTEM, billed=on_documents, looked_at=die)
     assert due() == due_by_comparing_everything() == {3, 4, 5}
     assert rate_pending(actor=SYSTEM).rated == 3
     assert Charge.objects.count() == 10
@@ -157,26 +157,6 @@ def test_an_import_with_unrated_jobs_is_not_marked_whatever_the_program_thinks(
     run = bring(cluster, Row(1))
     with pytest.raises(IntegrityError, match="not rated as they are"), transaction.atomic():
         RatedRun.objects.create(run=run)
-
-
-def test_a_billed_job_that_changed_stays_due_until_its_document_is_void(
-    genomics: Project, cluster: Cluster
-) -> None:
-    import_rows(cluster, Row(1), Row(2))
-    receipt = create_receipt(project_id=genomics.pk, window=OCTOBER, actor=SYSTEM)
-    assert import_rows(cluster, Row(1, tres="cpu=8,node=1")).rating.waiting == 1
-    for _round in range(2):
-        assert due() == due_by_comparing_everything() == {1}
-        outcome = rate_pending(actor=SYSTEM)
-        assert (outcome.waiting, outcome.charges) == (1, 0)
-    void_receipt(receipt_id=receipt.pk, actor=SYSTEM, reason="job 1 was corrected")
-    changed = JobRating.objects.get(job__job_id=1)
-    assert (changed.status, changed.reason) == ("unpriced", RatingReason.CHANGED)
-    assert due() == due_by_comparing_everything() == {1}
-    assert rate_pending(actor=SYSTEM).rated == 1
-    assert due() == due_by_comparing_everything() == set()
-    assert live_charges().get(job__job_id=1).quantity == 8 * 3600
-    connection.check_constraints()
 
 
 def test_a_draft_that_is_discarded_lets_its_changed_jobs_go(

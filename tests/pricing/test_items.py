@@ -11,13 +11,13 @@ from django.db import IntegrityError, transaction
 from accounts.models import Project, Tier
 from core.actor import Actor
 from core.errors import Conflict, Invalid
-from core.intervals import Interval
 from pricing.content import ListContent, RateContent
 from pricing.engine import Model, Slab
 from pricing.models import Charge, PriceList, Sku
 from pricing.services import Head
 from pricing.services.items import charge_item, quote_item, reverse_item
-from receipts.services import create_receipt
+from receipts.selectors import uncredited_reversals
+from receipts.services import create_receipt, draft_receipt, issue_receipt
 from tests import console
 from tests.factories import OCTOBER, make_project, make_user, publish_list
 
@@ -105,10 +105,13 @@ def test_what_is_on_a_document_is_corrected_there(
 ) -> None:
     priced(RateContent("sku:poster", Decimal(100)))
     made = charge(genomics, poster, "1", clerk)
-    create_receipt(project_id=genomics.pk, window=Interval(OCTOBER.start, OCTOBER.end), actor=clerk)
-    with pytest.raises(Conflict, match="on a document"):
+    draft = draft_receipt(project_id=genomics.pk, window=OCTOBER, actor=clerk)
+    with pytest.raises(Conflict, match="not issued yet"):
         reverse_item(charge_id=made.pk, reason="too late", actor=clerk)
     assert Charge.objects.count() == 1
+    issue_receipt(receipt_id=draft.pk, actor=clerk)
+    back = reverse_item(charge_id=made.pk, reason="broken", actor=clerk)
+    assert uncredited_reversals().get() == back
 
 
 def test_what_cannot_be_sold_is_told(poster: Sku, genomics: Project, clerk: Actor) -> None:

@@ -29,6 +29,7 @@ from payments.services import Transfer, record_transfer, resolve_mismatch, start
 from pricing import content
 from pricing.closing import true_up
 from pricing.models import (
+    AdjustmentKind,
     Charge,
     Counter,
     Equivalent,
@@ -41,7 +42,14 @@ from pricing.models import (
     StatePolicy,
 )
 from pricing.services import Head, approve_price_list, draft_price_list, submit_price_list
+from pricing.services.adjustments import (
+    Wanted,
+    approve_adjustment,
+    draft_adjustment,
+    submit_adjustment,
+)
 from pricing.services.items import charge_item
+from pricing.services.outages import approve_outage, draft_outage, submit_outage
 from pricing.study import Figures, Line
 from receipts.models import Notice, PurchaseOrder
 from receipts.services import create_receipt, draft_receipt, void_receipt
@@ -183,6 +191,29 @@ def _counted(cluster: Cluster, alice: User) -> None:
         reason="for the fair", expected=Decimal(5), actor=actor,
     )  # fmt: skip
     true_up(project_id=counted.pk, month=date(2026, 10, 1), actor=actor)
+    _by_hand(counted, cluster, actor)
+
+
+def _by_hand(project: Project, cluster: Cluster, author: Actor) -> None:
+    """Adjustments that are written, wait, and are approved; outages alike, the last with items."""
+    second = Actor.of(User.objects.get(username="second"))
+    for amount in (1, 2, 3):
+        wanted = Wanted(
+            project, AdjustmentKind.CREDIT, START, "a mistake", "ticket", Decimal(1000 * amount)
+        )
+        made = draft_adjustment(wanted=wanted, actor=author)
+        if amount > 1:
+            submit_adjustment(adjustment_id=made.pk, actor=author)
+    approve_adjustment(adjustment_id=made.pk, actor=second)
+    hour = datetime(2026, 10, 1, 4, 50, tzinfo=UTC)
+    for percent in (10, 20, 30):
+        row = draft_outage(
+            cluster=cluster, starts_at=hour, ends_at=hour + timedelta(days=1),
+            percent=Decimal(percent), text="Cooling failed", reason="ticket", actor=author,
+        )  # fmt: skip
+        if percent > 10:
+            submit_outage(outage_id=row.pk, actor=author)
+    approve_outage(outage_id=row.pk, lines_of=lambda _: {}, actor=second)
 
 
 def _studies() -> None:

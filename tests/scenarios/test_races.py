@@ -23,7 +23,7 @@ from pricing.rating import rate_jobs
 from pricing.selectors import live_charges, unpriced
 from pricing.services import Head, propose_price_list
 from receipts.models import LineCharge, Receipt
-from receipts.selectors import billed_job_ids
+from receipts.selectors import on_documents
 from receipts.services import create_receipt, draft_receipt, issue_receipt, void_receipt
 from tests.databases import Database
 from tests.factories import (
@@ -105,7 +105,7 @@ def test_eight_processes_rate_the_same_jobs_once(committed_db: Database) -> None
     ids = list(unpriced().values_list("pk", flat=True))
 
     def rate() -> int:
-        return rate_jobs(job_ids=ids, actor=SYSTEM, billed=billed_job_ids).charges
+        return rate_jobs(job_ids=ids, actor=SYSTEM, billed=on_documents).charges
 
     results = race(*times(8, rate))
     assert Counter(results) == {str(2 * JOBS): 1, "0": 7}

@@ -15,6 +15,9 @@ from tests.rules.attacks.making import (
     truncate,
 )
 
+DRAFTED = "status = 'draft'"
+ITEM_ONCE = ("outage_item_once",)
+
 
 def _canary(**changes: str) -> str:
     """A comparison of the list that has none yet."""
@@ -216,6 +219,66 @@ ATTACKS: dict[str, Attack] = {
         also=("pricing_charge_one_live",),
     ),
     "pricing_charge_trued_up": Attack(negation("kind = 'true_up'")),
+    "outage_credit_in_range": Attack(copy_of("pricing_outagecredit", DRAFTED, percent="100.01")),
+    "outage_credit_steps": Attack(
+        copy_of("pricing_outagecredit", DRAFTED, submitted_at="2026-11-01T00:00Z")
+    ),
+    "outage_credit_second_person": Attack(
+        "UPDATE pricing_outagecredit SET status = 'approved', decided_at = now(),"
+        " decided_by_id = author_id WHERE status = 'submitted'"
+    ),
+    "outage_credit_has_figures": Attack(
+        "UPDATE pricing_outagecredit SET status = 'submitted', submitted_at = now()"
+        " WHERE status = 'draft'"
+    ),
+    "pricing_outagecredit_begins": Attack(copy_of("pricing_outagecredit", "status = 'submitted'")),
+    "pricing_outagecredit_stands": Attack(
+        "UPDATE pricing_outagecredit SET figures = '{}', status = 'withdrawn', decided_at = now()"
+        " WHERE status = 'submitted'"
+    ),
+    "pricing_outagecredit_moves": Attack(
+        "UPDATE pricing_outagecredit SET status = 'withdrawn', decided_by_id = NULL"
+        " WHERE status = 'approved'"
+    ),
+    "pricing_outagecredit_refuse": Attack(delete("pricing_outagecredit", DRAFTED)),
+    "pricing_outagecredit_no_truncate": truncate("pricing_outagecredit"),
+    "adjustment_in_range": Attack(copy_of("pricing_adjustment", DRAFTED, amount=5)),
+    "adjustment_percent_of_discount": Attack(copy_of("pricing_adjustment", DRAFTED, percent=5)),
+    "adjustment_steps": Attack(
+        copy_of("pricing_adjustment", DRAFTED, submitted_at="2026-11-01T00:00Z")
+    ),
+    "adjustment_second_person": Attack(
+        "UPDATE pricing_adjustment SET status = 'approved', decided_at = now(),"
+        " decided_by_id = author_id WHERE status = 'submitted'",
+        also=("pricing_adjustment_charged",),
+    ),
+    "adjustment_of_outage": Attack(copy_of("pricing_adjustment", DRAFTED, kind="outage")),
+    "adjustment_credits_a_line": Attack(
+        copy_of("pricing_adjustment", DRAFTED, credits_receipt_id=1)
+    ),
+    "pricing_adjustment_begins": Attack(copy_of("pricing_adjustment", "status = 'submitted'")),
+    "pricing_adjustment_stands": Attack(
+        "UPDATE pricing_adjustment SET amount = -1, status = 'withdrawn', decided_at = now()"
+        " WHERE status = 'submitted'"
+    ),
+    "pricing_adjustment_moves": Attack(
+        "UPDATE pricing_adjustment SET status = 'withdrawn', decided_by_id = NULL"
+        " WHERE status = 'approved'"
+    ),
+    "pricing_adjustment_refuse": Attack(delete("pricing_adjustment", DRAFTED)),
+    "pricing_adjustment_no_truncate": truncate("pricing_adjustment"),
+    "pricing_adjustment_charged": Attack(
+        "UPDATE pricing_adjustment SET status = 'approved', decided_at = now()"
+        " WHERE status = 'submitted'"
+    ),
+    "pricing_charge_adjusts": Attack(
+        copy_of("pricing_charge", "kind = 'manual'"), also=("pricing_charge_booked",)
+    ),
+    "outage_item_once": Attack(copy_of("pricing_outageitem", amount="-0.000001")),
+    "outage_item_in_range": Attack(copy_of("pricing_outageitem", amount=0), also=ITEM_ONCE),
+    "pricing_outageitem_fits": Attack(copy_of("pricing_outageitem", amount=-9999), also=ITEM_ONCE),
+    "pricing_outageitem_refuse": Attack(delete("pricing_outageitem")),
+    "pricing_outageitem_no_truncate": truncate("pricing_outageitem"),
     "pricing_charge_item_once": Attack(copy_of("pricing_charge", "kind = 'item'")),
     "pricing_jobrating_borne": Attack(
         "CREATE TEMPORARY TABLE kept ON COMMIT DROP AS SELECT r.* FROM pricing_jobrating r"
