@@ -4,6 +4,7 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Any
 
+from django import forms
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group
@@ -25,6 +26,7 @@ from unfold.forms import (
 from accounts.exchange import MembershipResource, ProjectResource
 from accounts.models import ApiToken, Department, Membership, Project, ProjectTier, Tier, User
 from accounts.split_forms import SplitInline
+from accounts.tax_ids import checked_tax_id
 from accounts.tokens import revoke_token
 from audit.console import AuditedAdmin, CsvExport
 from audit.exchange import ExchangeAdmin
@@ -137,6 +139,7 @@ class RoleAdmin(ReadOnlyAdmin):
 class DepartmentAdmin(AuditedAdmin, CsvExport, ConsoleAdmin):
     """Parts of the institution."""
 
+    inlines: tuple[Any, ...] = ()
     list_display = ("code", "name")
     search_fields = ("code", "name")
     csv_columns = {"code": "code", "name": "name"}
@@ -193,17 +196,25 @@ class ProjectTierInline(TabularInline):
     ordering = ("-starts_at",)
 
 
+class ProjectForm(forms.ModelForm[Project]):
+    """A project, whose tax id can be one."""
+
+    def clean_tax_id(self) -> str:
+        return checked_tax_id(self.cleaned_data["tax_id"])
+
+
 @admin.register(Project)
 class ProjectAdmin(RatesAgain, ExchangeAdmin, ConsoleAdmin):
     """Who pays."""
 
+    form = ProjectForm
     resource_classes = (ProjectResource,)
     list_display = ("code", "name", "department", "owner", "is_active")
     list_filter = ("is_active", "department")
     list_select_related = ("department", "owner")
     search_fields = ("code", "name", "billing_name", "owner__username")
     autocomplete_fields = ("department", "owner")
-    inlines = (ProjectTierInline, SplitInline, MembershipInline)
+    inlines: tuple[Any, ...] = (ProjectTierInline, SplitInline, MembershipInline)
     readonly_fields = ("created_at",)
     fieldsets = (
         (None, {"fields": ("code", "name", "department", "owner", "is_active", "created_at")}),

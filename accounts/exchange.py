@@ -7,9 +7,10 @@ from django.core.exceptions import ValidationError
 from django.db.models import Prefetch
 from django.utils.translation import gettext_lazy as _
 from import_export.fields import Field
-from import_export.widgets import BooleanWidget, ForeignKeyWidget
+from import_export.widgets import BooleanWidget, CharWidget, ForeignKeyWidget
 
 from accounts.models import Department, Membership, Project, ProjectTier, Tier, User
+from accounts.tax_ids import checked_tax_id
 from audit.console import values_of
 from audit.exchange import AuditedResource
 from core.intervals import local_midnight
@@ -35,6 +36,13 @@ class YesNoWidget(BooleanWidget):
         return super().clean(value, row, **kwargs) is not False
 
 
+class TaxIdWidget(CharWidget):
+    """Refuses numbers that can't be tax ids."""
+
+    def clean(self, value: Any, row: Any = None, **kwargs: Any) -> str:
+        return checked_tax_id(str(super().clean(value, row, **kwargs) or ""))
+
+
 class ProjectResource(AuditedResource):
     """Projects by code. ``tier`` and ``tier_from`` give a project its first tier and are refused
     where it has another: a change of tier is made on the project's page."""
@@ -50,6 +58,7 @@ class ProjectResource(AuditedResource):
     department = Field("department", "department", KeyWidget(Department, "code"))
     owner = Field("owner", "owner", KeyWidget(User, "username"))
     active = Field("is_active", "active", YesNoWidget(), default=True)
+    tax_id = Field("tax_id", "tax_id", TaxIdWidget())
     tier = Field(column_name="tier", readonly=True)
     tier_from = Field(column_name="tier_from", readonly=True)
 

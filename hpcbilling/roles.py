@@ -59,6 +59,11 @@ ROLES: dict[str, tuple[str, ...]] = {
         "receipts.add_purchaseorder",
         "receipts.change_purchaseorder",
         "receipts.delete_purchaseorder",
+        *(
+            f"receipts.{act}_{model}"
+            for act in ("add", "change", "delete")
+            for model in ("taxprofile", "taxrate", "billingprofile", "departmentbilling")
+        ),
         "receipts.issue_receipt",
         "receipts.void_receipt",
         "payments.record_transfer",

@@ -23,13 +23,14 @@ from core.admin import (
 )
 from pricing.labels import unit_name
 from pricing.models import Charge
+from receipts.billing_admin import TaxProfileAdmin
 from receipts.console import ReceiptPages, period_of
 from receipts.models import Line, PurchaseOrder, Receipt
 from receipts.orders import in_force, standing
 from receipts.purchase_orders import PurchaseOrderAdmin, told
 from receipts.selectors import overdue
 
-__all__ = ["PurchaseOrderAdmin", "ReceiptAdmin"]
+__all__ = ["PurchaseOrderAdmin", "ReceiptAdmin", "TaxProfileAdmin"]
 S = Receipt.Status
 STATUS = {S.DRAFT: "info", S.ISSUED: "warning", S.PAID: "success", S.VOID: "danger"}
 

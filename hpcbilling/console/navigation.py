@@ -166,6 +166,12 @@ GROUPS: tuple[tuple[Text, tuple[Entry, ...]], ...] = (
                 "receipts_purchaseorder_changelist",
                 "receipts.view_purchaseorder",
             ),
+            Entry(
+                _("Tax profiles"),
+                "percent",
+                "receipts_taxprofile_changelist",
+                "receipts.view_taxprofile",
+            ),
         ),
     ),
     (

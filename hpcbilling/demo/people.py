@@ -85,7 +85,7 @@ PROJECTS = (
     ),
     Project(
         "siamseed", "Seed selection", "EXT", "private", "darin", (),
-        "Siam Seed Co., Ltd.", tax_id="0105536000315", po_number="SS-26-0077",
+        "Siam Seed Co., Ltd.", tax_id="0105536000313", po_number="SS-26-0077",
     ),
     Project("pi_kamon", "Quantum chemistry", "SC", "", "kamon", ("anan",)),
 )  # fmt: skip

@@ -30,13 +30,16 @@ def admin() -> Client:
     return console.visitor("admin")
 
 
+NOBODY_PAYS = {"billing-TOTAL_FORMS": "0", "billing-INITIAL_FORMS": "0"}
+
+
 def project_form(**changes: Any) -> dict[str, Any]:
     values = {
         "code": "genomics", "name": "Genomics", "department": "", "owner": "", "is_active": "on",
         "billing_name": "", "billing_address": "", "tax_id": "", "po_number": "",
         "cost_centre": "", "billing_email": "",
     }  # fmt: skip
-    for inline in ("tiers", "splits", "memberships"):
+    for inline in ("tiers", "splits", "memberships", "billing_profile"):
         values |= {f"{inline}-TOTAL_FORMS": "0", f"{inline}-INITIAL_FORMS": "0"}
     return values | changes
 
@@ -122,7 +125,7 @@ def test_a_rule_of_the_database_is_told_and_undoes_everything(clerk: Client) -> 
 
 
 def test_departments_tiers_and_memberships_are_audited(clerk: Client) -> None:
-    clerk.post(console.url(Department, "add"), {"code": "SCI", "name": "Science"})
+    clerk.post(console.url(Department, "add"), {"code": "SCI", "name": "Science"} | NOBODY_PAYS)
     clerk.post(console.url(Tier, "add"), {"code": "partner", "name": "Partner"})
     project, user = make_project("genomics"), make_user("bob")
     joined = {"project": project.pk, "user": user.pk, "role": "pi"}

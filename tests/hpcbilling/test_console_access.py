@@ -56,6 +56,7 @@ LISTS = {
     "pricing.Sku": MONEY,
     "receipts.PurchaseOrder": MONEY,
     "receipts.Receipt": MONEY,
+    "receipts.TaxProfile": MONEY,
     "usage.AccountMapping": EVERYBODY,
     "usage.Cluster": EVERYBODY,
     "usage.Evidence": EVERYBODY,

@@ -51,7 +51,14 @@ from pricing.services.adjustments import (
 from pricing.services.items import charge_item
 from pricing.services.outages import approve_outage, draft_outage, submit_outage
 from pricing.study import Figures, Line
-from receipts.models import Notice, PurchaseOrder
+from receipts.models import (
+    BillingProfile,
+    DepartmentBilling,
+    Notice,
+    PurchaseOrder,
+    TaxProfile,
+    TaxRate,
+)
 from receipts.services import create_receipt, draft_receipt, void_receipt
 from tests.factories import Row, exempt, import_rows
 from tests.pricing.lists import flat, publish, slabs
@@ -104,6 +111,7 @@ def build() -> None:
     _order(projects["pi_wichai"], alice)
     _counted(cluster, alice)
     _periods(alice)
+    _billing(projects["pi_suda"])
 
 
 def _periods(alice: User) -> None:
@@ -116,6 +124,17 @@ def _periods(alice: User) -> None:
     approve_reopening(reopening_id=wish.pk, actor=other)
     close(month=second, seal=lambda _period: {}, actor=one)
     request_reopening(month=second, reason="another late bill", actor=one)
+
+
+def _billing(payer: Project) -> None:
+    """A project that another one pays for, with a tax of its own; it has no documents."""
+    profile = TaxProfile.objects.create(code="vat", name="VAT", category="standard")
+    TaxRate.objects.create(profile=profile, percent=7, starts_on=date(2020, 1, 1))
+    project = Project.objects.create(code="paid-for", name="Paid for")
+    BillingProfile.objects.create(
+        project=project, grouping="payer", payer=payer, tax_profile=profile
+    )
+    DepartmentBilling.objects.create(department=Department.objects.get(), project=payer)
 
 
 def _price_lists(actor: Actor) -> None:

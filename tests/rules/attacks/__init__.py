@@ -1,6 +1,6 @@
 """For each rule of the database, SQL that breaks this rule and no other."""
 
-from tests.rules.attacks import accounts, audit, payments, pricing, receipts, usage
+from tests.rules.attacks import accounts, audit, billing, payments, pricing, receipts, usage
 from tests.rules.attacks.making import Attack
 
 ATTACKS: dict[str, Attack] = {
@@ -8,6 +8,7 @@ ATTACKS: dict[str, Attack] = {
     **audit.ATTACKS,
     **usage.ATTACKS,
     **pricing.ATTACKS,
+    **billing.ATTACKS,
     **receipts.ATTACKS,
     **payments.ATTACKS,
 }
