@@ -9,7 +9,7 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.postgres.aggregates import ArrayAgg
-from django.db.models import Case, Count, F, Max, Min, QuerySet, Sum, When
+from django.db.models import Case, Count, F, Max, Min, Q, QuerySet, Sum, When
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
@@ -21,7 +21,7 @@ from core.money import round_money
 from pricing.batches import OnDocuments
 from pricing.models import Charge, ChargeKind, OutageItem
 from pricing.models.adjustments import RESOURCE as MANUAL
-from pricing.selectors import live_charges
+from pricing.selectors import live_charges, texts_of
 from receipts.arithmetic import LineItem, Taxation, Totals, in_order, totals_of
 from receipts.models import Line, Receipt
 from receipts.taxing import tax_for
@@ -74,11 +74,22 @@ def unbilled_in(project: Project, window: Interval, currency: str) -> QuerySet[C
 
 def lines_over(charges: QuerySet[Charge]) -> list[LineItem]:
     """Group charges of one currency into the lines of a document, in their order."""
-    counted = charges.order_by().annotate(counted=COUNTED)
-    rows = counted.values_list(*LINE_KEYS).annotate(**_SUMS)
+    grouped = charges.order_by().annotate(counted=COUNTED).values_list(*LINE_KEYS)
+    rows = list(grouped.annotate(**_SUMS))
+    texts = texts_of(row[2] for row in rows)
     return in_order(
         LineItem(
-            currency, project, resource, price, size, rate, "", units, charged, jobs, tuple(ids)
+            currency,
+            project,
+            resource,
+            price,
+            size,
+            rate,
+            texts.get(resource, ""),
+            units,
+            charged,
+            jobs,
+            tuple(ids),
         )
         for currency, project, resource, price, size, rate, units, charged, jobs, ids in rows
     )
@@ -86,10 +97,14 @@ def lines_over(charges: QuerySet[Charge]) -> list[LineItem]:
 
 def lines_crediting(receipt: Receipt) -> list[LineItem]:
     """Group the reversals of a receipt's charges that no credit note has yet by the lines that they
-    take back."""
-    waiting = uncredited_reversals().filter(reverses__document_line__line__receipt=receipt)
-    rows = waiting.order_by().values_list("reverses__document_line__line").annotate(**_SUMS)
-    found = {line: sums for line, *sums in rows}
+    take back; also of what its notes gave back by hand, which then counts no more."""
+    line = "reverses__document_line__line"
+    rows = uncredited_reversals().filter(
+        Q(**{f"{line}__receipt": receipt}) | Q(**{f"{line}__receipt__corrects": receipt})
+    )
+    of = Coalesce(f"{line}__corrects", line)
+    grouped = rows.order_by().annotate(of=of).values_list("of").annotate(**_SUMS)
+    found = {key: sums for key, *sums in grouped}
     lines = Line.objects.filter(pk__in=found).annotate(
         credited=Coalesce(Sum("credited_by__charged"), Decimal(0))
     )
@@ -268,6 +283,12 @@ def charges_of(receipt: Receipt) -> QuerySet[Charge]:
 def charges_in_force(receipt: Receipt) -> QuerySet[Charge]:
     """Return the charges behind a receipt that were not taken back, as ``charges_of`` does."""
     return charges_of(receipt).filter(reversal=None)
+
+
+def credits_in_force(receipt: Receipt) -> QuerySet[Charge]:
+    """Return what credit notes over a receipt gave back by hand, and was not taken back since."""
+    rows = live_charges().filter(kind=ChargeKind.MANUAL)
+    return rows.filter(document_line__line__receipt__corrects=receipt).order_by("pk")
 
 
 def credited_before(receipt: Receipt) -> Decimal:

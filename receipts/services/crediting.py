@@ -16,7 +16,7 @@ from core.transitions import transition
 from pricing.replacing import reverse_and_replace
 from receipts.arithmetic import LineItem, totals_of
 from receipts.models import Receipt
-from receipts.selectors import charges_in_force, lines_crediting
+from receipts.selectors import charges_in_force, credits_in_force, lines_crediting
 from receipts.services.drafting import put_amounts, save_draft
 from receipts.services.issuing import stamp_issue
 from receipts.services.steps import STEPS, figures_of, locked, moved, require
@@ -82,7 +82,8 @@ def _credited_lines(receipt: Receipt) -> Decimal:
 
 def void_receipt(*, receipt_id: int, actor: Actor, reason: str) -> Receipt:
     """Credit an issued receipt in whole: its charges are reversed and their usage is billable
-    again; what was paid for it is the project's balance.
+    again, and what was given back of it by hand is so on the next one; what was paid for it is the
+    project's balance.
 
     Jobs that changed since they were charged are rated anew, as they are now. Raises Invalid
     without a reason, Conflict if it is a draft or void already.
@@ -91,7 +92,8 @@ def void_receipt(*, receipt_id: int, actor: Actor, reason: str) -> Receipt:
         receipt = _issued(receipt_id, reason)
         if receipt.kind != Receipt.Kind.RECEIPT:
             raise Conflict("not_a_receipt", _("Only receipts are voided."))
-        reverse_and_replace(charges=list(charges_in_force(receipt)), actor=actor)
+        charges = [*charges_in_force(receipt), *credits_in_force(receipt)]
+        reverse_and_replace(charges=charges, actor=actor)
         lines = lines_crediting(receipt)
         if lines:
             write_note(receipt=receipt, lines=lines, actor=actor, reason=reason)
