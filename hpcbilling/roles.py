@@ -125,6 +125,7 @@ _NEVER = {
         ("receipts", "receipt"),
         ("receipts", "line"),
         ("receipts", "linecharge"),
+        ("receipts", "documentfile"),
         ("receipts", "notice"),
         ("receipts", "series"),
         ("payments", "payment"),

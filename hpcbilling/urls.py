@@ -10,6 +10,7 @@ from accounts.views import admin_login
 from hpcbilling.console.password import change_password
 from hpcbilling.health import healthz, readyz
 from hpcbilling.metrics import metrics_view
+from receipts.verification import verify
 
 urlpatterns = [
     # Lazy: the name in the manifest is not known before `collectstatic`, which loads this file.
@@ -24,6 +25,7 @@ urlpatterns = [
     path("", include("insights.urls")),
     path("", include("pricing.urls")),
     path("receipts/", include("receipts.urls")),
+    path("verify/<str:token>", verify, name="verify"),
     path("payments/", include("payments.urls")),
     path("api/", include("hpcbilling.api_urls")),
     path("i18n/", include("django.conf.urls.i18n")),

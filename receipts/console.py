@@ -5,7 +5,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, render
 from django.urls import path, reverse
@@ -27,8 +27,10 @@ from core.admin import (
     money,
     refusals_told,
 )
+from core.errors import DomainError
 from receipts import services
 from receipts.corrections import Correction, corrections, jobs_to_correct
+from receipts.downloads import TYPES, file_response
 from receipts.forms import window_form
 from receipts.models import Receipt
 from receipts.selectors import preview, unbilled_sums
@@ -88,8 +90,26 @@ class ReceiptPages(CsvExport, ReadOnlyAdmin):
         make = self.admin_site.admin_view(self.make)
         return [
             path("make/<int:project_id>/", make, name="receipts_receipt_make"),
+            path(
+                "<int:object_id>/document.<str:form>",
+                self.admin_site.admin_view(self.document_file),
+                name="receipts_receipt_file",
+            ),
             *super().get_urls(),
         ]
+
+    def document_file(self, request: HttpRequest, object_id: int, form: str) -> HttpResponse:
+        """Give out a document as a file to whoever may see it."""
+        receipt = get_object_or_404(Receipt.objects.select_related("project"), pk=object_id)
+        if not self.has_view_permission(request, receipt):
+            raise PermissionDenied
+        if form not in TYPES:
+            raise Http404
+        try:
+            return file_response(request, receipt, form)
+        except DomainError as error:
+            messages.error(request, str(error))
+        return HttpResponseRedirect(admin_url(Receipt, "change", receipt.pk))
 
     @button(_("Waiting to be billed"), path="unbilled", icon="pending_actions", permission="view")
     def unbilled(self, request: HttpRequest) -> HttpResponse:

@@ -5,6 +5,8 @@ import logging
 from celery import shared_task
 
 from receipts import notices
+from receipts.models import Receipt
+from receipts.services.files import pdf_file
 
 log = logging.getLogger(__name__)
 
@@ -29,3 +31,9 @@ def send_due_notices() -> None:
             notices.send_notice(receipt_id=receipt_id, kind=kind)
         except notices.NoticesFailed as error:
             log.warning("notice of receipt %s was not sent: %s", receipt_id, error)
+
+
+@shared_task(name="receipts.render_document")
+def render_document(receipt_id: int) -> None:
+    """Make the PDF of an issued document in its own language, before anyone asks for it."""
+    pdf_file(receipt=Receipt.objects.select_related("project", "corrects").get(pk=receipt_id))

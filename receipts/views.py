@@ -9,7 +9,7 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
@@ -23,6 +23,7 @@ from core.actor import Actor
 from core.errors import Conflict, DomainError
 from receipts import explain_wording
 from receipts.arithmetic import Totals
+from receipts.downloads import TYPES, file_response, has_files
 from receipts.explain import explain_receipt
 from receipts.models import Line, Receipt
 from receipts.page_forms import WindowForm, expected_total
@@ -159,6 +160,20 @@ def detail(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
 
 @login_required
 @require_safe
+def document_file(request: HttpRequest, public_id: uuid.UUID, form: str) -> HttpResponse:
+    """The document as a file: PDF, e-invoice, or the data that is hashed."""
+    receipt = _receipt(request, public_id)
+    if form not in TYPES:
+        raise Http404
+    try:
+        return file_response(request, receipt, form)
+    except DomainError as error:
+        messages.error(request, str(error))
+        return redirect("receipts:detail", receipt.public_id)
+
+
+@login_required
+@require_safe
 def print_page(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
     """The receipt as a page of A4 in the language of the site's pages."""
     receipt = _receipt(request, public_id)
@@ -172,6 +187,7 @@ def document(receipt: Receipt) -> dict[str, Any]:
         "lines": receipt.lines.order_by("position"),
         "totals": Totals(receipt.net_amount, receipt.tax_amount, receipt.total),
         "bank_details": settings.SITE_BANK_DETAILS,
+        "has_files": has_files(receipt),
     }
 
 

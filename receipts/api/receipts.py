@@ -8,6 +8,7 @@ from django.db.models import QuerySet
 from django.http import Http404, HttpResponse
 from django.utils.translation import gettext_lazy as _
 from django_filters import CharFilter, ChoiceFilter
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import (
     OpenApiExample,
     extend_schema,
@@ -17,6 +18,7 @@ from drf_spectacular.utils import (
 )
 from rest_framework import serializers
 from rest_framework.decorators import action
+from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
@@ -33,8 +35,9 @@ from core.rest.moments import MomentField
 from core.rest.parsing import refuse_unknown
 from core.rest.schema import IDEMPOTENCY_KEY, NOT_FOUND
 from receipts.api.explanations import ReceiptExplanationSerializer, as_data
+from receipts.downloads import TYPES, file_response
 from receipts.explain import explain_receipt
-from receipts.models import Line, Receipt
+from receipts.models import DocumentLanguage, Line, Receipt
 from receipts.selectors import Preview, preview, projects_billable_by, receipts_readable_by
 from receipts.services import create_receipt
 
@@ -86,6 +89,31 @@ class WholeReceiptSerializer(ReceiptSerializer):
     class Meta(ReceiptSerializer.Meta):
         fields = (*ReceiptSerializer.Meta.fields, "parties", "lines")
         read_only_fields = fields
+
+
+class DocumentQuery(serializers.Serializer[Mapping[str, Any]]):
+    """Which file of a document."""
+
+    form = serializers.ChoiceField(
+        choices=list(TYPES), default="pdf", help_text="PDF, e-invoice, or the data that is hashed."
+    )
+    language = serializers.ChoiceField(
+        choices=DocumentLanguage.choices,
+        required=False,
+        help_text="Of a PDF; by default the language that it was issued in.",
+    )
+    copy = serializers.ChoiceField(
+        choices=["0", "1"], required=False, help_text="1 marks a PDF as a copy."
+    )
+
+
+class AsAsked(DefaultContentNegotiation):
+    """Answers with JSON where a request is refused, whatever else the caller would take."""
+
+    def select_renderer(
+        self, request: Request, renderers: Any, format_suffix: str | None = None
+    ) -> Any:
+        return renderers[0], renderers[0].media_type
 
 
 class Window(serializers.Serializer[Mapping[str, Any]]):
@@ -277,6 +305,35 @@ class ReceiptViewSet(WritingEndpoint, ReadOnlyModelViewSet[Receipt]):
         query.is_valid(raise_exception=True)
         project, window = self._asked(request, query.validated_data)
         return Response(PreviewSerializer(previewed(preview(project, window))).data)
+
+    @extend_schema(
+        operation_id="receipts_document",
+        summary="The document as a file",
+        description=(
+            "The PDF as it was issued, the e-invoice (Factur-X, EN 16931), or the canonical JSON"
+            " whose SHA-256 is printed on the document. The same bytes each time."
+        ),
+        parameters=[DocumentQuery],
+        responses={
+            (200, "application/pdf"): OpenApiTypes.BINARY,
+            (200, "application/xml"): OpenApiTypes.BINARY,
+            (200, "application/json"): OpenApiTypes.OBJECT,
+            **NOT_FOUND,
+        },
+        filters=False,
+    )
+    @action(
+        detail=True,
+        filterset_class=None,
+        pagination_class=None,
+        content_negotiation_class=AsAsked,
+    )
+    def document(self, request: Request, id: str) -> HttpResponse:  # noqa: A002 - of the address
+        """Answer with a file of the document."""
+        refuse_unknown(request, DocumentQuery().fields)
+        query = DocumentQuery(data=request.query_params.dict())
+        query.is_valid(raise_exception=True)
+        return file_response(request, self.get_object(), query.validated_data["form"])
 
     @extend_schema(
         operation_id="receipts_explain",

@@ -1,6 +1,7 @@
 """Models of documents that ask for money or give it back, in order of what rests on what."""
 
 from receipts.models.documents import Line, LineCharge, Receipt, ReceiptKind, ReceiptStatus
+from receipts.models.files import DocumentFile, FileForm
 from receipts.models.notices import Notice
 from receipts.models.orders import Days, PurchaseOrder
 from receipts.models.profiles import (
@@ -16,7 +17,9 @@ __all__ = [
     "BillingProfile",
     "Days",
     "DepartmentBilling",
+    "DocumentFile",
     "DocumentLanguage",
+    "FileForm",
     "Grouping",
     "Line",
     "LineCharge",

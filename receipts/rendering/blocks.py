@@ -141,7 +141,7 @@ def correction(document: Document, words: Words) -> list[dict[str, Any]]:
         ("corrects", f"{before.number} ({words.day(before.issued_on)})"),
         ("reason", before.reason),
         ("original_value", amount(before.original_net)),
-        ("right_value", amount(before.original_net - difference)),
+        ("right_value", amount(before.net_before - difference)),
         ("difference", amount(difference)),
     )
     return [{"label": words.label(key), "value": value} for key, value in values if value]

@@ -2,7 +2,7 @@
 
 Amounts are Decimals in the document's currency with the signs that they have in the books: those of
 a credit note are negative here, and turned only where a form of the document wants them positive.
-Quantities are in the unit that people read (hours, pieces), exact.
+Quantities are in the unit that people read (hours, pieces), to six decimals.
 """
 
 import hashlib
@@ -79,12 +79,14 @@ class Party:
 
 @dataclass(frozen=True, slots=True)
 class Correction:
-    """The document that a credit note corrects, and why."""
+    """The document that a credit note corrects, and why; ``net_before`` is what its net comes to
+    with the notes that were issued before this one."""
 
     number: str
     issued_on: date
     reason: str
     original_net: Decimal
+    net_before: Decimal
 
 
 @dataclass(frozen=True, slots=True)

@@ -124,9 +124,9 @@ def _signed(document: Document, amount: Decimal) -> str:
 
 
 def _lines(document: Document, words: Words) -> list[dict[str, Any]]:
-    """Return the lines; where they are of several projects, a heading before each project's."""
+    """Return the lines; unless all are of the addressee, with a heading before each project's."""
     rows: list[dict[str, Any]] = []
-    several = len({line.project for line in document.lines}) > 1
+    several = {line.project for line in document.lines} != {document.buyer.project}
     before = None
     for line in document.lines:
         if several and line.project != before:

@@ -27,6 +27,7 @@ from receipts.taxing import Taxed, tax_for, taxation_of
 
 S = Receipt.Status
 NOTIFY_TASK = "receipts.send_notice"
+RENDER_TASK = "receipts.render_document"
 AMOUNTS = ("net_amount", "tax_category", "tax_rate", "tax_inclusive", "tax_amount", "total")
 
 
@@ -165,6 +166,7 @@ def stamp_issue(receipt: Receipt, taxed: Taxed, actor: Actor) -> None:
             "purchase_order": receipt.parties["buyer"]["po_number"],
         },
     )
+    after_commit(RENDER_TASK, receipt.pk)
     if not notes:
         after_commit(NOTIFY_TASK, receipt.pk, "issued")
     moved(before, S.ISSUED)

@@ -60,6 +60,7 @@ from receipts.models import (
     TaxRate,
 )
 from receipts.services import create_receipt, draft_receipt, void_receipt
+from receipts.services.files import pdf_file
 from tests.factories import Row, exempt, import_rows
 from tests.pricing.lists import flat, publish, slabs
 from usage.models import (
@@ -346,6 +347,7 @@ def _documents(projects: dict[str, Project], actor: Actor) -> None:
     resolve_mismatch(event_id=_event("T-3"), actor=actor, resolution="sent back")
     start_checkout(receipt_id=issued.pk, provider_code="dummy", actor=actor)
     Notice.objects.create(receipt=issued, kind="issued", recipient_sha256="0" * 64, language="en")
+    pdf_file(receipt=issued)
     charges = Charge.objects.filter(project=projects["pi_wichai"]).order_by("job_end")
     middle = charges[charges.count() // 2].job_end
     draft_receipt(

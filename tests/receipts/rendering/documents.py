@@ -153,5 +153,7 @@ def credit_note(**values: Any) -> Document:
         net=-whole.net,
         tax_amount=-whole.tax_amount,
         total=-whole.total,
-        corrects=Correction(whole.number, whole.issued_on, "Jobs were counted twice", whole.net),
+        corrects=Correction(
+            whole.number, whole.issued_on, "Jobs were counted twice", whole.net, whole.net
+        ),
     )

@@ -143,6 +143,17 @@ ATTACKS: dict[str, Attack] = {
     "notice_kind_known": Attack(copy_of("receipts_notice", kind="overdue")),
     "receipts_notice_refuse": Attack(delete("receipts_notice")),
     "receipts_notice_no_truncate": truncate("receipts_notice"),
+    "document_file_once": Attack(copy_of("receipts_documentfile")),
+    "document_file_form": Attack(copy_of("receipts_documentfile", form="xml")),
+    "document_file_digest": Attack(copy_of("receipts_documentfile", is_copy=True, sha256="0" * 64)),
+    "receipts_documentfile_issued": Attack(
+        "INSERT INTO receipts_documentfile (receipt_id, form, language, is_copy, content, sha256,"
+        " renderer, created_at) SELECT d.id, f.form, f.language, f.is_copy, f.content, f.sha256,"
+        " f.renderer, now() FROM receipts_documentfile f JOIN receipts_receipt d"
+        " ON d.status = 'draft' LIMIT 1"
+    ),
+    "receipts_documentfile_refuse": Attack(delete("receipts_documentfile")),
+    "receipts_documentfile_no_truncate": truncate("receipts_documentfile"),
     "series_once": Attack(copy_of("receipts_series", last_number=0)),
     "series_pattern": Attack(copy_of("receipts_series", code="X", last_number=0, pattern="RC")),
     "series_goes_on": Attack(
