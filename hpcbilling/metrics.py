@@ -18,6 +18,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from core import metrics
+from hpcbilling.books import metrics as books_metrics
 from hpcbilling.health import readiness
 from hpcbilling.pulls import metrics as pull_metrics
 from hpcbilling.reconciliation import metrics as reconciliation_metrics
@@ -102,6 +103,7 @@ class StateCollector(Collector):
             yield self._last_imports()
             yield from pull_metrics.collect()
             yield from reconciliation_metrics.collect()
+            yield from books_metrics.collect()
 
     @staticmethod
     def _last_imports() -> GaugeMetricFamily:

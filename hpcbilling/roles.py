@@ -12,7 +12,7 @@ from django.db import transaction
 from audit.services import record
 from core.actor import Actor
 
-OUR_APPS = ("accounts", "audit", "usage", "pricing", "receipts", "payments")
+OUR_APPS = ("accounts", "audit", "usage", "pricing", "receipts", "payments", "insights")
 
 ADMIN, FINANCE, AUDITOR, OPERATOR = "admin", "finance", "auditor", "operator"
 
@@ -68,9 +68,11 @@ ROLES: dict[str, tuple[str, ...]] = {
         "receipts.void_receipt",
         "payments.record_transfer",
         "payments.resolve_inboundevent",
+        "insights.check_books",
     ),
     AUDITOR: (
         *_SEE_ALL,
+        "insights.check_books",
         "audit.*",
         "auth.view_group",
         "axes.view_*",
@@ -92,6 +94,8 @@ ROLES: dict[str, tuple[str, ...]] = {
         "usage.delete_accountmapping",
         "pricing.view_jobrating",
         "accounts.view_project",
+        "insights.view_bookscheck",
+        "insights.check_books",
     ),
 }
 """Permissions by role, as ``app.codename``; ``*`` stands for the rest of the codename."""
@@ -131,6 +135,7 @@ _NEVER = {
         ("payments", "payment"),
         ("payments", "inboundevent"),
         ("payments", "allocation"),
+        ("insights", "bookscheck"),
     )
     for act in ("add", "change", "delete")
 } | {

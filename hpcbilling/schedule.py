@@ -37,6 +37,7 @@ ENTRIES = (
     Entry("Go on with price studies", "pricing.resume_studies", every=timedelta(minutes=5)),
     Entry("Send notices that are due", "receipts.send_due_notices", every=timedelta(minutes=30)),
     Entry("Compare with Slurm's own totals", "hpcbilling.reconcile_clusters", at=time(5, 30)),
+    Entry("Check the books", "hpcbilling.check_books", at=time(3, 30)),
     Entry("Note the end of the audit log", "hpcbilling.note_audit_end", at=time(0, 5)),
     Entry("Forget old answers of the API", "accounts.forget_old_answers", at=time(4, 20)),
     Entry("Delete ended sessions", "hpcbilling.clear_sessions", at=time(4, 15)),

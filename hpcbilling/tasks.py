@@ -14,6 +14,7 @@ from core.errors import Conflict
 from core.intervals import Interval
 from core.queue import after_commit
 from hpcbilling import workflows
+from hpcbilling.books.results import check_and_keep
 from hpcbilling.pulls import due, running, watch
 from hpcbilling.reconciliation.services import reconcile, reconcile_open_months
 from usage.models import Cluster
@@ -83,6 +84,12 @@ def reconcile_period(cluster_id: int, start: str, end: str, user_id: int | None 
     actor = BEAT if user_id is None else Actor.of(User.objects.get(pk=user_id))
     with suppress(Conflict):  # what stands against it shows on the page before it is asked for
         reconcile(cluster=Cluster.objects.get(pk=cluster_id), period=period, actor=actor)
+
+
+@shared_task(name="hpcbilling.check_books")
+def check_books(user_id: int | None = None) -> None:
+    """Check every invariant of the books over the whole database, and keep what came out."""
+    check_and_keep(actor=BEAT if user_id is None else Actor.of(User.objects.get(pk=user_id)))
 
 
 @shared_task(name="hpcbilling.note_audit_end")

@@ -14,6 +14,7 @@ from django.utils.translation import ngettext
 
 from core import formatting
 from core.admin import NOTHING, hours, money
+from hpcbilling.books.results import breaks_by_check, latest
 from hpcbilling.pulls import watch
 from insights import console
 from insights.console import Month, Sums
@@ -127,6 +128,20 @@ def _differences() -> Card:
     return Card(_("Differences to Slurm"), count, more, url, alarm=True)
 
 
+def _books() -> Card:
+    broken = [name for name, count in breaks_by_check().items() if count]
+    last = latest()
+    url = reverse("admin:insights_bookscheck_change", args=(last.pk,)) if last else ""
+    more = _("The books do not balance: issue nothing before this is understood") if broken else ""
+    return Card(
+        _("Broken rules of the books"),
+        len(broken),
+        more,
+        url or _list("insights_bookscheck_changelist"),
+        alarm=True,
+    )
+
+
 def _unpriced() -> Card:
     reasons = console.unpriced_by_reason()
     count = sum(reason.jobs for reason in reasons)
@@ -206,6 +221,7 @@ _CARDS: tuple[tuple[str, Callable[[], Card]], ...] = (
     ("usage.import_usage", _uploads),
     ("usage.view_quarantinedrow", _quarantine),
     ("usage.view_reconciliation", _differences),
+    ("insights.view_bookscheck", _books),
     ("pricing.view_jobrating", _unpriced),
     ("pricing.view_jobrating", _due),
     ("pricing.publish_pricelist", _price_lists),

@@ -230,6 +230,12 @@ GROUPS: tuple[tuple[Text, tuple[Entry, ...]], ...] = (
                 "audit.view_auditevent",
             ),
             Entry(
+                _("Checks of the books"),
+                "fact_check",
+                "insights_bookscheck_changelist",
+                "insights.view_bookscheck",
+            ),
+            Entry(
                 _("Schedule"),
                 "schedule",
                 "django_celery_beat_periodictask_changelist",

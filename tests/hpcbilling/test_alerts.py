@@ -26,6 +26,8 @@ WANTED = {
     "HpcbillingEmptyAnswer",
     "HpcbillingSourceFails",
     "HpcbillingMissingJobs",
+    "HpcbillingBooksBroken",
+    "HpcbillingBooksUnchecked",
 }
 
 
@@ -58,7 +60,7 @@ def test_every_series_exists(client: Client) -> None:
     text = client.get("/metrics").text
     exposed = set(re.findall(r"^# TYPE (\w+) ", text, re.MULTILINE))
     named = {name for rule in rules() for name in re.findall(r"\bhpcbilling_\w+", rule["expr"])}
-    assert len(named) == 13
+    assert len(named) == 15
     assert named <= exposed
 
 

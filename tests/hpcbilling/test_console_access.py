@@ -66,6 +66,7 @@ LISTS = {
     "usage.MissingJob": EVERYBODY,
     "usage.Pull": EVERYBODY,
     "usage.QuarantinedRow": EVERYBODY,
+    "insights.BooksCheck": EVERYBODY,
     "usage.Reconciliation": EVERYBODY,
     "usage.Window": EVERYBODY,
 }

@@ -24,6 +24,7 @@ from accounts.tokens import create_token
 from core.actor import Actor
 from core.intervals import Interval
 from hpcbilling import workflows
+from insights.models import BooksCheck
 from payments.models import InboundEvent
 from payments.services import Transfer, record_transfer, resolve_mismatch, start_checkout
 from pricing import content
@@ -113,6 +114,7 @@ def build() -> None:
     _counted(cluster, alice)
     _periods(alice)
     _billing(projects["pi_suda"])
+    BooksCheck.objects.create(started_at=timezone.now(), breaks=0, results=[])
 
 
 def _periods(alice: User) -> None:

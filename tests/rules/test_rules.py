@@ -35,7 +35,7 @@ INDEXES = """
       JOIN pg_class c ON c.oid = x.indrelid
      WHERE x.indisunique AND x.indpred IS NOT NULL AND c.relname ~ %(ours)s
 """
-OURS = {"ours": "^(accounts|audit|usage|pricing|receipts|payments)_"}
+OURS = {"ours": "^(accounts|audit|usage|pricing|receipts|payments|insights)_"}
 
 
 @pytest.fixture(scope="module")

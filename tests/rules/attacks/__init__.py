@@ -1,6 +1,15 @@
 """For each rule of the database, SQL that breaks this rule and no other."""
 
-from tests.rules.attacks import accounts, audit, billing, payments, pricing, receipts, usage
+from tests.rules.attacks import (
+    accounts,
+    audit,
+    billing,
+    insights,
+    payments,
+    pricing,
+    receipts,
+    usage,
+)
 from tests.rules.attacks.making import Attack
 
 ATTACKS: dict[str, Attack] = {
@@ -11,4 +20,5 @@ ATTACKS: dict[str, Attack] = {
     **billing.ATTACKS,
     **receipts.ATTACKS,
     **payments.ATTACKS,
+    **insights.ATTACKS,
 }
