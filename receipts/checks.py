@@ -6,10 +6,29 @@ from typing import Any
 
 from django.conf import settings
 from django.core import checks
+from django.core.exceptions import ValidationError
 
+from accounts.tax_ids import checked_tax_id
 from receipts.models.series import PATTERN
+from receipts.rendering.promptpay import InvalidPromptPay, account_of
 
 TITLES = ("invoice", "tax_invoice", "receipt_tax_invoice")
+
+
+def _is_account(text: str) -> bool:
+    try:
+        account_of(text)
+    except InvalidPromptPay:
+        return False
+    return text.isdecimal()
+
+
+def _is_tax_id(text: str) -> bool:
+    try:
+        return checked_tax_id(text) == text
+    except ValidationError:
+        return False
+
 
 _RULES: tuple[tuple[str, Callable[[str], bool], str], ...] = (
     ("DOCUMENT_AT_ISSUE", lambda text: text in TITLES, f"Use one of {', '.join(TITLES)}."),
@@ -27,8 +46,13 @@ _RULES: tuple[tuple[str, Callable[[str], bool], str], ...] = (
     ),
     (
         "SITE_PROMPTPAY_ID",
-        lambda text: re.fullmatch(r"([0-9]{10}|[0-9]{13}|[0-9]{15})?", text) is not None,
+        lambda text: text == "" or _is_account(text),
         "Use the 10, 13 or 15 digits of a phone number, tax id or e-wallet id.",
+    ),
+    (
+        "SITE_TAX_ID",
+        _is_tax_id,
+        "Use 13 digits, or the two letters of a country and its number, without spaces.",
     ),
 )
 
@@ -36,7 +60,7 @@ _RULES: tuple[tuple[str, Callable[[str], bool], str], ...] = (
 @checks.register()
 def documents_can_be_made(**_options: Any) -> list[checks.CheckMessage]:
     """Each setting has a value that documents can be made with."""
-    wrong = [
+    wrong: list[checks.CheckMessage] = [
         checks.Error(f"{name} is {getattr(settings, name)!r}.", hint=hint, id="receipts.E001")
         for name, is_right, hint in _RULES
         if not is_right(getattr(settings, name))

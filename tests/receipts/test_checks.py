@@ -20,6 +20,9 @@ def test_the_defaults_are_right() -> None:
         ("SERIES_CREDIT_NOTE", "RC"),
         ("SITE_BRANCH", "1"),
         ("SITE_PROMPTPAY_ID", "081-234-5678"),
+        ("SITE_PROMPTPAY_ID", "1812345678"),
+        ("SITE_TAX_ID", "0105536000311"),
+        ("SITE_TAX_ID", "0 9940 00158 37 8"),
     ],
 )
 def test_what_makes_no_document_is_said(name: str, value: str, settings: Settings) -> None:

@@ -36,10 +36,10 @@ from tests.receipts.rendering.schematron import problems
 @pytest.fixture
 def site(settings: Settings) -> None:
     settings.SITE_NAME = "ศูนย์คอมพิวเตอร์"
-    settings.SITE_TAX_ID = "0994000160971"
+    settings.SITE_TAX_ID = "0994000160976"
     settings.SITE_BRANCH = "00000"
     settings.SITE_TAX_RATE = Decimal(7)
-    settings.SITE_PROMPTPAY_ID = "0994000160971"
+    settings.SITE_PROMPTPAY_ID = "0994000160976"
     settings.SITE_BANK_DETAILS = "Bank 123-4"
     settings.DOCUMENT_AT_ISSUE = "tax_invoice"
 
@@ -53,7 +53,7 @@ def alice(db: None) -> User:
 def genomics(alice: User, site: None) -> Project:
     """A project with three jobs in October and a profile in Thai."""
     project = make_project("genomics", pi=alice)
-    project.billing_name, project.tax_id = "บริษัท ทดลอง จำกัด", "0105536000315"
+    project.billing_name, project.tax_id = "บริษัท ทดลอง จำกัด", "0105536000313"
     project.save()
     BillingProfile.objects.create(project=project, branch="00001", document_language="th")
     import_rows(
@@ -71,7 +71,7 @@ def receipt(genomics: Project) -> Receipt:
 def test_the_document_says_what_was_issued(receipt: Receipt) -> None:
     it = document_of(receipt)
     assert (it.kind, it.number, it.due_on) == (Kind.TAX_INVOICE, receipt.number, receipt.due_on)
-    assert (it.seller.tax_id, it.seller.branch) == ("0994000160971", "00000")
+    assert (it.seller.tax_id, it.seller.branch) == ("0994000160976", "00000")
     assert (it.buyer.name, it.buyer.branch) == ("บริษัท ทดลอง จำกัด", "00001")
     assert [line.text for line in it.lines] == [
         Text("CPU", "CPU"), Text("Memory", "หน่วยความจำ"),

@@ -23,7 +23,7 @@ from receipts.rendering.document import (
 SELLER = Party(
     name="ศูนย์คอมพิวเตอร์สมรรถนะสูง มหาวิทยาลัยตัวอย่าง",
     address="999 ถนนพุทธมณฑลสาย 4\nตำบลศาลายา อำเภอพุทธมณฑล\nจังหวัดนครปฐม 73170",
-    tax_id="0994000160971",
+    tax_id="0994000160976",
     branch="00000",
     email="billing@hpc.example",
     phone="02 123 4567",
@@ -31,7 +31,7 @@ SELLER = Party(
 BUYER = Party(
     name="บริษัท ทดลองน้ำใจ จำกัด",
     address="1 ถนนสุขุมวิท แขวงคลองเตย\nเขตคลองเตย กรุงเทพมหานคร 10110",
-    tax_id="0105536000315",
+    tax_id="0105536000313",
     branch="00001",
     contact="คุณอลิสา ผู้ซื้อ",
     project="genomics",
@@ -41,7 +41,7 @@ BUYER = Party(
 )
 BAHT = Payment(
     bank_details="ธนาคารกรุงไทย สาขาศาลายา\nเลขที่บัญชี 123-4-56789-0",
-    promptpay_id="0994000160971",
+    promptpay_id="0994000160976",
 )
 
 

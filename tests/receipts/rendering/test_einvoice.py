@@ -66,8 +66,8 @@ def test_prices_and_lines_are_without_the_tax_that_ours_include() -> None:
 def test_without_tax_no_vat_id_is_given() -> None:
     xml = einvoice(document(tax=Tax()))
     assert b'schemeID="VA"' not in xml
-    assert b'<ram:ID schemeID="FC">0994000160971</ram:ID>' in xml
-    assert b'<ram:ID schemeID="VA">TH0994000160971</ram:ID>' in einvoice(document())
+    assert b'<ram:ID schemeID="FC">0994000160976</ram:ID>' in xml
+    assert b'<ram:ID schemeID="VA">TH0994000160976</ram:ID>' in einvoice(document())
 
 
 REFUSED = {
