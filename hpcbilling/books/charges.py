@@ -100,6 +100,23 @@ _COUNTER = """
      ) f (field, stored, computed)
      WHERE f.stored IS DISTINCT FROM f.computed
 """
+# What a person charged is what was approved, once.
+_MANUAL = """
+    SELECT 'charge ' || c.id, 'amount', c.amount || ' ' || c.currency,
+           coalesce(a.amount || ' ' || a.currency, 'no approved adjustment')
+      FROM pricing_charge c
+      LEFT JOIN pricing_adjustment a ON c.resource = 'manual:' || a.id
+           AND a.project_id = c.project_id AND a.status = 'approved'
+     WHERE c.kind = 'manual' AND c.reverses_id IS NULL
+       AND (c.amount, c.currency) IS DISTINCT FROM (a.amount, a.currency)
+    UNION ALL
+    SELECT 'adjustment ' || a.id, 'charges', count(c.id)::text, '1'
+      FROM pricing_adjustment a
+      LEFT JOIN pricing_charge c ON c.resource = 'manual:' || a.id AND c.kind = 'manual'
+           AND c.reverses_id IS NULL
+     WHERE a.status = 'approved' GROUP BY a.id
+    HAVING count(c.id) = 0 OR count(c.id) FILTER (WHERE @live) > 1
+"""
 _TWICE = """
     SELECT 'job ' || c.job_id || ', ' || c.resource, 'charges in force', count(*)::text, '1'
       FROM pricing_charge c
@@ -135,6 +152,7 @@ CHECKS = (
         _PRICED,
         _MINIMUM,
         _REVERSAL,
+        _MANUAL,
     ),
     sql_check(
         "counters",

@@ -1,8 +1,14 @@
 """Checks of periods: charges are booked where they belong, and closed months stay as they were."""
 
+from collections.abc import Iterator
+from typing import Any
+
 from django.utils.translation import gettext_lazy as _
 
-from hpcbilling.books.found import sql_check
+from accounts.models import Period
+from audit.models import AuditEvent
+from hpcbilling.books.found import Break, Check, compare, sql_check
+from hpcbilling.closing.seal import seal_of
 
 # A charge made while its own month was closed is in a later one; never in an earlier one.
 _BOOKED = """
@@ -27,6 +33,24 @@ _PREFIX = """
      WHERE p.status = 'closed' AND c.created_at > p.closed_at
 """
 
+
+def _sealed() -> Iterator[Break]:
+    """The charges of a closed period are those that the seal of its closing tells of, and so is the
+    seal, which stands in the audit log too."""
+    for period in Period.objects.filter(status=Period.Status.CLOSED).order_by("month"):
+        stored: dict[str, Any] = period.seal or {}
+        pairs = [(name, stored.get(name), value) for name, value in seal_of(period).items()]
+        yield from compare(f"period {period}", [*pairs, ("seal", stored, _told(period))])
+
+
+def _told(period: Period) -> Any:
+    """The seal in the event of a period's last closing; None if there is none."""
+    events = AuditEvent.objects.filter(action="period.closed", target_id=str(period.pk))
+    event = events.order_by("pk").last()
+    return None if event is None else event.content["data"].get("seal")
+
+
 CHECKS = (
     sql_check("periods", _("Charges are booked into periods that take them"), _BOOKED, _PREFIX),
+    Check("seals", _("Closed periods have the charges that they were closed with"), _sealed),
 )

@@ -24,6 +24,7 @@ from accounts.tokens import create_token
 from core.actor import Actor
 from core.intervals import Interval
 from hpcbilling import workflows
+from hpcbilling.closing.seal import seal_of
 from insights.models import BooksCheck
 from payments.models import InboundEvent
 from payments.services import Transfer, record_transfer, resolve_mismatch, start_checkout
@@ -122,10 +123,10 @@ def _periods(alice: User) -> None:
     first, second = date(2020, 1, 1), date(2020, 2, 1)
     one, other = Actor.of(alice), Actor.of(User.objects.get(username="second"))
     for month in (first, second):
-        close(month=month, seal=lambda _period: {}, actor=one)
+        close(month=month, seal=seal_of, actor=one)
     wish = request_reopening(month=second, reason="a late bill", actor=one)
     approve_reopening(reopening_id=wish.pk, actor=other)
-    close(month=second, seal=lambda _period: {}, actor=one)
+    close(month=second, seal=seal_of, actor=one)
     request_reopening(month=second, reason="another late bill", actor=one)
 
 

@@ -311,6 +311,27 @@ TAMPERS = (
         "UPDATE accounts_period SET status = 'open' WHERE month = '2020-01-01'",
     ),
     Tamper(
+        "seals",
+        "sha256",
+        "UPDATE pricing_charge SET period_id = '2020-01-01', job_end = '2020-01-05'"
+        f" WHERE id = ({_FREE} LIMIT 1)",
+    ),
+    Tamper(
+        "seals",
+        "seal",
+        "UPDATE accounts_period SET seal = '{}' WHERE month = '2020-01-01'",
+    ),
+    Tamper(
+        "charges",
+        "amount",
+        "UPDATE pricing_charge SET amount = 2 * amount WHERE kind = 'manual'",
+    ),
+    Tamper(
+        "charges",
+        "charges",
+        "UPDATE pricing_charge SET kind = 'true_up' WHERE kind = 'manual'",
+    ),
+    Tamper(
         "audit_chain",
         "chain",
         "UPDATE audit_auditevent SET actor_name = 'nobody' WHERE id = ("
