@@ -62,10 +62,18 @@ ROLES: dict[str, tuple[str, ...]] = {
         *(
             f"receipts.{act}_{model}"
             for act in ("add", "change", "delete")
-            for model in ("taxprofile", "taxrate", "billingprofile", "departmentbilling")
+            for model in (
+                "taxprofile",
+                "taxrate",
+                "billingprofile",
+                "departmentbilling",
+                "contact",
+                "remindersstopped",
+            )
         ),
         "receipts.issue_receipt",
         "receipts.void_receipt",
+        "receipts.resend_mail",
         "payments.record_transfer",
         "payments.resolve_inboundevent",
         "insights.check_books",
@@ -120,7 +128,6 @@ _NEVER = {
         ("usage", "reconciliation"),
         ("usage", "window"),
         ("usage", "missingjob"),
-        ("receipts", "notice"),
         ("pricing", "canary"),
         ("pricing", "charge"),
         ("pricing", "outageitem"),
@@ -130,7 +137,7 @@ _NEVER = {
         ("receipts", "line"),
         ("receipts", "linecharge"),
         ("receipts", "documentfile"),
-        ("receipts", "notice"),
+        ("receipts", "mail"),
         ("receipts", "series"),
         ("payments", "payment"),
         ("payments", "inboundevent"),

@@ -72,6 +72,12 @@ SERIES_PATTERN = env.str("SERIES_PATTERN", default="{code}-{year}-{number:06d}")
 SITE_TAX_RATE = Decimal(env.str("SITE_TAX_RATE", default="0"))  # percent, on top of line amounts
 ESTIMATE_PUBLIC = env.bool("ESTIMATE_PUBLIC", default=False)  # tiers' prices for all the world
 SITE_PAYMENT_DAYS = env.int("SITE_PAYMENT_DAYS", default=30)
+# Days before the due date, and after it, on which a project is reminded; attempts at a mail before
+# a person has to look at it; days after which addresses of mails are forgotten.
+REMIND_BEFORE_DAYS = env.int("REMIND_BEFORE_DAYS", default=3)
+REMIND_AFTER_DAYS = tuple(int(day) for day in env.list("REMIND_AFTER_DAYS", default=[1, 14, 30]))
+MAIL_ATTEMPTS = env.int("MAIL_ATTEMPTS", default=12)
+MAIL_ADDRESS_DAYS = env.int("MAIL_ADDRESS_DAYS", default=180)
 SITE_FISCAL_YEAR_START = env.int("SITE_FISCAL_YEAR_START", default=1)  # month; 10 in Thai offices
 DROP_FOLDER_ROOT = Path(
     env.str("DROP_FOLDER_ROOT", default=str(environment.services_directory(BASE_DIR) / "drop"))

@@ -11,3 +11,4 @@ class PaymentsConfig(AppConfig):
         """Listen for receipts that ask for money, or for less than before."""
         listeners = import_string("receipts.settling.LISTENERS")
         listeners[:] = {*listeners, import_string("payments.settlement.restate")}
+        import_string("receipts.settling.LEFT")[:] = [import_string("payments.settlement.left_of")]

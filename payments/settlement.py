@@ -42,6 +42,11 @@ def standing(receipt: Receipt) -> Standing:
     return Standing(receipt.total + credited, allocated or Decimal(0))
 
 
+def left_of(receipt: Receipt) -> Decimal:
+    """Return what of a receipt is still to be paid."""
+    return standing(receipt).left
+
+
 def restate(receipt: Receipt, actor: Actor, paid_at: datetime | None = None) -> None:
     """Bring the status of a receipt, which is locked, to what its settlement says."""
     if receipt.status not in Receipt.OPEN:

@@ -25,12 +25,13 @@ from pricing.labels import unit_name
 from pricing.models import Charge
 from receipts.billing_admin import TaxProfileAdmin
 from receipts.console import ReceiptPages, period_of
+from receipts.mail_admin import MailAdmin, MailInline
 from receipts.models import Line, PurchaseOrder, Receipt
 from receipts.orders import in_force, standing
 from receipts.purchase_orders import PurchaseOrderAdmin, told
 from receipts.selectors import overdue
 
-__all__ = ["PurchaseOrderAdmin", "ReceiptAdmin", "TaxProfileAdmin"]
+__all__ = ["MailAdmin", "PurchaseOrderAdmin", "ReceiptAdmin", "TaxProfileAdmin"]
 S = Receipt.Status
 STATUS = {S.DRAFT: "info", S.ISSUED: "warning", S.PAID: "success", S.VOID: "danger"}
 
@@ -110,7 +111,7 @@ class ReceiptAdmin(ReceiptPages):
     list_select_related = ("project",)
     search_fields = ("^number", "=project__code", "project__name")
     date_hierarchy = "created_at"
-    inlines = (LineInline,)
+    inlines = (LineInline, MailInline)
     change_form_after_template = "admin/receipts/receipt/after.html"
     fieldsets = (
         (

@@ -18,7 +18,14 @@ from audit.console import AuditedAdmin, CsvExport
 from core import formatting
 from core.admin import NOTHING, ConsoleAdmin, column
 from receipts.billing_forms import BillingProfileForm, TaxRateFormSet
-from receipts.models import BillingProfile, DepartmentBilling, TaxProfile, TaxRate
+from receipts.models import (
+    BillingProfile,
+    Contact,
+    DepartmentBilling,
+    RemindersStopped,
+    TaxProfile,
+    TaxRate,
+)
 
 
 class TaxRateInline(TabularInline):
@@ -108,6 +115,24 @@ class BillingProfileInline(StackedInline):
     )
 
 
+class ContactInline(TabularInline):
+    """Who hears of the project's documents."""
+
+    model = Contact
+    extra = 0
+    tab = True
+
+
+class RemindersStoppedInline(TabularInline):
+    """Whether the project is reminded of what it owes."""
+
+    model = RemindersStopped
+    fields = ("reason", "since")
+    readonly_fields = ("since",)
+    extra = 0
+    tab = True
+
+
 class DepartmentBillingInline(TabularInline):
     """Which project is billed for those of the department that ask for it."""
 
@@ -124,7 +149,12 @@ admin.site.unregister((Project, Department))
 class BilledProjectAdmin(ProjectAdmin):
     """Who pays, and how."""
 
-    inlines = (*ProjectAdmin.inlines, BillingProfileInline)
+    inlines = (
+        *ProjectAdmin.inlines,
+        BillingProfileInline,
+        ContactInline,
+        RemindersStoppedInline,
+    )
 
 
 @admin.register(Department)

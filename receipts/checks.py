@@ -74,3 +74,27 @@ def documents_can_be_made(**_options: Any) -> list[checks.CheckMessage]:
             )
         )
     return wrong
+
+
+@checks.register()
+def reminders_can_be_sent(**_options: Any) -> list[checks.CheckMessage]:
+    """Days and attempts are counts, and the steps of reminding follow each other."""
+    steps = settings.REMIND_AFTER_DAYS
+    wrong: list[checks.CheckMessage] = [
+        checks.Error(f"{name} is {getattr(settings, name)}.", hint=hint, id="receipts.E003")
+        for name, least, hint in (
+            ("REMIND_BEFORE_DAYS", 0, "Use a number of days; 0 reminds of nothing beforehand."),
+            ("MAIL_ATTEMPTS", 1, "Use a number of attempts of 1 or more."),
+            ("MAIL_ADDRESS_DAYS", 1, "Use a number of days of 1 or more."),
+        )
+        if getattr(settings, name) < least
+    ]
+    if any(day < 1 for day in steps) or list(steps) != sorted(set(steps)):
+        wrong.append(
+            checks.Error(
+                f"REMIND_AFTER_DAYS is {','.join(map(str, steps))}.",
+                hint="Use growing numbers of days with commas, such as 1,14,30.",
+                id="receipts.E004",
+            )
+        )
+    return wrong

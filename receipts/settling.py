@@ -5,6 +5,7 @@ the program starts.
 """
 
 from collections.abc import Callable
+from decimal import Decimal
 
 from core.actor import Actor
 from receipts.models import Receipt
@@ -19,3 +20,14 @@ def payable_changed(receipt: Receipt, actor: Actor) -> None:
     """Tell that a receipt asks for money now, or for less than before."""
     for tell in LISTENERS:
         tell(receipt, actor)
+
+
+Left = Callable[[Receipt], Decimal]
+
+LEFT: list[Left] = []
+"""The one that knows what of a receipt is still to be paid; payments put it here."""
+
+
+def left_of(receipt: Receipt) -> Decimal:
+    """Return what of a receipt is still to be paid."""
+    return next((ask(receipt) for ask in LEFT), receipt.total)

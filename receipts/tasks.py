@@ -1,39 +1,37 @@
 """Tasks of receipts. Each is safe to run twice, or twice at once, and carries ids only."""
 
-import logging
-
 from celery import shared_task
 
-from receipts import notices
+from receipts.mailing import outbox, reminders, sending
 from receipts.models import Receipt
 from receipts.services.files import pdf_file
 
-log = logging.getLogger(__name__)
 
-
-@shared_task(
-    name="receipts.send_notice",
-    autoretry_for=(notices.NoticesFailed,),
-    retry_backoff=30,
-    retry_backoff_max=3600,
-    max_retries=12,
-)
-def send_notice(receipt_id: int, kind: str) -> None:
-    """Tell a receipt's people that it was issued or paid."""
-    notices.send_notice(receipt_id=receipt_id, kind=kind)
-
-
-@shared_task(name="receipts.send_due_notices")
-def send_due_notices() -> None:
-    """Send what should have been sent and was not, say because the queue was down."""
-    for receipt_id, kind in notices.notices_due():
-        try:
-            notices.send_notice(receipt_id=receipt_id, kind=kind)
-        except notices.NoticesFailed as error:
-            log.warning("notice of receipt %s was not sent: %s", receipt_id, error)
+@shared_task(name="receipts.send_mail")
+def send_mail(mail_id: int) -> None:
+    """Send one e-mail; what fails is tried again by the schedule."""
+    sending.send_mail(mail_id)
 
 
 @shared_task(name="receipts.render_document")
 def render_document(receipt_id: int) -> None:
     """Make the PDF of an issued document in its own language, before anyone asks for it."""
     pdf_file(receipt=Receipt.objects.select_related("project", "corrects").get(pk=receipt_id))
+
+
+@shared_task(name="receipts.send_due_mails")
+def send_due_mails() -> None:
+    """Send what failed before, and what was not sent because the queue was down."""
+    sending.send_due_mails()
+
+
+@shared_task(name="receipts.queue_reminders")
+def queue_reminders() -> None:
+    """Remind projects of what is due soon or overdue."""
+    reminders.queue_reminders()
+
+
+@shared_task(name="receipts.forget_addresses")
+def forget_addresses() -> None:
+    """Forget to which addresses e-mails went long ago."""
+    outbox.forget_addresses()

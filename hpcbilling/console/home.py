@@ -21,6 +21,7 @@ from insights.console import Month, Sums
 from pricing.lists import waiting_for_approval
 from pricing.resources import RESOURCES
 from receipts.corrections import jobs_to_correct
+from receipts.mailing.outbox import given_up
 from receipts.orders import near_their_end
 from receipts.selectors import unbilled_sums
 from usage.coverage import settled_gaps
@@ -207,6 +208,14 @@ def _overdue() -> Card:
     return Card(_("Overdue receipts"), found.count, _sums(found.sums), url, alarm=True)
 
 
+def _mails() -> Card:
+    waiting = given_up()
+    first = waiting.order_by("pk").first()
+    more = first.last_error[:120] if first else ""
+    url = _list("receipts_mail_changelist", "queue=open")
+    return Card(_("E-mails not sent"), waiting.count(), more, url, alarm=True)
+
+
 def _mismatches() -> Card:
     count = console.mismatched_payments().count()
     more = ngettext("Money came that fits no receipt", "Monies came that fit no receipt", count)
@@ -230,6 +239,7 @@ _CARDS: tuple[tuple[str, Callable[[], Card]], ...] = (
     ("receipts.view_purchaseorder", _orders),
     ("receipts.view_receipt", _corrections),
     ("receipts.view_receipt", _overdue),
+    ("receipts.view_mail", _mails),
     ("payments.view_inboundevent", _mismatches),
 )
 

@@ -166,6 +166,7 @@ GROUPS: tuple[tuple[Text, tuple[Entry, ...]], ...] = (
                 "receipts_purchaseorder_changelist",
                 "receipts.view_purchaseorder",
             ),
+            Entry(_("E-mails"), "mail", "receipts_mail_changelist", "receipts.view_mail"),
             Entry(
                 _("Tax profiles"),
                 "percent",

@@ -2,7 +2,7 @@
 
 from receipts.models.documents import Line, LineCharge, Receipt, ReceiptKind, ReceiptStatus
 from receipts.models.files import DocumentFile, FileForm
-from receipts.models.notices import Notice
+from receipts.models.mails import Contact, Mail, MailKind, MailStatus, RemindersStopped
 from receipts.models.orders import Days, PurchaseOrder
 from receipts.models.profiles import (
     BillingProfile,
@@ -15,6 +15,7 @@ from receipts.models.tax import RateDays, TaxCategory, TaxProfile, TaxRate
 
 __all__ = [
     "BillingProfile",
+    "Contact",
     "Days",
     "DepartmentBilling",
     "DocumentFile",
@@ -23,12 +24,15 @@ __all__ = [
     "Grouping",
     "Line",
     "LineCharge",
-    "Notice",
+    "Mail",
+    "MailKind",
+    "MailStatus",
     "PurchaseOrder",
     "RateDays",
     "Receipt",
     "ReceiptKind",
     "ReceiptStatus",
+    "RemindersStopped",
     "Series",
     "TaxCategory",
     "TaxProfile",

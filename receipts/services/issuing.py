@@ -16,7 +16,8 @@ from core.intervals import Interval
 from core.queue import after_commit
 from core.transitions import transition
 from receipts.arithmetic import totals_of
-from receipts.models import Receipt, ReceiptStatus
+from receipts.mailing.outbox import queue_mails
+from receipts.models import MailKind, Receipt, ReceiptStatus
 from receipts.orders import order_for
 from receipts.services.contents import hash_of, particulars_of, parties_of
 from receipts.services.drafting import draft_receipt, put_amounts
@@ -26,7 +27,6 @@ from receipts.settling import payable_changed
 from receipts.taxing import Taxed, tax_for, taxation_of
 
 S = Receipt.Status
-NOTIFY_TASK = "receipts.send_notice"
 RENDER_TASK = "receipts.render_document"
 AMOUNTS = ("net_amount", "tax_category", "tax_rate", "tax_inclusive", "tax_amount", "total")
 
@@ -167,8 +167,7 @@ def stamp_issue(receipt: Receipt, taxed: Taxed, actor: Actor) -> None:
         },
     )
     after_commit(RENDER_TASK, receipt.pk)
-    if not notes:
-        after_commit(NOTIFY_TASK, receipt.pk, "issued")
+    queue_mails(receipt, MailKind.CREDIT_NOTE if notes else MailKind.ISSUED)
     moved(before, S.ISSUED)
 
 
@@ -211,6 +210,6 @@ def mark_settled(
     )
     receipt.status = status
     record(f"receipt.{status.value}", actor=actor, target=receipt, data=figures_of(receipt))
-    if status == S.PAID:
-        after_commit(NOTIFY_TASK, receipt.pk, "paid")
+    if status == S.PAID and receipt.total > 0:
+        queue_mails(receipt, MailKind.PAID)
     moved(before, status)

@@ -39,7 +39,14 @@ def project_form(**changes: Any) -> dict[str, Any]:
         "billing_name": "", "billing_address": "", "tax_id": "", "po_number": "",
         "cost_centre": "", "billing_email": "",
     }  # fmt: skip
-    for inline in ("tiers", "splits", "memberships", "billing_profile"):
+    for inline in (
+        "tiers",
+        "splits",
+        "memberships",
+        "billing_profile",
+        "contacts",
+        "reminders_stopped",
+    ):
         values |= {f"{inline}-TOTAL_FORMS": "0", f"{inline}-INITIAL_FORMS": "0"}
     return values | changes
 

@@ -28,7 +28,7 @@ def post(client: Client, project: Project, *rows: dict[str, str]) -> str:
         "owner": "", "billing_name": "", "billing_address": "", "tax_id": "", "po_number": "",
         "cost_centre": "", "billing_email": "",
     }  # fmt: skip
-    for prefix in ("tiers", "memberships", "billing_profile"):
+    for prefix in ("tiers", "memberships", "billing_profile", "contacts", "reminders_stopped"):
         data |= {f"{prefix}-TOTAL_FORMS": "0", f"{prefix}-INITIAL_FORMS": "0"}
     kept = sum("id" in row for row in rows)
     data |= {"splits-TOTAL_FORMS": str(len(rows)), "splits-INITIAL_FORMS": str(kept)}

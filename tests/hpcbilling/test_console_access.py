@@ -54,6 +54,7 @@ LISTS = {
     "pricing.PriceList": MONEY,
     "pricing.PriceStudy": MONEY,
     "pricing.Sku": MONEY,
+    "receipts.Mail": MONEY,
     "receipts.PurchaseOrder": MONEY,
     "receipts.Receipt": MONEY,
     "receipts.TaxProfile": MONEY,

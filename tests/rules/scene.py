@@ -55,9 +55,11 @@ from pricing.services.outages import approve_outage, draft_outage, submit_outage
 from pricing.study import Figures, Line
 from receipts.models import (
     BillingProfile,
+    Contact,
     DepartmentBilling,
-    Notice,
+    Mail,
     PurchaseOrder,
+    RemindersStopped,
     TaxProfile,
     TaxRate,
 )
@@ -138,6 +140,8 @@ def _billing(payer: Project) -> None:
     BillingProfile.objects.create(
         project=project, grouping="payer", payer=payer, tax_profile=profile
     )
+    Contact.objects.create(project=project, email="a@example.org")
+    RemindersStopped.objects.create(project=project, reason="disputed")
     DepartmentBilling.objects.create(department=Department.objects.get(), project=payer)
 
 
@@ -349,8 +353,14 @@ def _documents(projects: dict[str, Project], actor: Actor) -> None:
         assert record_transfer(receipt_id=issued.pk, transfer=wrong, actor=actor) == "mismatch"
     resolve_mismatch(event_id=_event("T-3"), actor=actor, resolution="sent back")
     start_checkout(receipt_id=issued.pk, provider_code="dummy", actor=actor)
-    Notice.objects.create(receipt=issued, kind="issued", recipient_sha256="0" * 64, language="en")
     pdf_file(receipt=issued)
+    for status, stamps in (
+        ("queued", {"recipient": "a@example.org", "next_attempt_at": timezone.now()}),
+        ("sent", {"recipient": "b@example.org", "sent_at": timezone.now()}),
+    ):
+        digest = {"queued": "0", "sent": "1"}[status] * 64
+        values = {"recipient_sha256": digest, "language": "en", "status": status, **stamps}
+        Mail.objects.create(receipt=issued, kind="issued", **values)
     charges = Charge.objects.filter(project=projects["pi_wichai"]).order_by("job_end")
     middle = charges[charges.count() // 2].job_end
     draft_receipt(

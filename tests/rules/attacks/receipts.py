@@ -139,10 +139,6 @@ ATTACKS: dict[str, Attack] = {
         f" (SELECT id FROM pricing_charge WHERE {BILLED})"
     ),
     "receipts_linecharge_no_truncate": truncate("receipts_linecharge"),
-    "notice_once": Attack(copy_of("receipts_notice")),
-    "notice_kind_known": Attack(copy_of("receipts_notice", kind="overdue")),
-    "receipts_notice_refuse": Attack(delete("receipts_notice")),
-    "receipts_notice_no_truncate": truncate("receipts_notice"),
     "document_file_once": Attack(copy_of("receipts_documentfile")),
     "document_file_form": Attack(copy_of("receipts_documentfile", form="xml")),
     "document_file_digest": Attack(copy_of("receipts_documentfile", is_copy=True, sha256="0" * 64)),
