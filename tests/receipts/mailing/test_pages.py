@@ -23,8 +23,8 @@ def test_a_clerk_sees_a_mail_as_sent_and_has_it_sent_again(receipt: Receipt) -> 
     assert address in on_receipt
 
     again = reverse("admin:receipts_mail_resend", args=[sent.pk])
-    page = clerk.post(again, follow=True)
-    assert console.messages_of(page) == ["The e-mail is queued."]
+    told = clerk.post(again, follow=True)
+    assert console.messages_of(told) == ["The e-mail is queued."]
     assert send_due_mails() == 1
     assert len(mail.outbox) == 2
 

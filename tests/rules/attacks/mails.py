@@ -1,8 +1,10 @@
 """Attacks on the rules of e-mails and of who gets them."""
 
+from typing import Any
+
 from tests.rules.attacks.making import UUID, Attack, change, copy_of, delete, truncate
 
-NEW = {"message_id": UUID, "copy": 9}
+NEW: dict[str, Any] = {"message_id": UUID, "copy": 9}
 
 SENT = "status = 'sent'"
 
