@@ -59,6 +59,10 @@ if CANARY_PERCENT < 1:
 ADJUSTMENT_LIMIT = Decimal(env.str("ADJUSTMENT_LIMIT", default="1000"))
 if not (ADJUSTMENT_LIMIT.is_finite() and ADJUSTMENT_LIMIT >= 0):
     raise ImproperlyConfigured("ADJUSTMENT_LIMIT is an amount of 0 or more.")
+# Corrections of an issued receipt that come to at least this get their documents at once.
+CORRECTION_THRESHOLD = Decimal(env.str("CORRECTION_THRESHOLD", default="100"))
+if not (CORRECTION_THRESHOLD.is_finite() and CORRECTION_THRESHOLD >= 0):
+    raise ImproperlyConfigured("CORRECTION_THRESHOLD is an amount of 0 or more.")
 SITE_ADDRESS = env.str("SITE_ADDRESS", default="")
 SITE_BANK_DETAILS = env.str("SITE_BANK_DETAILS", default="")  # shown to who pays by transfer
 SITE_TAX_ID = env.str("SITE_TAX_ID", default="")

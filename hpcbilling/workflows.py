@@ -13,6 +13,7 @@ from pricing.batches import Outcome
 from pricing.rating import rate_due, rate_jobs, rate_rechecked, rate_run
 from pricing.selectors import due_ratings, runs_to_rate
 from receipts.selectors import on_documents
+from receipts.settled_corrections import correct_jobs, settle_corrections
 from usage.evidence import Readable
 from usage.intake import Progress
 from usage.models import Cluster, ImportRun
@@ -38,7 +39,8 @@ def rate_pending(
     """Rate every job that is due, of one cluster or all.
 
     ``rated`` is told after each batch how many jobs were looked at so far. Jobs without a price are
-    looked at again when something changed that could give them one (or other jobs another).
+    looked at again when something changed that could give them one (or other jobs another). What
+    that corrects of issued receipts gets its documents, from the threshold on.
     """
     outcome, count = Outcome(), _Counter(rated)
     due, runs = due_ratings(), runs_to_rate()
@@ -50,6 +52,7 @@ def rate_pending(
         outcome.add(
             rate_run(run_id=run_id, actor=actor, billed=on_documents, looked_at=count.step())
         )
+    settle_corrections(actor=actor)
     return outcome
 
 
@@ -73,13 +76,15 @@ class _Counter:
 
 def rate_selected(*, job_ids: Sequence[int], actor: Actor) -> Outcome:
     """Rate these jobs, as far as they are due."""
-    return rate_jobs(job_ids=job_ids, actor=actor, billed=on_documents)
+    outcome = rate_jobs(job_ids=job_ids, actor=actor, billed=on_documents)
+    settle_corrections(actor=actor)
+    return outcome
 
 
 def correct_selected(*, job_ids: Sequence[int], actor: Actor) -> Outcome:
     """Rate these jobs as prices say now, also where charges are on issued documents: a person's
     decision, which credit notes carry out. What is on drafts waits."""
-    return rate_jobs(job_ids=job_ids, actor=actor, billed=on_documents, anyway=True, forced=True)
+    return correct_jobs(job_ids=job_ids, actor=actor)
 
 
 def import_usage(
@@ -121,13 +126,16 @@ def finish_import(
     before = ImportRun.objects.only("finished_at").get(pk=run_id).finished_at
     run = run_import(run_id=run_id, actor=actor, progress=progress)
     outcome = rate_run(run_id=run.pk, actor=actor, billed=on_documents, looked_at=rated)
+    settle_corrections(actor=actor)
     return Imported(run, outcome, before is not None)
 
 
 def release_and_rate(*, run_id: int, actor: Actor, reason: str) -> Outcome:
     """Release an incomplete import on a person's word and rate its jobs."""
     run = release_import(run_id=run_id, actor=actor, reason=reason)
-    return rate_run(run_id=run.pk, actor=actor, billed=on_documents)
+    outcome = rate_run(run_id=run.pk, actor=actor, billed=on_documents)
+    settle_corrections(actor=actor)
+    return outcome
 
 
 def resume_imports(*, actor: Actor) -> int:

@@ -229,10 +229,17 @@ def texts_of(resources: Iterable[str]) -> dict[str, str]:
     return {row.resource: row.text for row in Adjustment.objects.filter(pk__in=keys)}
 
 
+def kinds_of(resources: Iterable[str]) -> dict[str, str]:
+    """Return which kind of adjustment charges by hand are for, by resource."""
+    keys = [key for key in map(adjustment_of, resources) if key is not None]
+    return {row.resource: row.kind for row in Adjustment.objects.filter(pk__in=keys)}
+
+
 def adjustments_waiting() -> QuerySet[Adjustment]:
     """Return the adjustments that wait for a second person, but for those of an outage, which are
-    approved with it."""
-    return Adjustment.objects.filter(status=ReviewStatus.SUBMITTED)
+    approved with it, and those that give back a part of a receipt, which are approved there."""
+    waiting = Adjustment.objects.filter(status=ReviewStatus.SUBMITTED)
+    return waiting.filter(credits_receipt_id=None)
 
 
 def outages_waiting() -> QuerySet[OutageCredit]:

@@ -74,37 +74,27 @@ def unbilled_in(project: Project, window: Interval, currency: str) -> QuerySet[C
 
 def lines_over(charges: QuerySet[Charge]) -> list[LineItem]:
     """Group charges of one currency into the lines of a document, in their order."""
-    grouped = charges.order_by().annotate(counted=COUNTED).values_list(*LINE_KEYS)
-    rows = list(grouped.annotate(**_SUMS))
+    counted = charges.order_by().annotate(counted=COUNTED)
+    rows = list(counted.values_list(*LINE_KEYS).annotate(**_SUMS))
     texts = texts_of(row[2] for row in rows)
     return in_order(
         LineItem(
-            currency,
-            project,
-            resource,
-            price,
-            size,
-            rate,
-            texts.get(resource, ""),
-            units,
-            charged,
-            jobs,
-            tuple(ids),
+            currency, project, resource, price, size, rate, texts.get(resource, ""), units, charged,
+            jobs, tuple(ids),
         )
         for currency, project, resource, price, size, rate, units, charged, jobs, ids in rows
-    )
+    )  # fmt: skip
 
 
 def lines_crediting(receipt: Receipt) -> list[LineItem]:
-    """Group the reversals of a receipt's charges that no credit note has yet by the lines that they
-    take back; also of what its notes gave back by hand, which then counts no more."""
-    line = "reverses__document_line__line"
-    rows = uncredited_reversals().filter(
-        Q(**{f"{line}__receipt": receipt}) | Q(**{f"{line}__receipt__corrects": receipt})
+    """Group what no credit note has yet by the lines of a receipt: reversals of its charges, and
+    of credits by hand that earlier notes gave on the same lines."""
+    of = "reverses__document_line__line"
+    waiting = uncredited_reversals().filter(
+        Q(**{f"{of}__receipt": receipt}) | Q(**{f"{of}__receipt__corrects": receipt})
     )
-    of = Coalesce(f"{line}__corrects", line)
-    grouped = rows.order_by().annotate(of=of).values_list("of").annotate(**_SUMS)
-    found = {key: sums for key, *sums in grouped}
+    rows = waiting.order_by().annotate(taken=Coalesce(f"{of}__corrects", of))
+    found = {line: sums for line, *sums in rows.values_list("taken").annotate(**_SUMS)}
     lines = Line.objects.filter(pk__in=found).annotate(
         credited=Coalesce(Sum("credited_by__charged"), Decimal(0))
     )
@@ -118,6 +108,12 @@ def _crediting(line: Line, sums: Sequence[Any], currency: str) -> LineItem:
         line.text, units, charged, jobs, tuple(charge_ids), line.pk,
         line.credited,  # type: ignore[attr-defined]  # annotated
     )  # fmt: skip
+
+
+def credited_of(receipt: Receipt) -> Decimal:
+    """Return what the notes of a receipt come to, less than zero, tax included."""
+    notes = Receipt.objects.filter(corrects=receipt).exclude(status__in=Receipt.BEFORE_ISSUE)
+    return notes.aggregate(sum=Sum("total"))["sum"] or Decimal(0)
 
 
 def uncredited_reversals() -> QuerySet[Charge]:

@@ -107,7 +107,7 @@ def submit_adjustment(*, adjustment_id: int, actor: Actor) -> Adjustment:
         reviewing.submit(row)
         record("adjustment.submitted", actor=actor, target=row, data=told(row))
         if abs(row.amount) <= settings.ADJUSTMENT_LIMIT:
-            _approve(row, by=None, actor=actor)
+            give(row, by=None, actor=actor)
     return row
 
 
@@ -118,7 +118,7 @@ def approve_adjustment(*, adjustment_id: int, actor: Actor) -> Adjustment:
     """
     with transaction.atomic():
         row = _locked(adjustment_id)
-        _approve(row, by=reviewing.second_person(row, actor), actor=actor)
+        give(row, by=reviewing.second_person(row, actor), actor=actor)
     return row
 
 
@@ -181,10 +181,12 @@ def _on_document() -> Conflict:
 def make_approved(row: Adjustment, *, by: int, actor: Actor) -> None:
     """Take an adjustment that is part of an approved act through its steps at once."""
     reviewing.submit(row)
-    _approve(row, by=by, actor=actor)
+    give(row, by=by, actor=actor)
 
 
-def _approve(row: Adjustment, *, by: int | None, actor: Actor) -> None:
+def give(row: Adjustment, *, by: int | None, actor: Actor) -> None:
+    """Approve what waits and make its charge; ``by`` is nobody where no second person is asked
+    for. In the caller's transaction."""
     reviewing.approve(row, by=by)
     lines = ChargeLines(PeriodBook([microseconds(row.at)]))
     charge = Priced(
@@ -196,10 +198,16 @@ def _approve(row: Adjustment, *, by: int | None, actor: Actor) -> None:
 
 
 def _locked(adjustment_id: int) -> Adjustment:
-    """Lock an adjustment after its project, in the order of the house."""
+    """Lock an adjustment after its project, in the order of the house. Raises Conflict for what
+    gives back a part of a receipt: that is decided about there."""
     rows = Adjustment.objects.filter(pk=adjustment_id)
     lock_rows(Project.objects.all(), *rows.values_list("project_id", flat=True))
-    return reviewing.locked(Adjustment.objects.all(), adjustment_id)
+    row = reviewing.locked(Adjustment.objects.all(), adjustment_id)
+    if row.credits_receipt_id is not None:
+        raise Conflict(
+            "of_receipt", _("This gives back a part of a receipt. Decide about it on its page.")
+        )
+    return row
 
 
 def told(row: Adjustment) -> dict[str, Any]:

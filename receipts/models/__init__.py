@@ -1,5 +1,6 @@
 """Models of documents that ask for money or give it back, in order of what rests on what."""
 
+from receipts.models.corrections import CorrectionProblem
 from receipts.models.documents import Line, LineCharge, Receipt, ReceiptKind, ReceiptStatus
 from receipts.models.files import DocumentFile, FileForm
 from receipts.models.mails import Contact, Mail, MailKind, MailStatus, RemindersStopped
@@ -16,6 +17,7 @@ from receipts.models.tax import RateDays, TaxCategory, TaxProfile, TaxRate
 __all__ = [
     "BillingProfile",
     "Contact",
+    "CorrectionProblem",
     "Days",
     "DepartmentBilling",
     "DocumentFile",

@@ -11,10 +11,20 @@ from receipts.services.issuing import (
     submit_receipt,
 )
 from receipts.services.numbering import fiscal_year, next_number, open_series
+from receipts.services.part_credits import (
+    Part,
+    approve_credit,
+    ask_credit,
+    refuse_credit,
+    withdraw_credit,
+)
 from receipts.services.steps import STEPS
 
 __all__ = [
     "STEPS",
+    "Part",
+    "approve_credit",
+    "ask_credit",
     "content_of",
     "create_receipt",
     "credit_reversals",
@@ -27,9 +37,11 @@ __all__ = [
     "next_number",
     "open_series",
     "parties_of",
+    "refuse_credit",
     "return_receipt",
     "submit_receipt",
     "void_receipt",
+    "withdraw_credit",
     "write_draft",
     "write_note",
 ]

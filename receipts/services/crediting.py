@@ -1,27 +1,39 @@
 """Credit notes: what an issued document asked for too much is given back by another document."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from decimal import Decimal
 
 from django.db import transaction
-from django.db.models import Sum
+from django.db.models import QuerySet, Sum
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from audit.services import record
 from core.actor import Actor
 from core.errors import Conflict, Invalid
+from core.locks import lock_rows
 from core.queue import after_commit
 from core.transitions import transition
+from pricing.models import AdjustmentKind, Charge
 from pricing.replacing import reverse_and_replace
+from pricing.selectors import kinds_of
+from pricing.services.line_credits import give_again
+from pricing.taking_back import take_back
 from receipts.arithmetic import LineItem, totals_of
-from receipts.models import Receipt
-from receipts.selectors import charges_in_force, credits_in_force, lines_crediting
+from receipts.models import Line, Receipt
+from receipts.selectors import (
+    charges_in_force,
+    credited_of,
+    credits_in_force,
+    lines_crediting,
+)
 from receipts.services.drafting import put_amounts, save_draft
 from receipts.services.issuing import stamp_issue
 from receipts.services.steps import STEPS, figures_of, locked, moved, require
 from receipts.settling import payable_changed
 from receipts.taxing import Taxed, taxation_of
+from usage.models import Job
 
 S = Receipt.Status
 RATE_TASK = "hpcbilling.rate_pending"
@@ -31,16 +43,98 @@ def credit_reversals(*, receipt_id: int, actor: Actor, reason: str) -> Receipt |
     """Issue a credit note over the reversals of a receipt's charges that no note has yet.
 
     Returns None if there are none. Raises Invalid without a reason, Conflict if the receipt is not
-    issued. The note is taxed as the receipt was; all notes together never exceed it.
+    issued. The note is taxed as the receipt was; all notes together never exceed it: where they
+    would, on a line or in all, what was given back by hand is taken back in the same note.
     """
     with transaction.atomic():
-        receipt = _issued(receipt_id, reason)
-        lines = lines_crediting(receipt)
-        if not lines:
+        receipt = creditable(receipt_id, reason)
+        if not lines_crediting(receipt):
             return None
+        given = _make_room(receipt, actor)
+        lines = [_with(item, given) for item in lines_crediting(receipt)]
         note = write_note(receipt=receipt, lines=lines, actor=actor, reason=reason)
         payable_changed(receipt, actor)
     return note
+
+
+Given = dict[int | None, Charge]
+"""By line, what is given back by hand in place of more that was taken back."""
+
+
+def _make_room(receipt: Receipt, actor: Actor) -> Given:
+    """Take back what stands in the way of crediting the reversals that wait.
+
+    First what earlier notes gave back by hand on the same lines, as far as the lines have no room
+    for both. Then, if the note would still go beyond the receipt in all, what the receipt itself
+    took off (a discount, a cap): that is charged anew, and goes on the document that bills the
+    usage again.
+    """
+    waiting = lines_crediting(receipt)
+    of = Line.objects.in_bulk([item.corrects_id for item in waiting])
+    given: Given = {}
+    for item in waiting:
+        line = of[item.corrects_id or 0]
+        if abs(item.credited + item.charged) > abs(line.charged):
+            rest = _shrink(receipt, line, item, actor)
+            if rest is not None:
+                given[line.pk] = rest
+    lines = [_with(item, given) for item in lines_crediting(receipt)]
+    if left_after(receipt, lines) < 0:
+        off = _in_force(receipt).filter(amount__lt=0)
+        reverse_and_replace(charges=list(off), actor=actor)
+    return given
+
+
+def _shrink(receipt: Receipt, line: Line, item: LineItem, actor: Actor) -> Charge | None:
+    """Take back what was given by hand on a line, newest first, until there is room for the
+    reversals; return what is given anew where only a part had to go."""
+    by_hand = credits_in_force(receipt).filter(document_line__line__corrects=line)
+    again, gone = _given(by_hand.order_by("-pk"))
+    too_much = abs(item.credited + item.charged) - abs(line.charged)
+    for charge in gone:
+        if too_much <= 0:
+            return None
+        take_back(charges=[charge], actor=actor)
+        too_much += charge.amount
+        if too_much < 0:
+            return give_again(charge, too_much, actor=actor)
+    if too_much > 0:
+        reverse_and_replace(charges=again, actor=actor)
+    return None
+
+
+def _with(item: LineItem, given: Given) -> LineItem:
+    charge = given.get(item.corrects_id)
+    if charge is None:
+        return item
+    ids = (*item.charge_ids, charge.pk)
+    return replace(item, charged=item.charged + charge.amount, charge_ids=ids)
+
+
+def _given(charges: Iterable[Charge]) -> tuple[list[Charge], list[Charge]]:
+    """Tell what outages gave back, which goes on with the usage, from what else was given back, by
+    hand, of just this receipt."""
+    found = list(charges)
+    kinds = kinds_of(charge.resource for charge in found)
+    again = [charge for charge in found if kinds[charge.resource] == AdjustmentKind.OUTAGE]
+    return again, [charge for charge in found if charge not in again]
+
+
+def left_after(receipt: Receipt, lines: Sequence[LineItem]) -> Decimal:
+    """Return what a receipt would ask for after a further note with these lines, tax included."""
+    amounts = (line.amount for line in lines)
+    before = _credited_lines(receipt)
+    totals = totals_of(amounts, taxation_of(receipt), receipt.currency, before=before)
+    return receipt.total + credited_of(receipt) + totals.total
+
+
+def _in_force(receipt: Receipt) -> QuerySet[Charge]:
+    """The charges of a receipt that were not taken back, their jobs locked first: rating may just
+    have taken some back."""
+    charges = charges_in_force(receipt)
+    jobs = charges.order_by().filter(job__isnull=False).values_list("job", flat=True)
+    lock_rows(Job.objects.all(), *jobs.distinct())
+    return charges
 
 
 def write_note(
@@ -58,6 +152,8 @@ def write_note(
     totals = totals_of(amounts, taxed.taxation, receipt.currency, before=before)
     if totals.total > 0:
         raise Conflict("not_a_credit", _("This would ask for more instead of giving back."))
+    if receipt.total + credited_of(receipt) + totals.total < 0:
+        raise Conflict("too_much", _("This would give back more than the receipt asks for in all."))
     note = Receipt(
         kind=Receipt.Kind.CREDIT_NOTE,
         project=receipt.project,
@@ -82,18 +178,18 @@ def _credited_lines(receipt: Receipt) -> Decimal:
 
 def void_receipt(*, receipt_id: int, actor: Actor, reason: str) -> Receipt:
     """Credit an issued receipt in whole: its charges are reversed and their usage is billable
-    again, and what was given back of it by hand is so on the next one; what was paid for it is the
-    project's balance.
+    again; what was paid for it is the project's balance.
 
-    Jobs that changed since they were charged are rated anew, as they are now. Raises Invalid
-    without a reason, Conflict if it is a draft or void already.
+    What earlier notes gave back by hand is taken back in the same note, so that all notes together
+    come to the receipt exactly; what an outage gave back is given again with the usage. Jobs that
+    changed since they were charged are rated anew, as they are now. Raises Invalid without a
+    reason, Conflict if it is a draft or void already.
     """
     with transaction.atomic():
-        receipt = _issued(receipt_id, reason)
-        if receipt.kind != Receipt.Kind.RECEIPT:
-            raise Conflict("not_a_receipt", _("Only receipts are voided."))
-        charges = [*charges_in_force(receipt), *credits_in_force(receipt)]
-        reverse_and_replace(charges=charges, actor=actor)
+        receipt = creditable(receipt_id, reason)
+        again, gone = _given(credits_in_force(receipt))
+        reverse_and_replace(charges=[*_in_force(receipt), *again], actor=actor)
+        take_back(charges=gone, actor=actor)
         lines = lines_crediting(receipt)
         if lines:
             write_note(receipt=receipt, lines=lines, actor=actor, reason=reason)
@@ -118,9 +214,21 @@ def void_receipt(*, receipt_id: int, actor: Actor, reason: str) -> Receipt:
     return receipt
 
 
-def _issued(receipt_id: int, reason: str) -> Receipt:
+def creditable(receipt_id: int, reason: str) -> Receipt:
+    """Lock a receipt that can be credited. Raises Invalid without a reason, Conflict if it is not
+    issued, void, a credit note or an opening balance."""
     if not reason.strip():
-        raise Invalid("void_reason", _("Say why the receipt is voided."))
+        raise Invalid("reason", _("Give a reason: it is printed on the credit note."))
     receipt = locked(receipt_id)
+    if receipt.kind == Receipt.Kind.OPENING:
+        raise Conflict(
+            "opening_balance",
+            _(
+                "An opening balance was issued elsewhere and can't be credited here. Credit it"
+                " where it was issued, or write it off."
+            ),
+        )
+    if receipt.kind != Receipt.Kind.RECEIPT:
+        raise Conflict("not_a_receipt", _("Credit notes are not corrected, only receipts are."))
     require(receipt, S.ISSUED, S.PART_PAID, S.PAID)
     return receipt

@@ -20,7 +20,56 @@ ISSUE = (
     " WHERE status = 'draft'{where}"
 )
 
+BEYOND = (
+    copy_of(
+        "receipts_receipt",
+        ISSUED,
+        public_id=UUID,
+        status="draft",
+        number=None,
+        series_id=None,
+        sequence=None,
+        issued_at=None,
+        issued_by_id=None,
+        due_on=None,
+        sha256="",
+        verify_token=None,
+        purchase_order_id=None,
+        net_amount=-(10**9),
+        tax_amount=0,
+        total=-(10**9),
+    )
+    + f";UPDATE receipts_receipt SET kind = 'credit_note', corrects_id = (SELECT min(id)"
+    f" FROM receipts_receipt WHERE {ISSUED}) WHERE total = -1000000000;"
+    "UPDATE receipts_receipt SET status = 'issued', number = 'CN-X', series_id = s.id,"
+    " sequence = 99, issued_at = now(), sha256 = 'x', verify_token = 'x'"
+    " FROM (SELECT min(id) AS id FROM receipts_series) s WHERE total = -1000000000"
+)
+"""A credit note over more than a receipt asked for."""
+
+OFF_ITS_NOTE = (
+    "INSERT INTO pricing_adjustment (project_id, kind, at, amount, currency, text, reason, status,"
+    " author_id, answer, credits_receipt_id, credits_line_id) SELECT project_id, 'credit', at, -1,"
+    " currency, 'x', 'x', 'draft', author_id, '', 1, 1 FROM pricing_adjustment"
+    " WHERE status = 'approved' AND kind = 'credit' LIMIT 1;"
+    "UPDATE pricing_adjustment SET status = 'submitted', submitted_at = now()"
+    " WHERE credits_line_id = 1;"
+    "UPDATE pricing_adjustment SET status = 'approved', decided_at = now()"
+    " WHERE credits_line_id = 1;"
+    "INSERT INTO pricing_charge SELECT (jsonb_populate_record(NULL::pricing_charge, to_jsonb(x)"
+    " || jsonb_build_object('id', nextval(pg_get_serial_sequence('pricing_charge', 'id')),"
+    " 'amount', -1, 'resource', 'manual:' || (SELECT id FROM pricing_adjustment"
+    " WHERE credits_line_id = 1)))).* FROM pricing_charge x WHERE kind = 'manual'"
+    " AND resource = 'manual:' || (SELECT id FROM pricing_adjustment WHERE status = 'approved'"
+    " AND kind = 'credit' AND credits_line_id IS NULL LIMIT 1) LIMIT 1"
+)
+"""A part of a line is given back, but on no note."""
+
 ATTACKS: dict[str, Attack] = {
+    "receipts_receipt_within": Attack(
+        BEYOND, also=("receipts_receipt_issue", "receipts_receipt_order")
+    ),
+    "receipts_credit_on_its_line": Attack(OFF_ITS_NOTE, also=("pricing_charge_booked",)),
     "receipt_window": Attack(
         change("receipts_receipt", "status = 'draft'", window_end="2000-01-01T00:00:00Z")
     ),
