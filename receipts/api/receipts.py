@@ -6,6 +6,7 @@ from typing import Any
 
 from django.db.models import QuerySet
 from django.http import Http404, HttpResponse
+from django.shortcuts import get_object_or_404
 from django.utils.translation import gettext_lazy as _
 from django_filters import CharFilter, ChoiceFilter
 from drf_spectacular.types import OpenApiTypes
@@ -333,7 +334,8 @@ class ReceiptViewSet(WritingEndpoint, ReadOnlyModelViewSet[Receipt]):
         refuse_unknown(request, DocumentQuery().fields)
         query = DocumentQuery(data=request.query_params.dict())
         query.is_valid(raise_exception=True)
-        return file_response(request, self.get_object(), query.validated_data["form"])
+        receipt = get_object_or_404(self.get_queryset(), public_id=id)
+        return file_response(request, receipt, query.validated_data["form"])
 
     @extend_schema(
         operation_id="receipts_explain",
