@@ -39,6 +39,7 @@ from core.admin import (
 )
 from core.queue import after_commit
 from hpcbilling.books import admin as _books_admin  # noqa: F401 - registers
+from hpcbilling.closing import admin as _closing_admin  # noqa: F401 - registers
 from hpcbilling.reconciliation import admin as _reconciliation_admin  # noqa: F401 - registers
 from hpcbilling.workflows import rate_selected
 from pricing.batches import Outcome

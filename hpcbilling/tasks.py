@@ -1,7 +1,7 @@
 """Tasks that span apps. Each is safe to run twice, or twice at once, and carries ids only."""
 
 from contextlib import suppress
-from datetime import datetime
+from datetime import date, datetime
 
 import structlog
 from celery import current_app, shared_task
@@ -10,11 +10,12 @@ from django.core.management import call_command
 from accounts.models import User
 from audit.models import AuditHead
 from core.actor import Actor
-from core.errors import Conflict
+from core.errors import Conflict, DomainError
 from core.intervals import Interval
 from core.queue import after_commit
 from hpcbilling import workflows
 from hpcbilling.books.results import check_and_keep
+from hpcbilling.closing import close_period
 from hpcbilling.pulls import due, running, watch
 from hpcbilling.reconciliation.services import reconcile, reconcile_open_months
 from usage.models import Cluster
@@ -90,6 +91,14 @@ def reconcile_period(cluster_id: int, start: str, end: str, user_id: int | None 
 def check_books(user_id: int | None = None) -> None:
     """Check every invariant of the books over the whole database, and keep what came out."""
     check_and_keep(actor=BEAT if user_id is None else Actor.of(User.objects.get(pk=user_id)))
+
+
+@shared_task(name="hpcbilling.close_month")
+def close_month(month: str, user_id: int | None = None, reason: str = "") -> None:
+    """Close a month at someone's wish."""
+    actor = BEAT if user_id is None else Actor.of(User.objects.get(pk=user_id))
+    with suppress(DomainError):  # what stands against it shows on the month's page
+        close_period(month=date.fromisoformat(month), actor=actor, reason=reason)
 
 
 @shared_task(name="hpcbilling.note_audit_end")

@@ -26,11 +26,12 @@ MOST_JOBS = 5000
 class Estimate:
     """What a running job would cost, had it ended when it was last seen (``seen_at``), by the tier
     and lists of now, and as the next one that counters price. ``reason`` is the code of why there
-    is no price, else empty."""
+    is no price, else empty. ``project_id`` pays for what does not name another one."""
 
     seen_at: datetime
     amounts: tuple[Amount | Priced, ...]
     reason: str
+    project_id: int | None
 
     @property
     def amount(self) -> Decimal | None:
@@ -60,7 +61,10 @@ def estimates(jobs: Iterable[Job]) -> dict[int, Estimate]:
     runs = ImportRun.objects.only("created_at").in_bulk({job.run_id for job in running})
     return {
         job.pk: Estimate(
-            runs[job.run_id].created_at, tuple(verdict.amounts or priced), verdict.reason
+            runs[job.run_id].created_at,
+            tuple(verdict.amounts or priced),
+            verdict.reason,
+            verdict.project_id,
         )
         for job, verdict, priced in zip(running, verdicts, found, strict=True)
     }

@@ -155,6 +155,12 @@ GROUPS: tuple[tuple[Text, tuple[Entry, ...]], ...] = (
         _("Documents"),
         (
             Entry(
+                _("Periods"),
+                "event_available",
+                "accounts_period_changelist",
+                "accounts.view_period",
+            ),
+            Entry(
                 _("Receipts"),
                 "request_quote",
                 "receipts_receipt_changelist",

@@ -38,6 +38,7 @@ LISTS = {
     "accounts.ApiToken": MONEY,
     "accounts.Department": MONEY,
     "accounts.Membership": MONEY,
+    "accounts.Period": MONEY,
     "accounts.Project": EVERYBODY,
     "accounts.Tier": MONEY,
     "accounts.User": MONEY,
