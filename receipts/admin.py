@@ -28,10 +28,17 @@ from receipts.console import ReceiptPages, period_of
 from receipts.mail_admin import MailAdmin, MailInline
 from receipts.models import Line, PurchaseOrder, Receipt
 from receipts.orders import in_force, standing
+from receipts.outage_pages import OutageCreditAdmin
 from receipts.purchase_orders import PurchaseOrderAdmin, told
 from receipts.selectors import overdue
 
-__all__ = ["MailAdmin", "PurchaseOrderAdmin", "ReceiptAdmin", "TaxProfileAdmin"]
+__all__ = [
+    "MailAdmin",
+    "OutageCreditAdmin",
+    "PurchaseOrderAdmin",
+    "ReceiptAdmin",
+    "TaxProfileAdmin",
+]
 S = Receipt.Status
 STATUS = {S.DRAFT: "info", S.ISSUED: "warning", S.PAID: "success", S.VOID: "danger"}
 

@@ -20,6 +20,7 @@ from insights import console
 from insights.console import Month, Sums
 from pricing.lists import waiting_for_approval
 from pricing.resources import RESOURCES
+from pricing.selectors import adjustments_waiting, outages_waiting
 from receipts.corrections import jobs_to_correct
 from receipts.mailing.outbox import given_up
 from receipts.orders import near_their_end
@@ -165,6 +166,26 @@ def _price_lists() -> Card:
     )
 
 
+def _adjustments() -> Card:
+    first = adjustments_waiting().select_related("project").first()
+    return Card(
+        _("Adjustments to approve"),
+        adjustments_waiting().count(),
+        _("%(name)s is the first") % {"name": first} if first else "",
+        _list("pricing_adjustment_changelist", "status__exact=submitted"),
+    )
+
+
+def _outages() -> Card:
+    first = outages_waiting().select_related("cluster").first()
+    return Card(
+        _("Outages to approve"),
+        outages_waiting().count(),
+        _("%(name)s is the first") % {"name": first} if first else "",
+        _list("pricing_outagecredit_changelist", "status__exact=submitted"),
+    )
+
+
 def _exemptions() -> Card:
     first = waiting_exemptions().first()
     return Card(
@@ -234,6 +255,8 @@ _CARDS: tuple[tuple[str, Callable[[], Card]], ...] = (
     ("pricing.view_jobrating", _unpriced),
     ("pricing.view_jobrating", _due),
     ("pricing.publish_pricelist", _price_lists),
+    ("pricing.approve_adjustment", _adjustments),
+    ("pricing.approve_outagecredit", _outages),
     ("usage.approve_exemption", _exemptions),
     ("receipts.view_receipt", _drafts),
     ("receipts.view_purchaseorder", _orders),

@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from core.errors import Text
 from pricing.lists import waiting_for_approval
+from pricing.selectors import adjustments_waiting, outages_waiting
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,22 @@ GROUPS: tuple[tuple[Text, tuple[Entry, ...]], ...] = (
                 "pricing.publish_pricelist",
                 "status__exact=submitted",
                 lambda: waiting_for_approval().count(),
+            ),
+            Entry(
+                _("Adjustments to approve"),
+                "price_check",
+                "pricing_adjustment_changelist",
+                "pricing.approve_adjustment",
+                "status__exact=submitted",
+                lambda: adjustments_waiting().count(),
+            ),
+            Entry(
+                _("Outages to approve"),
+                "power_off",
+                "pricing_outagecredit_changelist",
+                "pricing.approve_outagecredit",
+                "status__exact=submitted",
+                lambda: outages_waiting().count(),
             ),
             Entry(
                 _("Waiting to be billed"),
@@ -149,6 +166,18 @@ GROUPS: tuple[tuple[Text, tuple[Entry, ...]], ...] = (
             Entry(_("Tiers"), "stacks", "accounts_tier_changelist", "accounts.view_tier"),
             Entry(_("Items"), "add_shopping_cart", "pricing_sku_changelist", "pricing.view_sku"),
             Entry(_("Charges"), "receipt", "pricing_charge_changelist", "pricing.view_charge"),
+            Entry(
+                _("Adjustments"),
+                "exposure",
+                "pricing_adjustment_changelist",
+                "pricing.view_adjustment",
+            ),
+            Entry(
+                _("Outage credits"),
+                "power_off",
+                "pricing_outagecredit_changelist",
+                "pricing.view_outagecredit",
+            ),
         ),
     ),
     (
