@@ -123,9 +123,8 @@ class OutageCredit(Reviewed):
         )
 
     def __str__(self) -> str:
-        return (
-            f"{self.cluster.name} {self.starts_at:%Y-%m-%d %H:%M} – {self.ends_at:%Y-%m-%d %H:%M}"
-        )
+        start, end = (timezone.localtime(at) for at in (self.starts_at, self.ends_at))
+        return f"{self.cluster.name} {start:%Y-%m-%d %H:%M} – {end:%Y-%m-%d %H:%M}"
 
 
 class AdjustmentKind(models.TextChoices):
