@@ -7,7 +7,10 @@ is fetched: the only fonts are ours (Sarabun, for Latin and Thai; licence in ``c
 """
 
 import json
-from collections.abc import Mapping
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -20,6 +23,26 @@ FONTS = Path(__file__).parent / "fonts"
 ARCHIVAL: Literal["a-3a"] = "a-3a"
 """PDF/A-3, which may carry other files, at its highest level: tagged, with text as Unicode."""
 
+INSTEAD = "□"
+"""What is printed for a character that no font has."""
+
+_LACKING = re.compile(r'the text `"(.+?)"` could not be displayed', re.DOTALL)
+_CODE = re.compile(r"\\u\{([0-9a-f]+)\}")
+_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ufffe\uffff]")
+_UNKNOWN_SCRIPTS = {"CJK", "HIRAGANA", "KATAKANA", "HANGUL"}
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file inside a PDF: text, its media type, and what it is to the document, in the words of
+    PDF/A-3 (``source``, ``alternative``, ``data``, ``supplement``)."""
+
+    name: str
+    content: str
+    type: str
+    relationship: str
+    description: str
+
 
 def render(
     template: Path,
@@ -27,23 +50,63 @@ def render(
     *,
     made_at: datetime,
     standard: Literal["a-3a"] | None = None,
+    files: Iterable[Attachment] = (),
 ) -> bytes:
     """Return the PDF that a template makes of data (what JSON can hold; numbers as text).
 
     ``made_at`` is the creation date that the file carries; ``standard`` one that it must conform
-    to. The template sees the files of its own folder and no others. Its Thai text can be searched
-    and copied. Raises RuntimeError if the template is wrong, or does not keep to the standard.
+    to; the template attaches ``files``. It sees the files of its own folder and no others. Its Thai
+    text can be searched and copied. A character that no font has is printed as a box where the
+    standard forbids to leave it out. Raises RuntimeError if the template is wrong.
     """
-    made = typst.compile(
-        str(template),
-        root=str(template.parent),
-        font_paths=[str(FONTS)],
-        ignore_system_fonts=True,
-        sys_inputs={"data": json.dumps(data, ensure_ascii=False)},
-        timestamp=int(made_at.astimezone(UTC).timestamp()),
-        format="pdf",
-        pdf_standards=[standard] if standard else [],
+    printed = json.dumps(_printable(data), ensure_ascii=False)
+    attached = json.dumps([asdict(file) for file in files], ensure_ascii=False)
+    while True:
+        try:
+            made = typst.compile(
+                str(template),
+                root=str(template.parent),
+                font_paths=[str(FONTS)],
+                ignore_system_fonts=True,
+                sys_inputs={"data": printed, "files": attached},
+                timestamp=int(made_at.astimezone(UTC).timestamp()),
+                format="pdf",
+                pdf_standards=[standard] if standard else [],
+            )
+        except typst.TypstError as error:
+            simpler = _without_lacking(printed, str(error))
+            if simpler == printed:
+                raise
+            printed = simpler
+            continue
+        if not isinstance(made, bytes):
+            raise RuntimeError("one document was expected")
+        return make_searchable(made)
+
+
+def _printable(value: Any) -> Any:
+    """Leave control characters out of texts: no font has them."""
+    if isinstance(value, str):
+        return _CONTROLS.sub("", value)
+    if isinstance(value, Mapping):
+        return {name: _printable(item) for name, item in value.items()}
+    return [_printable(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _without_lacking(printed: str, complaint: str) -> str:
+    """Return a text with a box for each character that typst complains of, and at once for all of
+    a script that our fonts lack."""
+    found = _LACKING.search(complaint)
+    if found is None:
+        return printed
+    text = _CODE.sub(lambda code: chr(int(code[1], 16)), found[1])
+    lacking = {each for each in text if not each.isascii()}
+    scripts = {_script(each) for each in lacking} & _UNKNOWN_SCRIPTS
+    return "".join(
+        INSTEAD if each in lacking or (scripts and _script(each) in scripts) else each
+        for each in printed
     )
-    if not isinstance(made, bytes):
-        raise RuntimeError("one document was expected")
-    return make_searchable(made)
+
+
+def _script(character: str) -> str:
+    return unicodedata.name(character, "").partition(" ")[0]

@@ -13,6 +13,7 @@ The rules are those of EN 16931-1 with its Schematron. What differs from our boo
   rated" needs a rate.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from decimal import ROUND_FLOOR, Decimal
@@ -51,6 +52,8 @@ _UNITS: Mapping[str, str] = {
 }  # fmt: skip
 """UN/ECE recommendation 20, by family of resources; what is not there is counted as ``C62``."""
 _ONE = "C62"
+_FORBIDDEN = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""What XML 1.0 has no place for."""
 _MOST_DECIMALS = 2  # BR-DEC: amounts have at most two
 _FINE = 6
 
@@ -340,7 +343,7 @@ def _tag(name: str) -> str:
 def _add(parent: ET.Element, name: str, text: str = "", **attributes: str) -> ET.Element:
     element = ET.SubElement(parent, _tag(name), attributes)
     if text:
-        element.text = text
+        element.text = _FORBIDDEN.sub("", text)
     return element
 
 

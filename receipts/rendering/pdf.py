@@ -48,28 +48,21 @@ def pdf_of(document: Document, language: Language, *, copy: bool = False) -> byt
     be one.
     """
     files = [
-        {
-            "name": CONTENT_NAME,
-            "content": document.content,
-            "relationship": "source",
-            "type": "application/json",
-            "description": "The receipt as it was issued; its SHA-256 is printed on the document",
-        }
+        pdf.Attachment(
+            CONTENT_NAME,
+            document.content,
+            "application/json",
+            "source",
+            "The receipt as it was issued; its SHA-256 is printed on the document",
+        )
     ]
     xml = einvoice_or_none(document)
     if xml is not None:
-        files.append(
-            {
-                "name": FILE_NAME,
-                "content": xml.decode(),
-                "relationship": "alternative",
-                "type": "text/xml",
-                "description": "The e-invoice (Factur-X, EN 16931)",
-            }
-        )
+        said = "The e-invoice (Factur-X, EN 16931)"
+        files.append(pdf.Attachment(FILE_NAME, xml.decode(), "text/xml", "alternative", said))
     made_at = datetime.combine(document.issued_on, time(), UTC)
-    data = _data(document, Words(language), copy=copy) | {"files": files}
-    made = pdf.render(TEMPLATE, data, made_at=made_at, standard=pdf.ARCHIVAL)
+    data = _data(document, Words(language), copy=copy)
+    made = pdf.render(TEMPLATE, data, made_at=made_at, standard=pdf.ARCHIVAL, files=files)
     return made if xml is None else as_facturx(made)
 
 

@@ -90,7 +90,9 @@ def test_what_the_standard_has_no_words_for_is_refused(
         einvoice(document(**changed))
 
 
-WORDS = st.text(st.characters(codec="utf-8", categories=("L", "N", "P", "S")), min_size=1)
+WORDS = st.text(st.characters(codec="utf-8"), min_size=1).filter(
+    lambda text: any(each.isprintable() and not each.isspace() for each in text)
+)
 AMOUNTS = st.decimals(Decimal("-99999.99"), Decimal("9999999.99"), places=2)
 
 

@@ -6,6 +6,7 @@ from decimal import Decimal
 
 import pytest
 
+from core.canonical import canonical_json
 from receipts.rendering.document import (
     Document,
     Kind,
@@ -29,6 +30,7 @@ from tests.receipts.rendering.documents import (
     line,
 )
 from tests.receipts.rendering.reading import attached, catalogue, codes, metadata, pages, said
+from tests.receipts.rendering.schematron import problems
 
 PAID_BY_CODE = replace(BAHT, promptpay=payload(BAHT.promptpay_id, Decimal("6527.00")))
 
@@ -155,6 +157,26 @@ def test_what_people_wrote_stays_text() -> None:
     wrote = '#panic() *bold* <label> @ref $x$ \\ "quoted" // comment'
     it = document(buyer=replace(BUYER, name=wrote), lines=(line(1, "1", text=Text.same(wrote)),))
     assert pages(pdf_of(it, Language.ENGLISH))[0].count(wrote) == 2
+
+
+@pytest.mark.parametrize(
+    ("wrote", "printed"),
+    [
+        ("株式会社 東京 テスト 서울 Ltd", "□□□□ □□ □□□ □□ Ltd"),
+        ("😀 Ελλάς Москва 🎉", "□ Ελλάς Москва □"),
+        ("bell\x07 \x1bname\x00", "bell name"),
+    ],
+)
+def test_what_no_font_has_is_a_box_on_paper_and_itself_in_the_data(
+    wrote: str, printed: str
+) -> None:
+    content = canonical_json({"name": wrote})
+    it = document(buyer=replace(BUYER, name=wrote), content=content)
+    made = pdf_of(it, Language.ENGLISH)
+    assert f"Billed to {printed} " in pages(made)[0]
+    files = attached(made)
+    assert files["receipt.json"].content == content.encode()
+    assert problems(files["factur-x.xml"].content) == []
 
 
 def long_document() -> Document:
