@@ -65,7 +65,7 @@ def _correction_row(row: Correction) -> tuple[Any, ...]:
 class ReceiptPages(CsvExport, ReadOnlyAdmin):
     """What clerks do with receipts; ``receipts.services`` does it."""
 
-    actions_list = ("unbilled", "corrections", "export_csv")
+    actions_list: tuple[str, ...] = ("unbilled", "corrections", "export_csv")
     actions_detail = ("issue", "discard", "transfer", "void", "document")
     steps_by_status = {
         S.DRAFT: {"issue", "discard", "document"},

@@ -201,6 +201,9 @@ GROUPS: tuple[tuple[Text, tuple[Entry, ...]], ...] = (
                 "receipts_purchaseorder_changelist",
                 "receipts.view_purchaseorder",
             ),
+            Entry(
+                _("Aging"), "hourglass_bottom", "receipts_receipt_aging", "receipts.view_receipt"
+            ),
             Entry(_("E-mails"), "mail", "receipts_mail_changelist", "receipts.view_mail"),
             Entry(
                 _("Tax profiles"),
@@ -335,4 +338,4 @@ def _is_active(request: HttpRequest, entry: Entry, url: str) -> bool:
     if request.path == url:
         return not any(query in asked for query in QUERIES)
     below = request.path.startswith(url) and entry.page != "index"
-    return below and not request.path.endswith(("/unbilled/", "/corrections/"))
+    return below and not request.path.endswith(("/unbilled/", "/aging/", "/corrections/"))

@@ -3,7 +3,6 @@
 import uuid
 
 import django.db.models.deletion
-import django.db.models.functions.text
 from django.conf import settings
 from django.db import migrations, models
 
@@ -241,8 +240,7 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name="contact",
             constraint=models.UniqueConstraint(
-                models.F("project"),
-                django.db.models.functions.text.Lower("email"),
+                fields=("project", "email"),
                 name="contact_once",
                 violation_error_message="This address is a contact of the project already.",
             ),

@@ -5,7 +5,6 @@ import uuid
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
-from django.db.models.functions import Lower
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Language, Project, User
@@ -40,8 +39,7 @@ class Contact(models.Model):
         ordering = ("project", "email")
         constraints = (
             models.UniqueConstraint(
-                "project",
-                Lower("email"),
+                fields=("project", "email"),
                 name="contact_once",
                 violation_error_message=_("This address is a contact of the project already."),
             ),

@@ -9,7 +9,7 @@ NEW: dict[str, Any] = {"message_id": UUID, "copy": 9}
 SENT = "status = 'sent'"
 
 ATTACKS: dict[str, Attack] = {
-    "contact_once": Attack(copy_of("receipts_contact", email="A@example.org")),
+    "contact_once": Attack(copy_of("receipts_contact")),
     "contact_gets_something": Attack(
         change("receipts_contact", gets_documents="false", gets_reminders="false")
     ),
