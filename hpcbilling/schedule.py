@@ -38,6 +38,7 @@ ENTRIES = (
     Entry("Send e-mails that are due", "receipts.send_due_mails", every=timedelta(minutes=5)),
     Entry("Remind of what is due", "receipts.queue_reminders", at=time(8, 0)),
     Entry("Forget old addresses", "receipts.forget_addresses", at=time(4, 25)),
+    Entry("Go on with monthly runs", "receipts.resume_runs", every=timedelta(minutes=5)),
     Entry("Compare with Slurm's own totals", "hpcbilling.reconcile_clusters", at=time(5, 30)),
     Entry("Check the books", "hpcbilling.check_books", at=time(3, 30)),
     Entry("Note the end of the audit log", "hpcbilling.note_audit_end", at=time(0, 5)),

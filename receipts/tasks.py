@@ -2,8 +2,12 @@
 
 from celery import shared_task
 
+from core.actor import Actor
+from core.queue import after_commit
+from receipts import runs
 from receipts.mailing import outbox, reminders, sending
 from receipts.models import Receipt
+from receipts.runs.steps import ADVANCE_TASK, ISSUE_TASK
 from receipts.services.files import pdf_file
 
 
@@ -35,3 +39,31 @@ def queue_reminders() -> None:
 def forget_addresses() -> None:
     """Forget to which addresses e-mails went long ago."""
     outbox.forget_addresses()
+
+
+RUN_SECONDS = 20
+"""After so long a task of a run lets another one go on, so that it keeps no worker from other
+work."""
+
+
+@shared_task(name=ADVANCE_TASK)
+def advance_run(run_id: int) -> None:
+    """Make drafts of a monthly run."""
+    if runs.advance(run_id=run_id, actor=Actor.system("run"), seconds=RUN_SECONDS):
+        after_commit(ADVANCE_TASK, run_id)
+
+
+@shared_task(name=ISSUE_TASK)
+def issue_approved(run_id: int) -> None:
+    """Issue what was approved in a monthly run."""
+    if runs.issue_approved(run_id=run_id, seconds=RUN_SECONDS):
+        after_commit(ISSUE_TASK, run_id)
+
+
+@shared_task(name="receipts.resume_runs")
+def resume_runs() -> None:
+    """Go on with runs whose worker died."""
+    for run_id in runs.unfinished():
+        advance_run.delay(run_id)
+    for run_id in runs.to_issue():
+        issue_approved.delay(run_id)

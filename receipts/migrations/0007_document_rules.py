@@ -324,13 +324,15 @@ RULES = [
                 SELECT l.receipt_id FROM new_rows n JOIN receipts_line l ON l.id = n.line_id)
               ORDER BY id FOR SHARE;
             IF EXISTS (
-                SELECT 1 FROM (SELECT DISTINCT line_id FROM new_rows) n
+                SELECT 1 FROM (
+                    SELECT n.line_id, count(c.id) AS found, count(*) AS wanted,
+                           max(c.period_id) AS last
+                      FROM new_rows n LEFT JOIN pricing_charge c ON c.id = n.charge_id
+                     GROUP BY n.line_id) n
                   LEFT JOIN receipts_line l ON l.id = n.line_id
                   LEFT JOIN receipts_receipt d ON d.id = l.receipt_id
-                 WHERE d.status IS DISTINCT FROM 'draft'
-            ) OR EXISTS (
-                SELECT 1 FROM new_rows n LEFT JOIN pricing_charge c ON c.id = n.charge_id
-                 WHERE c.id IS NULL
+                 WHERE d.status IS DISTINCT FROM 'draft' OR n.found <> n.wanted
+                    OR n.last > d.period
             ) THEN
                 RAISE EXCEPTION 'INSERT on receipts_linecharge is refused: charges join drafts only'
                     USING ERRCODE = 'restrict_violation';

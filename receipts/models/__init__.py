@@ -11,11 +11,13 @@ from receipts.models.profiles import (
     DocumentLanguage,
     Grouping,
 )
+from receipts.models.runs import BillingRun, RunEntry
 from receipts.models.series import Series
 from receipts.models.tax import RateDays, TaxCategory, TaxProfile, TaxRate
 
 __all__ = [
     "BillingProfile",
+    "BillingRun",
     "Contact",
     "CorrectionProblem",
     "Days",
@@ -35,6 +37,7 @@ __all__ = [
     "ReceiptKind",
     "ReceiptStatus",
     "RemindersStopped",
+    "RunEntry",
     "Series",
     "TaxCategory",
     "TaxProfile",

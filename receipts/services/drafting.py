@@ -17,7 +17,7 @@ from core.intervals import Interval
 from core.locks import lock_rows
 from core.money import exponent
 from receipts.arithmetic import LineItem, Totals, in_order, totals_of
-from receipts.models import Line, Receipt
+from receipts.models import Line, Receipt, RunEntry
 from receipts.selectors import lines_over, unbilled_in
 from receipts.services.steps import figures_of, locked, moved, require
 from receipts.taxing import Taxed, tax_for
@@ -55,10 +55,11 @@ def write_draft(
     window: Interval,
     actor: Actor,
     period: date | None = None,
+    taxed: Taxed | None = None,
 ) -> Receipt:
     """Make a draft with these lines for a project, which is locked; in the caller's transaction."""
     currency = lines[0].currency
-    taxed = tax_for(project, timezone.localdate())
+    taxed = taxed or tax_for(project, timezone.localdate())
     receipt = Receipt(project=project, period=period, created_by_id=actor.user_id)
     receipt.window_start, receipt.window_end = window.start, window.end
     totals = totals_of((line.amount for line in lines), taxed.taxation, currency)
@@ -125,4 +126,16 @@ def discard_draft(*, receipt_id: int, actor: Actor) -> None:
         receipt = locked(receipt_id)
         require(receipt, S.DRAFT)
         record("receipt.discarded", actor=actor, target=receipt, data=figures_of(receipt))
+        _free_entry(receipt)
         receipt.delete()
+
+
+def _free_entry(receipt: Receipt) -> None:
+    """Let the monthly run that made a draft know that it is gone, and can be made anew."""
+    RunEntry.objects.filter(receipt=receipt, state=RunEntry.State.DRAFTED).update(
+        state=RunEntry.State.DISCARDED,
+        receipt=None,
+        problem={},
+        approved_by=None,
+        approved_at=None,
+    )

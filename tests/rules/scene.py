@@ -59,10 +59,13 @@ from receipts.models import (
     DepartmentBilling,
     Mail,
     PurchaseOrder,
+    Receipt,
     RemindersStopped,
+    RunEntry,
     TaxProfile,
     TaxRate,
 )
+from receipts.runs import advance, start_run
 from receipts.services import create_receipt, draft_receipt, void_receipt
 from receipts.services.files import pdf_file
 from tests.factories import Row, exempt, import_rows
@@ -130,6 +133,27 @@ def _periods(alice: User) -> None:
     approve_reopening(reopening_id=wish.pk, actor=other)
     close(month=second, seal=seal_of, actor=one)
     request_reopening(month=second, reason="another late bill", actor=one)
+    _runs(first, second, one)
+
+
+def _runs(first: date, second: date, actor: Actor) -> None:
+    """Two runs: one without entries, one with a document and an entry that waits."""
+    start_run(month=first, actor=actor)
+    run = start_run(month=second, actor=actor)
+    assert not advance(run_id=run.pk, actor=actor)
+    project = Project.objects.get(code="pi_suda")
+    one, _other = (
+        RunEntry.objects.create(run=run, project=project, currency=currency)
+        for currency in ("EUR", "USD")
+    )
+    span = Interval(START, START + timedelta(days=60))
+    receipt = Receipt(
+        project=project, period=second, currency="EUR", decimals=2, tax_rate=0, net_amount=0,
+        tax_amount=0, total=0, window_start=span.start, window_end=span.end,
+    )  # fmt: skip
+    receipt.save()
+    Receipt.objects.filter(pk=receipt.pk).update(status="pending", submitted_at=timezone.now())
+    RunEntry.objects.filter(pk=one.pk).update(state="drafted", receipt=receipt, total=0)
 
 
 def _billing(payer: Project) -> None:

@@ -105,7 +105,10 @@ ATTACKS: dict[str, Attack] = {
         " FROM receipts_receipt WHERE kind = 'receipt') WHERE kind = 'credit_note'",
         also=FROZEN_RECEIPT,
     ),
-    "receipt_period": Attack(change("receipts_receipt", "status = 'draft'", period="2026-11-02")),
+    "receipt_period": Attack(
+        change("receipts_receipt", "status = 'draft'", period="2026-11-02"),
+        also=("receipts_receipt_keeps_month",),
+    ),
     "receipt_kind": Attack(change("receipts_receipt", "status = 'draft'", kind="credit_note")),
     "receipt_asks_for_money": Attack(
         change("receipts_receipt", ISSUED, net_amount=-1, tax_amount=0, total=-1),
@@ -165,6 +168,50 @@ ATTACKS: dict[str, Attack] = {
     ),
     "receipts_billed_charge_stands": Attack(negation(BILLED.replace("issued", "draft"))),
     "receipts_receipt_no_truncate": truncate("receipts_receipt"),
+    "receipts_receipt_keeps_month": Attack(
+        change("receipts_receipt", "status = 'draft'", period="2020-01-01")
+    ),
+    "run_once": Attack(copy_of("receipts_billingrun", status="drafting", ended_at=None)),
+    "run_steps": Attack(
+        change("receipts_billingrun", "status = 'drafting'", ended_at="2026-11-21T00:00:00Z")
+    ),
+    "receipts_billingrun_begins": Attack(
+        copy_of(
+            "receipts_billingrun",
+            closed_at="2020-01-01T00:00:00Z",
+            status="drafting",
+            ended_at=None,
+        )
+    ),
+    "receipts_billingrun_ends": Attack(
+        change("receipts_billingrun", started_at="2020-01-01T00:00:00Z")
+    ),
+    "receipts_billingrun_refuse": Attack(
+        "DELETE FROM receipts_runentry; DELETE FROM receipts_billingrun",
+        also=("receipts_runentry_refuse",),
+    ),
+    "receipts_billingrun_no_truncate": truncate("receipts_billingrun"),
+    "run_entry_once": Attack(copy_of("receipts_runentry", "state = 'waiting'")),
+    "run_entry_document": Attack(change("receipts_runentry", "state = 'drafted'", total=None)),
+    "run_entry_approved": Attack(
+        change("receipts_runentry", "state = 'drafted'", approved_at="2026-11-21T00:00:00Z")
+    ),
+    "receipts_runentry_receipt_id_key": Attack(
+        "UPDATE receipts_runentry SET state = 'drafted', total = 1, receipt_id ="
+        " (SELECT min(receipt_id) FROM receipts_runentry WHERE state = 'drafted')"
+        " WHERE state = 'waiting'",
+        also=("receipts_runentry_document",),
+    ),
+    "receipts_runentry_steps": Attack(
+        change("receipts_runentry", "state = 'waiting'", state="discarded")
+    ),
+    "receipts_runentry_document": Attack(
+        "UPDATE receipts_runentry SET state = 'drafted', total = 1, receipt_id ="
+        " (SELECT max(id) FROM receipts_receipt WHERE status = 'draft')"
+        " WHERE id = (SELECT max(id) FROM receipts_runentry WHERE state = 'waiting')"
+    ),
+    "receipts_runentry_refuse": Attack(delete("receipts_runentry")),
+    "receipts_runentry_no_truncate": truncate("receipts_runentry"),
     "line_position_once": Attack(
         "INSERT INTO receipts_line SELECT (jsonb_populate_record(NULL::receipts_line, to_jsonb(x)"
         " || jsonb_build_object('id', 999))).* FROM receipts_line x JOIN receipts_receipt d"

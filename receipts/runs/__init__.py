@@ -1,0 +1,30 @@
+"""The run of a month: drafts for all, reviewed, approved, issued."""
+
+from receipts.runs.approving import (
+    approve,
+    discard,
+    hand_in,
+    issue_approved,
+    retry,
+    send_back,
+    to_approve,
+    to_issue,
+)
+from receipts.runs.drafting import advance, unfinished
+from receipts.runs.starting import run_of, start_run, to_bill
+
+__all__ = [
+    "advance",
+    "approve",
+    "discard",
+    "hand_in",
+    "issue_approved",
+    "retry",
+    "run_of",
+    "send_back",
+    "start_run",
+    "to_approve",
+    "to_bill",
+    "to_issue",
+    "unfinished",
+]

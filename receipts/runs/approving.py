@@ -1,0 +1,161 @@
+"""The review of a run: documents are approved, sent back or discarded; entries are tried again.
+
+Approving notes who approved, for one document or hundreds, in one statement; each is then issued in
+a transaction of its own. So nothing that was approved is lost where that breaks off.
+"""
+
+import time
+from collections.abc import Collection
+
+from django.db import transaction
+from django.db.models import Q, QuerySet, Sum
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from accounts.models import User
+from audit.services import record
+from core.actor import Actor
+from core.errors import Invalid
+from core.locks import lock_rows
+from core.queue import after_commit
+from core.transitions import transition
+from receipts.models import BillingRun, Receipt, RunEntry
+from receipts.runs.steps import ADVANCE_TASK, ISSUE_TASK, RETRIED, RUN_STEPS
+from receipts.runs.telling import refusal_of
+from receipts.services.drafting import discard_draft
+from receipts.services.issuing import issue_receipt, return_receipt, submit_receipt
+
+E = RunEntry.State
+R = BillingRun.Status
+S = Receipt.Status
+
+
+def approve(*, entry_ids: Collection[int], actor: Actor) -> int:
+    """Note that a person approves the documents of these entries, which are then issued one by one;
+    returns how many were not approved before.
+
+    Documents that do not wait for approval, and those that the person submitted, are left out. A
+    second click finds nothing more to approve. Raises Invalid where nobody is named.
+    """
+    if actor.user_id is None:
+        raise Invalid("person", _("This needs the name of a person."))
+    with transaction.atomic():
+        entries = to_approve(actor).filter(pk__in=entry_ids)
+        keys = [row.pk for row in lock_rows(entries, *entries.values_list("pk", flat=True))]
+        if not keys:
+            return 0
+        chosen = RunEntry.objects.filter(pk__in=keys)
+        for run_id, sums in _sums(chosen).items():
+            run = BillingRun.objects.get(pk=run_id)
+            record("run.approved", actor=actor, target=run, data=sums)
+            after_commit(ISSUE_TASK, run_id)
+        chosen.update(approved_by=actor.user_id, approved_at=timezone.now(), problem={})
+    return len(keys)
+
+
+def to_approve(actor: Actor) -> QuerySet[RunEntry]:
+    """Return the entries whose documents a person may approve."""
+    own = Q(receipt__submitted_by__isnull=False, receipt__submitted_by=actor.user_id)
+    rows = RunEntry.objects.filter(receipt__status=S.PENDING, approved_by=None)
+    return rows.exclude(own)
+
+
+def _sums(entries: QuerySet[RunEntry]) -> dict[int, dict[str, object]]:
+    """Return what an event says of each run: which documents, and their sums by currency."""
+    receipts: dict[int, list[int | None]] = {}
+    for run_id, receipt_id in entries.order_by("pk").values_list("run", "receipt"):
+        receipts.setdefault(run_id, []).append(receipt_id)
+    found: dict[int, dict[str, object]] = {key: {"receipts": ids} for key, ids in receipts.items()}
+    sums = entries.order_by().values_list("run", "currency").annotate(sum=Sum("receipt__total"))
+    for run_id, currency, total in sums:
+        found[run_id][currency] = total
+    return found
+
+
+def issue_approved(*, run_id: int, seconds: float | None = None) -> bool:
+    """Issue what was approved in a run, for so long at most; returns whether some is left.
+
+    Several callers at once, or the same again, issue each once. A refusal takes the approval back
+    and is noted with what to do.
+    """
+    until = None if seconds is None else time.monotonic() + seconds
+    rows = approved().filter(run=run_id).order_by("pk")
+    people = User.objects.in_bulk(set(rows.order_by().values_list("approved_by", flat=True)))
+    for pk, receipt_id, user_id in list(rows.values_list("pk", "receipt", "approved_by")):
+        if until is not None and time.monotonic() >= until:
+            return True
+        _issue(pk, receipt_id, Actor.of(people[user_id]))
+    return False
+
+
+def approved() -> QuerySet[RunEntry]:
+    """Return the entries whose documents are approved and not issued yet."""
+    return RunEntry.objects.filter(approved_by__isnull=False, receipt__status=S.PENDING)
+
+
+def to_issue() -> list[int]:
+    """Return the runs in which something is approved and not issued yet."""
+    return sorted(set(approved().values_list("run", flat=True)))
+
+
+def _issue(entry_id: int, receipt_id: int, actor: Actor) -> None:
+    found = refusal_of(lambda: issue_receipt(receipt_id=receipt_id, actor=actor))
+    if found:
+        # Where somebody else issued it meanwhile, that is no problem.
+        refused = approved().filter(pk=entry_id, receipt=receipt_id)
+        refused.update(approved_by=None, approved_at=None, problem=found)
+
+
+def send_back(*, entry_id: int, actor: Actor, reason: str) -> None:
+    """Make a draft again of an entry's document, saying why."""
+    with transaction.atomic():
+        entry = RunEntry.objects.get(pk=entry_id)
+        if entry.receipt_id is not None:
+            return_receipt(receipt_id=entry.receipt_id, actor=actor, reason=reason)
+        texts = {"texts": {"": reason.strip()}, "code": "returned"}
+        rows = RunEntry.objects.filter(pk=entry.pk, state=E.DRAFTED)
+        rows.update(approved_by=None, approved_at=None, problem=texts)
+
+
+def hand_in(*, entry_id: int, actor: Actor) -> None:
+    """Hand a document in again that was sent back; another person approves it then."""
+    with transaction.atomic():
+        entry = RunEntry.objects.get(pk=entry_id)
+        if entry.receipt_id is not None:
+            submit_receipt(receipt_id=entry.receipt_id, actor=actor)
+        RunEntry.objects.filter(pk=entry.pk).update(problem={})
+
+
+def discard(*, entry_id: int, actor: Actor, reason: str) -> None:
+    """Delete an entry's document; its charges can be billed again, by this entry or another way."""
+    with transaction.atomic():
+        receipt = Receipt.objects.get(run_entry=entry_id)
+        if receipt.status == S.PENDING:
+            return_receipt(receipt_id=receipt.pk, actor=actor, reason=reason)
+        discard_draft(receipt_id=receipt.pk, actor=actor)
+
+
+def retry(*, entry_ids: Collection[int], actor: Actor) -> int:
+    """Let entries be done again that failed, were carried forward or discarded.
+
+    Returns how many.
+    """
+    with transaction.atomic():
+        entries = RunEntry.objects.filter(state__in=RETRIED)
+        chosen = lock_rows(entries, *entry_ids)
+        for run in lock_rows(BillingRun.objects.all(), *{entry.run_id for entry in chosen}):
+            if run.status == R.DRAFTED:
+                transition(
+                    BillingRun.objects.all(),
+                    table=RUN_STEPS,
+                    pk=run.pk,
+                    before=R.DRAFTED,
+                    after=R.DRAFTING,
+                    ended_at=None,
+                )
+            count = sum(entry.run_id == run.pk for entry in chosen)
+            record("run.retried", actor=actor, target=run, data={"entries": count})
+            after_commit(ADVANCE_TASK, run.pk)
+        keys = [entry.pk for entry in chosen]
+        RunEntry.objects.filter(pk__in=keys).update(state=E.WAITING, problem={}, total=None)
+    return len(keys)
