@@ -20,13 +20,15 @@ from core.actor import Actor
 class Entry:
     """A task and when it runs: daily ``at`` a time of the site's zone, or ``every`` so often.
 
-    A message that is not taken up before the next one is due has expired.
+    A message that is not taken up before the next one is due has expired. What is not ``enabled``
+    waits in the console for a site that wants it.
     """
 
     name: str
     task: str
     at: time | None = None
     every: timedelta | None = None
+    enabled: bool = True
 
 
 ENTRIES = (
@@ -39,6 +41,7 @@ ENTRIES = (
     Entry("Remind of what is due", "receipts.queue_reminders", at=time(8, 0)),
     Entry("Forget old addresses", "receipts.forget_addresses", at=time(4, 25)),
     Entry("Go on with monthly runs", "receipts.resume_runs", every=timedelta(minutes=5)),
+    Entry("Close last month", "hpcbilling.close_last_month", at=time(6, 30), enabled=False),
     Entry("Compare with Slurm's own totals", "hpcbilling.reconcile_clusters", at=time(5, 30)),
     Entry("Check the books", "hpcbilling.check_books", at=time(3, 30)),
     Entry("Note the end of the audit log", "hpcbilling.note_audit_end", at=time(0, 5)),
@@ -61,7 +64,7 @@ def sync(actor: Actor) -> list[str]:
 
 
 def _make(entry: Entry) -> None:
-    task = PeriodicTask(name=entry.name, task=entry.task)
+    task = PeriodicTask(name=entry.name, task=entry.task, enabled=entry.enabled)
     if entry.every is not None:
         seconds = int(entry.every.total_seconds())
         task.interval, _ = IntervalSchedule.objects.get_or_create(

@@ -15,7 +15,7 @@ from core.intervals import Interval
 from core.queue import after_commit
 from hpcbilling import workflows
 from hpcbilling.books.results import check_and_keep
-from hpcbilling.closing import close_period
+from hpcbilling.closing import month_end
 from hpcbilling.pulls import due, running, watch
 from hpcbilling.reconciliation.services import reconcile, reconcile_open_months
 from usage.models import Cluster
@@ -95,10 +95,23 @@ def check_books(user_id: int | None = None) -> None:
 
 @shared_task(name="hpcbilling.close_month")
 def close_month(month: str, user_id: int | None = None, reason: str = "") -> None:
-    """Close a month at someone's wish."""
+    """Close a month at someone's wish, and begin its run."""
     actor = BEAT if user_id is None else Actor.of(User.objects.get(pk=user_id))
     with suppress(DomainError):  # what stands against it shows on the month's page
-        close_period(month=date.fromisoformat(month), actor=actor, reason=reason)
+        month_end.close(period=date.fromisoformat(month), actor=actor, override_reason=reason)
+
+
+@shared_task(name="hpcbilling.close_last_month")
+def close_last_month() -> None:
+    """Close the month that ended and begin its run, as soon as nothing stands against it.
+
+    What does shows on the month's page and in the log; asked again, it goes on.
+    """
+    month = month_end.month_to_close()
+    try:
+        month_end.close(period=month, actor=BEAT)
+    except DomainError as refusal:
+        log.warning("month_not_closed", month=f"{month:%Y-%m}", reason=str(refusal))
 
 
 @shared_task(name="hpcbilling.note_audit_end")

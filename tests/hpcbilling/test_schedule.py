@@ -16,7 +16,10 @@ SETUP = Actor.system("setup")
 def test_migrating_has_made_every_entry_and_said_so() -> None:
     made = {task.task: task for task in PeriodicTask.objects.all()}
     assert set(made) == {entry.task for entry in schedule.ENTRIES}
-    assert all(task.enabled and task.expire_seconds for task in made.values())
+    assert all(task.expire_seconds for task in made.values())
+    assert {entry.task: entry.enabled for entry in schedule.ENTRIES} == {
+        name: task.enabled for name, task in made.items()
+    }
     assert AuditEvent.objects.filter(action="schedule.created").count() == 1
     assert schedule.sync(SETUP) == []
 
