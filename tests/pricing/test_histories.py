@@ -61,7 +61,7 @@ class Site:
             create_receipt(project_id=project.pk, window=OCTOBER, actor=SYSTEM)
 
     def void(self, place: int, _: int) -> None:
-        issued = list(Receipt.objects.filter(status="issued").order_by("pk"))
+        issued = list(Receipt.objects.filter(kind="receipt", status="issued").order_by("pk"))
         if place < len(issued):
             void_receipt(receipt_id=issued[place].pk, actor=SYSTEM, reason="wrong")
 
