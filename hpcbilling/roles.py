@@ -76,6 +76,11 @@ ROLES: dict[str, tuple[str, ...]] = {
         "receipts.resend_mail",
         "payments.record_transfer",
         "payments.resolve_inboundevent",
+        "payments.take_back_withholding",
+        "payments.request_refund",
+        "payments.approve_refund",
+        "receipts.request_writeoff",
+        "receipts.approve_writeoff",
         "insights.check_books",
     ),
     AUDITOR: (
@@ -142,6 +147,11 @@ _NEVER = {
         ("payments", "payment"),
         ("payments", "inboundevent"),
         ("payments", "allocation"),
+        ("payments", "officialcancellation"),
+        ("payments", "officialreceipt"),
+        ("payments", "refund"),
+        ("payments", "withholding"),
+        ("receipts", "writeoff"),
         ("insights", "bookscheck"),
     )
     for act in ("add", "change", "delete")

@@ -72,6 +72,13 @@ SITE_PROMPTPAY_ID = env.str("SITE_PROMPTPAY_ID", default="")  # digits only
 DOCUMENT_AT_ISSUE = env.str("DOCUMENT_AT_ISSUE", default="invoice")
 SERIES_RECEIPT = env.str("SERIES_RECEIPT", default="RC")
 SERIES_CREDIT_NOTE = env.str("SERIES_CREDIT_NOTE", default="CN")
+# Given after payment: none, receipt, or receipt_tax_invoice, which is a tax invoice too.
+DOCUMENT_AT_PAYMENT = env.str("DOCUMENT_AT_PAYMENT", default="receipt")
+if DOCUMENT_AT_PAYMENT not in ("none", "receipt", "receipt_tax_invoice"):
+    raise ImproperlyConfigured("DOCUMENT_AT_PAYMENT is none, receipt or receipt_tax_invoice.")
+SERIES_OFFICIAL = env.str("SERIES_OFFICIAL", default="OR")
+if SERIES_OFFICIAL in (SERIES_RECEIPT, SERIES_CREDIT_NOTE):
+    raise ImproperlyConfigured("SERIES_OFFICIAL is a series of its own: give it another code.")
 SERIES_PATTERN = env.str("SERIES_PATTERN", default="{code}-{year}-{number:06d}")
 SITE_TAX_RATE = Decimal(env.str("SITE_TAX_RATE", default="0"))  # percent, on top of line amounts
 ESTIMATE_PUBLIC = env.bool("ESTIMATE_PUBLIC", default=False)  # tiers' prices for all the world

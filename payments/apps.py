@@ -10,5 +10,9 @@ class PaymentsConfig(AppConfig):
     def ready(self) -> None:
         """Listen for receipts that ask for money, or for less than before."""
         listeners = import_string("receipts.settling.LISTENERS")
-        listeners[:] = {*listeners, import_string("payments.settlement.restate")}
+        listeners[:] = {*listeners, import_string("payments.settlement.follow")}
+        finders = import_string("receipts.verification.OTHERS")
+        finders[:] = {*finders, import_string("payments.official_documents.verified")}
+        standings = import_string("receipts.settling.STANDINGS")
+        standings[:] = [import_string("payments.selectors.with_standing")]
         import_string("receipts.settling.LEFT")[:] = [import_string("payments.settlement.left_of")]

@@ -1,11 +1,20 @@
-"""Reading payments."""
+"""Reading payments, balances and what is to be decided."""
 
-from django.db.models import QuerySet
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
 
-from accounts.selectors import Viewer
-from payments.models import InboundEvent, Payment
-from receipts.models import Receipt
+from django.db.models import DecimalField, ExpressionWrapper, F, OuterRef, QuerySet, Subquery, Sum
+from django.db.models.functions import Coalesce
+
+from accounts.models import Project
+from accounts.selectors import Viewer, projects_managed_by
+from payments.models import Allocation, InboundEvent, OfficialReceipt, Payment, Refund, Withholding
+from receipts.models import Receipt, WriteOff
 from receipts.selectors import receipts_visible_to
+
+_AMOUNT: DecimalField[Decimal, Decimal] = DecimalField(max_digits=18, decimal_places=4)
+ZERO = Decimal(0)
 
 
 def payments_visible_to(user: Viewer) -> QuerySet[Payment]:
@@ -19,6 +28,91 @@ def payments_readable_by(user: Viewer) -> QuerySet[Payment]:
     if user.has_perm("payments.view_payment"):
         return Payment.objects.select_related("receipt", "receipt__project")
     return payments_visible_to(user)
+
+
+def _sum_of(rows: QuerySet[Any], by: str, what: str = "amount") -> Coalesce:
+    """The sum of the rows of an outer one, zero where there is none."""
+    sums = rows.filter(**{by: OuterRef("pk")}).order_by().values(by).annotate(sum=Sum(what))
+    return Coalesce(Subquery(sums.values("sum"), output_field=_AMOUNT), ZERO)
+
+
+def with_unallocated(payments: QuerySet[Payment]) -> QuerySet[Any]:
+    """Add to payments that arrived what is ``unallocated`` of each: what settles no receipt, and is
+    not given back or about to be."""
+    given_back = Refund.objects.exclude(status=Refund.Status.REJECTED)
+    return payments.filter(status=Payment.Status.SUCCEEDED).annotate(
+        allocated=_sum_of(Allocation.objects.all(), "payment"),
+        refunded=_sum_of(given_back, "payment"),
+        unallocated=ExpressionWrapper(
+            F("amount") - F("allocated") - F("refunded"), output_field=_AMOUNT
+        ),
+    )
+
+
+def unallocated_of(payment: Payment) -> Decimal:
+    """Return what of a payment settles nothing and is not given back; zero if it never arrived."""
+    found = with_unallocated(Payment.objects.filter(pk=payment.pk))
+    return found.values_list("unallocated", flat=True).first() or ZERO
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """What a project has paid in one currency that settles nothing yet."""
+
+    project: Project
+    currency: str
+    amount: Decimal
+    payments: int
+
+
+def balances(projects: QuerySet[Project] | None = None) -> list[Balance]:
+    """Return the balances of projects that have one, by code and currency."""
+    found = with_unallocated(Payment.objects.all()).filter(unallocated__gt=0)
+    if projects is not None:
+        found = found.filter(receipt__project__in=projects)
+    groups: dict[tuple[Project, str], list[Decimal]] = {}
+    for payment in found.select_related("receipt__project"):
+        key = payment.receipt.project, payment.currency
+        groups.setdefault(key, []).append(payment.unallocated)
+    rows = [Balance(*key, sum(parts, ZERO), len(parts)) for key, parts in groups.items()]
+    return sorted(rows, key=lambda row: (row.project.code, row.currency))
+
+
+def balances_visible_to(user: Viewer) -> list[Balance]:
+    """Return the balances of the projects that a person acts for."""
+    return balances(projects_managed_by(user))
+
+
+def balance_of(project: Project, currency: str) -> Decimal:
+    """Return what a project has paid in a currency that settles nothing yet."""
+    mine = Payment.objects.filter(receipt__project=project, currency=currency)
+    return with_unallocated(mine).aggregate(sum=Sum("unallocated"))["sum"] or ZERO
+
+
+def official_receipts_visible_to(user: Viewer) -> QuerySet[OfficialReceipt]:
+    """Return the official receipts of receipts that a person may see; all, to staff who may."""
+    found = OfficialReceipt.objects.select_related("receipt__project", "series")
+    if user.has_perm("payments.view_officialreceipt"):
+        return found
+    return found.filter(receipt__in=receipts_visible_to(user))
+
+
+def withholdings_of(receipt: Receipt) -> QuerySet[Withholding]:
+    """Return the tax withheld of a receipt that was not taken back, oldest first."""
+    return Withholding.objects.filter(receipt=receipt, reverses=None, reversal=None).order_by("pk")
+
+
+def with_standing(receipts: QuerySet[Receipt]) -> QuerySet[Any]:
+    """Add to receipts what their settlement is: ``credited`` (less than zero), ``allocated``,
+    ``withheld`` and ``written_off``."""
+    notes = Receipt.objects.exclude(status__in=Receipt.BEFORE_ISSUE)
+    given_up = WriteOff.objects.filter(status=WriteOff.Status.APPROVED)
+    return receipts.annotate(
+        credited=_sum_of(notes, "corrects", "total"),
+        allocated=_sum_of(Allocation.objects.all(), "receipt"),
+        withheld=_sum_of(Withholding.objects.all(), "receipt"),
+        written_off=_sum_of(given_up, "receipt"),
+    )
 
 
 def mismatches() -> QuerySet[InboundEvent]:
@@ -45,6 +139,6 @@ def state_of(payment: Payment) -> str:
     if mismatches().filter(payment=payment).exists():
         return "mismatch"
     waits = payment.status == Payment.Status.PENDING
-    if waits and payment.receipt.status != Receipt.Status.ISSUED:
+    if waits and payment.receipt.status not in Receipt.OPEN:
         return "settled_otherwise"
     return payment.status

@@ -1,30 +1,57 @@
-"""What a receipt still asks for, and its status that follows from it."""
+"""What a receipt still asks for, what settles it, and its status, which follows from both.
+
+All of it happens in the caller's transaction, which has locked the receipt's project and the
+receipt; payments are locked after them, in the order of the house.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
 from django.db.models import Sum
+from django.utils import timezone
+from django.utils.translation import gettext
 
+from audit.services import record
 from core.actor import Actor
-from payments.models import Allocation
+from core.locks import lock_rows
+from payments.models import Allocation, Payment, Withholding
+from payments.official import give_official_receipt
+from payments.selectors import unallocated_of, with_unallocated
 from receipts.models import Receipt, ReceiptStatus
 from receipts.services import mark_settled
 
 S = Receipt.Status
+ZERO = Decimal(0)
+SETTLED_BY = (*Receipt.OPEN, S.PAID)
+"""States that follow from what settles a receipt."""
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What a receipt asks for after its credit notes, and what of that is settled."""
+    """What a receipt asks for after its credit notes, and what of that is settled: by payments, and
+    by tax that was withheld. What was written off is settled by neither."""
 
-    payable: Decimal
-    settled: Decimal
+    total: Decimal
+    credited: Decimal
+    allocated: Decimal
+    withheld: Decimal
+    written_off: Decimal = ZERO
+
+    @property
+    def payable(self) -> Decimal:
+        """What it asks for after its credit notes."""
+        return self.total - self.credited
+
+    @property
+    def settled(self) -> Decimal:
+        """What of that was paid or withheld."""
+        return self.allocated + self.withheld
 
     @property
     def left(self) -> Decimal:
         """What is still to be paid; less than zero where credit notes came after payment."""
-        return self.payable - self.settled
+        return self.payable - self.settled - self.written_off
 
     @property
     def status(self) -> ReceiptStatus:
@@ -37,9 +64,24 @@ class Standing:
 def standing(receipt: Receipt) -> Standing:
     """Return what a receipt asks for and what of that is settled."""
     notes = receipt.credit_notes.exclude(status__in=Receipt.BEFORE_ISSUE)
-    credited = notes.aggregate(sum=Sum("total"))["sum"] or Decimal(0)
-    allocated = Allocation.objects.filter(receipt=receipt).aggregate(sum=Sum("amount"))["sum"]
-    return Standing(receipt.total + credited, allocated or Decimal(0))
+    return Standing(
+        receipt.total,
+        -(notes.aggregate(sum=Sum("total"))["sum"] or ZERO),
+        Allocation.objects.filter(receipt=receipt).aggregate(sum=Sum("amount"))["sum"] or ZERO,
+        Withholding.objects.filter(receipt=receipt).aggregate(sum=Sum("amount"))["sum"] or ZERO,
+        receipt.write_offs.filter(status="approved").aggregate(sum=Sum("amount"))["sum"] or ZERO,
+    )
+
+
+def follow(receipt: Receipt, actor: Actor) -> None:
+    """Settle a receipt anew after it was issued or credited: what was paid too much becomes the
+    project's balance, and the balance pays what is left."""
+    if receipt.kind == Receipt.Kind.CREDIT_NOTE:
+        return
+    release_excess(receipt, actor)
+    if receipt.status in Receipt.OPEN:
+        use_balance(receipt, actor)
+    restate(receipt, actor)
 
 
 def left_of(receipt: Receipt) -> Decimal:
@@ -49,8 +91,81 @@ def left_of(receipt: Receipt) -> Decimal:
 
 def restate(receipt: Receipt, actor: Actor, paid_at: datetime | None = None) -> None:
     """Bring the status of a receipt, which is locked, to what its settlement says."""
-    if receipt.status not in Receipt.OPEN:
+    if receipt.status not in SETTLED_BY:
         return
     status = standing(receipt).status
     if status != receipt.status:
         mark_settled(receipt=receipt, status=status, actor=actor, paid_at=paid_at)
+
+
+def allocate(*, payment: Payment, receipt: Receipt, amount: Decimal, actor: Actor) -> Allocation:
+    """Let a part of a payment, which is locked, settle a receipt; less than zero releases it."""
+    made = Allocation.objects.create(payment=payment, receipt=receipt, amount=amount)
+    record(
+        "payment.allocated" if amount > 0 else "payment.released",
+        actor=actor,
+        target=payment,
+        data={"receipt": receipt.number, "amount": amount, "currency": payment.currency},
+    )
+    return made
+
+
+def release_excess(receipt: Receipt, actor: Actor) -> None:
+    """Take from a receipt what settles more than it asks for: the newest payments first, and only
+    then tax withheld, which no balance can hold."""
+    excess = -standing(receipt).left
+    if excess <= 0 or receipt.status == S.WRITTEN_OFF:
+        return
+    held = Allocation.objects.filter(receipt=receipt).order_by().values_list("payment")
+    amounts = dict(held.annotate(sum=Sum("amount")))
+    for payment in reversed(lock_rows(Payment.objects.all(), *amounts)):
+        part = min(excess, amounts[payment.pk])
+        if part > 0:
+            allocate(payment=payment, receipt=receipt, amount=-part, actor=actor)
+            excess -= part
+    if excess > 0:
+        reason = gettext("Credited: less is asked for than was withheld")
+        for row in _withheld_in_force(receipt):
+            if excess > 0:
+                take_back_row(row, reason=reason, actor=actor)
+                excess -= row.amount
+
+
+def _withheld_in_force(receipt: Receipt) -> list[Withholding]:
+    rows = Withholding.objects.filter(receipt=receipt, reverses=None, reversal=None)
+    return list(rows.order_by("-pk"))
+
+
+def take_back_row(row: Withholding, *, reason: str, actor: Actor) -> Withholding:
+    """Reverse tax recorded as withheld, whose receipt is locked."""
+    made = Withholding.objects.create(
+        receipt=row.receipt,
+        amount=-row.amount,
+        percent=row.percent,
+        certificate=row.certificate,
+        day=row.day,
+        reverses=row,
+        reason=reason.strip()[:200],
+        recorded_by_id=actor.user_id,
+    )
+    data = {"receipt": row.receipt.number, "certificate": row.certificate, "amount": row.amount}
+    record("withholding.taken_back", actor=actor, target=made, data={**data, "reason": reason})
+    return made
+
+
+def use_balance(receipt: Receipt, actor: Actor) -> Decimal:
+    """Settle what is left of an open receipt from the balance of its project, the oldest payment
+    first; returns how much was used."""
+    left = wanted = standing(receipt).left
+    if left <= 0:
+        return ZERO
+    mine = Payment.objects.filter(receipt__project=receipt.project_id, currency=receipt.currency)
+    found = with_unallocated(mine).filter(unallocated__gt=0).values_list("pk", flat=True)
+    for payment in lock_rows(Payment.objects.all(), *list(found)):
+        part = min(left, unallocated_of(payment))
+        if part > 0:
+            made = allocate(payment=payment, receipt=receipt, amount=part, actor=actor)
+            day = timezone.localdate()
+            give_official_receipt(receipt=receipt, allocation=made, day=day, actor=actor)
+            left -= part
+    return wanted - left

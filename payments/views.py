@@ -19,10 +19,11 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from core.actor import Actor
 from core.errors import DomainError
+from payments.official_documents import pdf_response
 from payments.providers.base import BadSignature
 from payments.providers.dummy import DummyProvider, read_checkout, signed_headers
 from payments.providers.registry import UnknownProvider, provider
-from payments.selectors import payments_visible_to, state_of
+from payments.selectors import official_receipts_visible_to, payments_visible_to, state_of
 from payments.services import receive_webhook, start_checkout
 from receipts.selectors import receipts_visible_to
 
@@ -74,6 +75,14 @@ def thanks(request: HttpRequest, payment_id: uuid.UUID) -> HttpResponse:
         "again": f"?tries={asked + 1}",
     }
     return render(request, "payments/thanks.html", context)
+
+
+@login_required
+@require_safe
+def official(request: HttpRequest, key: int) -> HttpResponse:
+    """An official receipt as a file, for whoever may see its receipt."""
+    found = get_object_or_404(official_receipts_visible_to(request.user), pk=key)
+    return pdf_response(request, found)
 
 
 @csrf_exempt  # the provider has no session; its signature is checked instead

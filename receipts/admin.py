@@ -40,7 +40,14 @@ __all__ = [
     "TaxProfileAdmin",
 ]
 S = Receipt.Status
-STATUS = {S.DRAFT: "info", S.ISSUED: "warning", S.PAID: "success", S.VOID: "danger"}
+STATUS = {
+    S.DRAFT: "info",
+    S.ISSUED: "warning",
+    S.PART_PAID: "warning",
+    S.PAID: "success",
+    S.VOID: "danger",
+    S.WRITTEN_OFF: "danger",
+}
 
 
 class OverdueFilter(admin.SimpleListFilter):

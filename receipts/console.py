@@ -66,12 +66,17 @@ class ReceiptPages(CsvExport, ReadOnlyAdmin):
     """What clerks do with receipts; ``receipts.services`` does it."""
 
     actions_list: tuple[str, ...] = ("unbilled", "corrections", "export_csv")
-    actions_detail = ("issue", "discard", "transfer", "void", "document")
+    actions_detail: tuple[str, ...] = (
+        "issue", "discard", "transfer", "withholding", "use_balance", "write_off", "void",
+        "document",
+    )  # fmt: skip
     steps_by_status = {
         S.DRAFT: {"issue", "discard", "document"},
-        S.ISSUED: {"transfer", "void", "document"},
-        S.PAID: {"document"},
+        S.ISSUED: {"transfer", "withholding", "use_balance", "write_off", "void", "document"},
+        S.PART_PAID: {"transfer", "withholding", "use_balance", "write_off", "void", "document"},
+        S.PAID: {"void", "document"},
         S.VOID: {"document"},
+        S.WRITTEN_OFF: {"transfer", "document"},
     }
 
     def has_issue_permission(self, request: HttpRequest, obj: Any = None) -> bool:
@@ -85,6 +90,10 @@ class ReceiptPages(CsvExport, ReadOnlyAdmin):
     def has_transfer_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Who may record transfers."""
         return request.user.has_perm("payments.record_transfer")
+
+    def has_write_off_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Who may ask for write-offs."""
+        return request.user.has_perm("receipts.request_writeoff")
 
     def get_urls(self) -> list[Any]:
         make = self.admin_site.admin_view(self.make)
@@ -224,7 +233,7 @@ class ReceiptPages(CsvExport, ReadOnlyAdmin):
 
     @button(_("Void"), path="void", icon="block", permission="void")
     def void(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Void an unpaid receipt, with a reason."""
+        """Void a receipt, with a reason."""
         receipt = self.pick(request, object_id)
 
         def run(actor: Actor, values: dict[str, Any]) -> str:
@@ -245,8 +254,8 @@ class ReceiptPages(CsvExport, ReadOnlyAdmin):
                 target=receipt,
                 facts=facts_of(receipt),
                 intro=_(
-                    "Its charges are reversed and the usage can be billed again. "
-                    "The number stays used. This can't be undone."
+                    "A credit note takes back the whole, and the usage can be billed again. "
+                    "What was paid is the project's balance. This can't be undone."
                 ),
             ),
         )
@@ -255,6 +264,23 @@ class ReceiptPages(CsvExport, ReadOnlyAdmin):
     def transfer(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Go to the page of payments that records a bank transfer."""
         return HttpResponseRedirect(reverse("admin:payments_payment_transfer", args=[object_id]))
+
+    @button(_("Tax withheld"), path="withholding", icon="percent", permission="transfer")
+    def withholding(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Go to the page of payments that records a certificate."""
+        page = reverse("admin:payments_payment_withholding", args=[object_id])
+        return HttpResponseRedirect(page)
+
+    @button(_("Use the balance"), path="use-balance", icon="savings", permission="transfer")
+    def use_balance(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Go to the page of payments that uses the project's balance."""
+        page = reverse("admin:payments_payment_use_balance", args=[object_id])
+        return HttpResponseRedirect(page)
+
+    @button(_("Write off"), path="write-off", icon="money_off", permission="write_off")
+    def write_off(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Go to the page of payments that asks for a write-off."""
+        return HttpResponseRedirect(reverse("admin:payments_payment_write_off", args=[object_id]))
 
 
 def period_of(receipt: Receipt) -> str:

@@ -6,6 +6,9 @@ the program starts.
 
 from collections.abc import Callable
 from decimal import Decimal
+from typing import Any
+
+from django.db.models import QuerySet
 
 from core.actor import Actor
 from receipts.models import Receipt
@@ -14,6 +17,20 @@ Listener = Callable[[Receipt, Actor], None]
 
 LISTENERS: list[Listener] = []
 """Each is told of a receipt, locked, in the transaction that issued it or credited part of it."""
+
+
+Standings = Callable[[QuerySet[Receipt]], QuerySet[Any]]
+
+STANDINGS: list[Standings] = []
+"""Add to receipts what settles them: ``credited`` (below zero), ``allocated``, ``withheld`` and
+``written_off``."""
+
+
+def with_standing(receipts: QuerySet[Receipt]) -> QuerySet[Any]:
+    """Return receipts with what settles them, as far as anyone here knows of payments."""
+    for add in STANDINGS:
+        receipts = add(receipts)
+    return receipts
 
 
 def payable_changed(receipt: Receipt, actor: Actor) -> None:

@@ -142,7 +142,10 @@ _NUMBERS = """
       FROM receipts_series s
       LEFT JOIN LATERAL (
         SELECT count(*) AS used, min(sequence) AS first, max(sequence) AS last
-          FROM receipts_receipt d WHERE d.series_id = s.id) n ON true
+          FROM (SELECT series_id, sequence FROM receipts_receipt
+                 UNION ALL
+                SELECT series_id, sequence FROM payments_officialreceipt) d
+         WHERE d.series_id = s.id) n ON true
      CROSS JOIN LATERAL (VALUES
         ('last number', s.last_number::text, coalesce(n.last, s.opened_after)::text),
         ('first number', coalesce(n.first, s.opened_after + 1)::text, (s.opened_after + 1)::text),
@@ -154,7 +157,10 @@ _NUMBERS = """
            (n.before + 1)::text
       FROM (SELECT series_id, sequence,
                    lag(sequence) OVER (PARTITION BY series_id ORDER BY sequence) AS before
-              FROM receipts_receipt WHERE series_id IS NOT NULL) n
+              FROM (SELECT series_id, sequence FROM receipts_receipt
+                     UNION ALL
+                    SELECT series_id, sequence FROM payments_officialreceipt) d
+             WHERE series_id IS NOT NULL) n
       JOIN receipts_series s ON s.id = n.series_id
      WHERE n.sequence <> n.before + 1
 """

@@ -219,6 +219,25 @@ GROUPS: tuple[tuple[Text, tuple[Entry, ...]], ...] = (
             Entry(
                 _("Payments"), "payments", "payments_payment_changelist", "payments.view_payment"
             ),
+            Entry(_("Refunds"), "undo", "payments_refund_changelist", "payments.view_refund"),
+            Entry(
+                _("Write-offs"),
+                "money_off",
+                "receipts_writeoff_changelist",
+                "receipts.view_writeoff",
+            ),
+            Entry(
+                _("Tax withheld"),
+                "percent",
+                "payments_withholding_changelist",
+                "payments.view_withholding",
+            ),
+            Entry(
+                _("Official receipts"),
+                "receipt_long",
+                "payments_officialreceipt_changelist",
+                "payments.view_officialreceipt",
+            ),
             Entry(
                 _("Provider events"),
                 "webhook",

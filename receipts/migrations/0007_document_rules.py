@@ -40,8 +40,9 @@ _STEPS = ", ".join(
     f"('{before}', '{after}')"
     for before, afters in {
         "issued": ("part_paid", "paid", "void", "written_off"),
-        "part_paid": ("paid", "void", "written_off"),
-        "paid": ("void",),
+        # Back where tax that was recorded as withheld is taken back.
+        "part_paid": ("issued", "paid", "void", "written_off"),
+        "paid": ("issued", "part_paid", "void"),
     }.items()
     for after in afters
 )

@@ -14,6 +14,7 @@ from receipts.models.profiles import (
 from receipts.models.runs import BillingRun, RunEntry
 from receipts.models.series import Series
 from receipts.models.tax import RateDays, TaxCategory, TaxProfile, TaxRate
+from receipts.models.writeoffs import WriteOff, WriteOffStatus
 
 __all__ = [
     "BillingProfile",
@@ -42,4 +43,6 @@ __all__ = [
     "TaxCategory",
     "TaxProfile",
     "TaxRate",
+    "WriteOff",
+    "WriteOffStatus",
 ]

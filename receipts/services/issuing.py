@@ -199,17 +199,25 @@ def create_receipt(
 def mark_settled(
     *, receipt: Receipt, status: ReceiptStatus, actor: Actor, paid_at: datetime | None = None
 ) -> None:
-    """Move an issued receipt to partly paid or paid, in the transaction that settles it.
+    """Move an issued receipt to partly paid, paid or written off, or back where a settlement was a
+    mistake; in the transaction that settles it.
 
     The database refuses what settlement does not bear out.
     """
     before = S(receipt.status)
-    stamps = {"paid_at": paid_at or timezone.now()} if status is S.PAID else {}
+    stamps: dict[str, datetime | None] = {}
+    if status is S.PAID:
+        stamps["paid_at"] = paid_at or timezone.now()
+    elif status is S.WRITTEN_OFF:
+        stamps["written_off_at"] = timezone.now()
+    elif before is S.PAID:
+        stamps["paid_at"] = None
     transition(
         Receipt.objects.all(), table=STEPS, pk=receipt.pk, before=before, after=status, **stamps
     )
     receipt.status = status
-    record(f"receipt.{status.value}", actor=actor, target=receipt, data=figures_of(receipt))
+    action = "receipt.reopened" if status == S.ISSUED else f"receipt.{status.value}"
+    record(action, actor=actor, target=receipt, data=figures_of(receipt))
     if status == S.PAID and receipt.total > 0:
         queue_mails(receipt, MailKind.PAID)
     moved(before, status)

@@ -15,8 +15,9 @@ STEPS: Table = {
     S.DRAFT: frozenset({S.PENDING, S.ISSUED}),
     S.PENDING: frozenset({S.DRAFT, S.ISSUED}),
     S.ISSUED: frozenset({S.PART_PAID, S.PAID, S.VOID, S.WRITTEN_OFF}),
-    S.PART_PAID: frozenset({S.PAID, S.VOID, S.WRITTEN_OFF}),
-    S.PAID: frozenset({S.VOID}),
+    # Back where tax that was recorded as withheld is taken back.
+    S.PART_PAID: frozenset({S.ISSUED, S.PAID, S.VOID, S.WRITTEN_OFF}),
+    S.PAID: frozenset({S.ISSUED, S.PART_PAID, S.VOID}),
 }
 
 

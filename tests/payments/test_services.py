@@ -219,11 +219,11 @@ def test_a_transfer_settles_the_receipt(receipt: Receipt, clerk: User) -> None:
     connection.check_constraints()
 
 
-def test_a_transfer_of_another_amount_is_queued_and_the_right_one_still_settles(
+def test_a_transfer_of_too_much_is_queued_and_the_right_one_still_settles(
     receipt: Receipt, clerk: User
 ) -> None:
     actor = Actor.of(clerk)
-    wrong = Transfer("T-1", timezone.localdate(), Decimal("5.00"), "THB")
+    wrong = Transfer("T-1", timezone.localdate(), receipt.total + 5, "THB")
     assert record_transfer(receipt_id=receipt.pk, transfer=wrong, actor=actor) == "mismatch"
     right = replace(wrong, reference="T-2", amount=receipt.total)
     assert record_transfer(receipt_id=receipt.pk, transfer=right, actor=actor) == "applied"

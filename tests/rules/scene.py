@@ -26,8 +26,20 @@ from core.intervals import Interval
 from hpcbilling import workflows
 from hpcbilling.closing.seal import seal_of
 from insights.models import BooksCheck
-from payments.models import InboundEvent
-from payments.services import Transfer, record_transfer, resolve_mismatch, start_checkout
+from payments.models import InboundEvent, Refund, Withholding
+from payments.services import (
+    Transfer,
+    Withheld,
+    approve_refund,
+    keep_as_balance,
+    record_transfer,
+    record_withholding,
+    request_refund,
+    request_write_off,
+    resolve_mismatch,
+    start_checkout,
+    take_back_withholding,
+)
 from pricing import content
 from pricing.closing import true_up
 from pricing.models import (
@@ -118,6 +130,7 @@ def build() -> None:
     _documents(projects, actor)
     _order(projects["pi_wichai"], alice)
     _counted(cluster, alice)
+    _settlement(cluster, alice)
     _periods(alice)
     _billing(projects["pi_suda"])
     BooksCheck.objects.create(started_at=timezone.now(), breaks=0, results=[])
@@ -373,7 +386,7 @@ def _documents(projects: dict[str, Project], actor: Actor) -> None:
     assert record_transfer(receipt_id=paid.pk, transfer=settled, actor=actor) == "applied"
     issued = create_receipt(project_id=projects["pi_niran"].pk, window=MONTH, actor=actor)
     for reference in ("T-2", "T-3"):
-        wrong = Transfer(reference=reference, day=today, amount=Decimal("0.01"), currency="THB")
+        wrong = Transfer(reference, today, issued.total + 1, "THB")
         assert record_transfer(receipt_id=issued.pk, transfer=wrong, actor=actor) == "mismatch"
     resolve_mismatch(event_id=_event("T-3"), actor=actor, resolution="sent back")
     start_checkout(receipt_id=issued.pk, provider_code="dummy", actor=actor)
@@ -390,6 +403,40 @@ def _documents(projects: dict[str, Project], actor: Actor) -> None:
     draft_receipt(
         project_id=projects["pi_wichai"].pk, window=Interval(MONTH.start, middle), actor=actor
     )
+
+
+def _settlement(cluster: Cluster, alice: User) -> None:
+    """One receipt of a project is paid, and too much of what came is to be given back; of another
+    one a part is paid, tax was withheld and taken back, and the rest is to be given up."""
+    project, actor = _project("payer", alice), Actor.of(alice)
+    days = [datetime(2026, 11, day, 5, tzinfo=UTC) for day in (1, 2)]
+    tres = "cpu=64,mem=1G,node=1"
+    import_rows(
+        cluster,
+        *(Row(30000 + at.day, account="payer", end=at, seconds=36000, tres=tres) for at in days),
+    )
+    windows = [Interval(at - timedelta(hours=12), at + timedelta(hours=12)) for at in days]
+    paid, receipt = (
+        create_receipt(project_id=project.pk, window=window, actor=actor) for window in windows
+    )
+    today, one = timezone.localdate(), Decimal(1)
+    whole = Transfer("T-6", today, paid.total, "THB")
+    assert record_transfer(receipt_id=paid.pk, transfer=whole, actor=actor) == "applied"
+    withheld = Withheld(one, Decimal(3), "WHT-1", today)
+    transfer = Transfer("T-4", today, one, "THB")
+    record_transfer(receipt_id=receipt.pk, transfer=transfer, withheld=withheld, actor=actor)
+    row = Withholding.objects.get()
+    take_back_withholding(withholding_id=row.pk, actor=actor, reason="another's certificate")
+    again = Withheld(one, Decimal(3), "WHT-2", today)
+    record_withholding(receipt_id=receipt.pk, withheld=again, actor=actor)
+    too_much = Transfer("T-5", today, Decimal(5000), "THB")
+    assert record_transfer(receipt_id=paid.pk, transfer=too_much, actor=actor) == "mismatch"
+    kept = keep_as_balance(event_id=_event("T-5"), actor=actor)
+    for amount in (100, 50):
+        request_refund(payment_id=kept.pk, amount=Decimal(amount), reason="asked", actor=actor)
+    second = Actor.of(User.objects.get(username="second"))
+    approve_refund(refund_id=Refund.objects.earliest("pk").pk, actor=second)
+    request_write_off(receipt_id=receipt.pk, reason="lost", actor=actor)
 
 
 def _order(project: Project, author: User) -> None:

@@ -295,6 +295,31 @@ TAMPERS = (
         " WHERE status = 'issued' AND kind = 'receipt'",
     ),
     Tamper(
+        "settlement",
+        "settled",
+        "UPDATE payments_withholding SET amount = amount + 100000 WHERE reverses_id IS NULL",
+    ),
+    Tamper(
+        "settlement",
+        "status",
+        "UPDATE receipts_writeoff SET status = 'approved'",
+    ),
+    Tamper(
+        "allocations",
+        "allocated",
+        "UPDATE payments_refund SET amount = 100000",
+    ),
+    Tamper(
+        "official",
+        "amount",
+        "UPDATE payments_officialreceipt SET amount = amount + 1, net_amount = net_amount + 1",
+    ),
+    Tamper(
+        "official_hashes",
+        "sha256",
+        "UPDATE payments_officialreceipt SET paid_on = paid_on - 1",
+    ),
+    Tamper(
         "periods",
         "period",
         "UPDATE pricing_charge SET period_id = period_id - interval '1 month'"

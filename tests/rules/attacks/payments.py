@@ -1,7 +1,109 @@
 """Attacks on the rules of payments."""
 
-from tests.rules.attacks.making import UUID, Attack, change, copy_of, delete, truncate
+from tests.rules.attacks.making import SECOND, UUID, Attack, change, copy_of, delete, truncate
 
+OPEN = "SELECT min(id) FROM receipts_receipt WHERE status = 'issued' AND kind = 'receipt'"
+PART = "status = 'part_paid'"
+KEPT = "SELECT payment_id FROM payments_refund LIMIT 1"
+LATE = "2026-11-21T00:00:00Z"
+
+
+def withhold(**values: str) -> Attack:
+    """Write down a little tax withheld of the part paid receipt."""
+    row = {
+        "amount": "0.01", "percent": "3", "certificate": "'new'", "day": "now()",
+        "reverses_id": "NULL", "reason": "''", "recorded_by_id": f"({SECOND})", **values,
+    }  # fmt: skip
+    return Attack(
+        f"INSERT INTO payments_withholding (receipt_id, recorded_at, {', '.join(row)})"
+        f" SELECT id, now(), {', '.join(row.values())} FROM receipts_receipt WHERE {PART}"
+    )
+
+
+def take_back(certificate: str, **values: str) -> Attack:
+    """Take back what this certificate is about."""
+    found = f"SELECT min(id) FROM payments_withholding WHERE certificate = '{certificate}'"
+    day = f"(SELECT day FROM payments_withholding WHERE id = ({found}))"
+    row = {"amount": "-1", "certificate": f"'{certificate}'", "day": day, "reason": "'a mistake'"}
+    return withhold(**row, **{"reverses_id": f"({found})", **values})
+
+
+WITHHOLDINGS = {
+    "withholding_reversal_has_reason": withhold(recorded_by_id="NULL"),
+    "withholding_has_certificate": withhold(certificate="''"),
+    "payments_withholding_reverses_id_key": take_back("WHT-1"),
+    "payments_withholding_fits": take_back("WHT-2", percent="4"),
+    "payments_withholding_agrees": withhold(amount="receipts_payable(id) - payments_settled(id)"),
+    "payments_withholding_refuse": Attack(change("payments_withholding", amount="2")),
+    "payments_withholding_no_truncate": truncate("payments_withholding"),
+}
+WAITS = "status = 'requested'"
+REFUNDS = {
+    "payments_refund_fits": Attack(copy_of("payments_refund", WAITS, amount=100000)),
+    "payments_refund_frozen": Attack(change("payments_refund", WAITS, amount="0.01")),
+    "payments_refund_no_truncate": truncate("payments_refund"),
+    "refund_amount_and_reason": Attack(copy_of("payments_refund", WAITS, reason="")),
+    "refund_steps": Attack(copy_of("payments_refund", WAITS, done_at=LATE)),
+    "refund_second_person": Attack(
+        "UPDATE payments_refund SET status = 'approved', approved_at = now(),"
+        f" approved_by_id = requested_by_id WHERE {WAITS}"
+    ),
+}
+
+
+def official(where: str = "true", **values: object) -> Attack:
+    """Give an official receipt of something once more, with some of it changed."""
+    fresh = {"number": "new", "sequence": 999, "verify_token": "new", "replaces_id": None}
+    made = copy_of("payments_officialreceipt", where, **{**fresh, **values})
+    return Attack(made, also=("payments_official_fits",))
+
+
+KEEP = {"number": "new", "sequence": 999, "verify_token": "new"}
+OFFICIAL = {
+    "payments_official_fits": official(),
+    "official_receipt_number_once": official(sequence=1, where="sequence = 1"),
+    "official_receipt_amounts": official(amount=-1),
+    "official_receipt_of_an_act": official(allocation_id=None, withholding_id=None),
+    "official_receipt_has_hash": official(sha256=""),
+    "payments_officialreceipt_number_key": Attack(
+        copy_of("payments_officialreceipt", sequence=999, verify_token="new", replaces_id=None),
+        also=("payments_official_fits",),
+    ),
+    "payments_officialreceipt_verify_token_key": Attack(
+        copy_of("payments_officialreceipt", sequence=999, number="new", replaces_id=None),
+        also=("payments_official_fits",),
+    ),
+    "payments_officialreceipt_replaces_id_key": Attack(
+        copy_of("payments_officialreceipt", "replaces_id IS NOT NULL", **KEEP),
+        also=("payments_official_fits",),
+    ),
+    "payments_officialreceipt_refuse": Attack(delete("payments_officialreceipt")),
+    "payments_officialreceipt_no_truncate": truncate("payments_officialreceipt"),
+    "official_cancellation_has_reason": Attack(
+        "INSERT INTO payments_officialcancellation (official_id, reason, cancelled_at)"
+        " SELECT max(id), '', now() FROM payments_officialreceipt"
+    ),
+    "payments_officialcancellation_official_id_key": Attack(
+        copy_of("payments_officialcancellation")
+    ),
+    "payments_officialcancellation_refuse": Attack(delete("payments_officialcancellation")),
+    "payments_officialcancellation_no_truncate": truncate("payments_officialcancellation"),
+}
+NO = {"status": "rejected", "rejected_at": LATE, "rejected_because": "no"}
+WRITE_OFFS = {
+    "write_off_once": Attack(copy_of("receipts_writeoff", WAITS)),
+    "write_off_amount_and_reason": Attack(copy_of("receipts_writeoff", WAITS, **NO, reason="")),
+    "write_off_steps": Attack(
+        copy_of("receipts_writeoff", WAITS, **{**NO, "rejected_because": ""})
+    ),
+    "write_off_second_person": Attack(
+        "UPDATE receipts_writeoff SET status = 'approved', approved_at = now(),"
+        f" approved_by_id = requested_by_id WHERE {WAITS}",
+        also=("payments_write_off_agrees",),
+    ),
+    "receipts_writeoff_frozen": Attack(change("receipts_writeoff", WAITS, amount="0.01")),
+    "receipts_writeoff_no_truncate": truncate("receipts_writeoff"),
+}
 ATTACKS: dict[str, Attack] = {
     "inbound_event_once": Attack(copy_of("payments_inboundevent")),
     "inbound_event_mismatch_has_reason": Attack(
@@ -47,7 +149,7 @@ ATTACKS: dict[str, Attack] = {
     "payments_payment_settled_by_id_key": Attack(
         "INSERT INTO payments_payment SELECT (jsonb_populate_record(NULL::payments_payment,"
         " to_jsonb(x) || jsonb_build_object('id', 999, 'external_id', 'new', 'public_id',"
-        f" '{UUID}'))).* FROM payments_payment x WHERE status = 'succeeded'",
+        f" '{UUID}'))).* FROM payments_payment x WHERE status = 'succeeded' LIMIT 1",
         also=("payments_payment_settles",),
     ),
     "payments_payment_settles": Attack(
@@ -60,22 +162,37 @@ ATTACKS: dict[str, Attack] = {
         also=("payments_payment_settles", "payments_payment_keeps_purpose"),
     ),
     "payments_payment_no_truncate": truncate("payments_payment"),
-    "allocation_once": Attack(copy_of("payments_allocation"), also=("payments_allocation_fits",)),
     "allocation_amount_in_range": Attack(
         "INSERT INTO payments_allocation (payment_id, receipt_id, amount, created_at)"
-        " SELECT payment_id, (SELECT min(id) FROM receipts_receipt), -1, now()"
-        " FROM payments_allocation LIMIT 1"
+        " SELECT payment_id, receipt_id, 0, now() FROM payments_allocation LIMIT 1"
     ),
+    # Of another project's payment, and nothing in all.
     "payments_allocation_fits": Attack(
         "INSERT INTO payments_allocation (payment_id, receipt_id, amount, created_at)"
-        " SELECT payment_id, (SELECT min(id) FROM receipts_receipt WHERE status = 'issued'),"
-        " amount, now() FROM payments_allocation LIMIT 1"
+        f" SELECT p.id, ({OPEN}), v, now() FROM payments_payment p,"
+        f" (VALUES (1), (-1)) t(v) WHERE p.id = ({KEPT}) ORDER BY v DESC"
     ),
-    "payments_allocation_refuse": Attack(delete("payments_allocation")),
+    "payments_allocation_agrees": Attack(
+        "INSERT INTO payments_allocation (payment_id, receipt_id, amount, created_at)"
+        f" SELECT ({KEPT}), id, receipts_payable(id) - payments_settled(id), now()"
+        f" FROM receipts_receipt WHERE {PART}"
+    ),
+    "payments_allocation_refuse": Attack(change("payments_allocation", amount="0.01")),
     "payments_allocation_no_truncate": truncate("payments_allocation"),
-    "payments_paid_is_allocated": Attack(
+    "payments_status_agrees": Attack(
         change(
-            "receipts_receipt", "status = 'issued'", status="paid", paid_at="2026-11-21T00:00:00Z"
+            "receipts_receipt",
+            "status = 'issued' AND kind = 'receipt'",
+            status="paid",
+            paid_at="2026-11-21T00:00:00Z",
         )
     ),
+    "payments_write_off_agrees": Attack(
+        "UPDATE receipts_writeoff SET status = 'approved', approved_at = now(),"
+        f" approved_by_id = ({SECOND}) WHERE status = 'requested'"
+    ),
+    **WITHHOLDINGS,
+    **REFUNDS,
+    **OFFICIAL,
+    **WRITE_OFFS,
 }

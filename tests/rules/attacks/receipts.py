@@ -67,7 +67,8 @@ OFF_ITS_NOTE = (
 
 ATTACKS: dict[str, Attack] = {
     "receipts_receipt_within": Attack(
-        BEYOND, also=("receipts_receipt_issue", "receipts_receipt_order")
+        BEYOND,
+        also=("receipts_receipt_issue", "receipts_receipt_order", "payments_status_agrees"),
     ),
     "receipts_credit_on_its_line": Attack(OFF_ITS_NOTE, also=("pricing_charge_booked",)),
     "receipt_window": Attack(
@@ -112,7 +113,7 @@ ATTACKS: dict[str, Attack] = {
     "receipt_kind": Attack(change("receipts_receipt", "status = 'draft'", kind="credit_note")),
     "receipt_asks_for_money": Attack(
         change("receipts_receipt", ISSUED, net_amount=-1, tax_amount=0, total=-1),
-        also=FROZEN_RECEIPT,
+        also=(*FROZEN_RECEIPT, "payments_status_agrees"),
     ),
     "receipt_tax_category": Attack(
         change("receipts_receipt", "status = 'draft'", tax_category="none")
@@ -126,6 +127,7 @@ ATTACKS: dict[str, Attack] = {
     ),
     "receipt_written_off_has_time": Attack(
         change("receipts_receipt", ISSUED, status="written_off"),
+        also=("payments_status_agrees",),
     ),
     "receipts_receipt_starts_as_draft": Attack(
         copy_of(

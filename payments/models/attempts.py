@@ -1,4 +1,4 @@
-"""Payments, the provider events that prove them, and what they settle."""
+"""Payments, and the provider events that prove them."""
 
 import uuid
 
@@ -102,8 +102,9 @@ class InboundEvent(models.Model):
 class Payment(models.Model):
     """An attempt to pay one receipt through one provider.
 
-    Invariants, kept by the database: it succeeds only by a verified event with the same amount and
-    currency; a receipt has one pending payment per provider at most.
+    What arrived belongs to the receipt's project: what no receipt is settled by is the project's
+    balance. Invariants, kept by the database: it succeeds only by a verified event with the same
+    amount and currency; a receipt has one pending payment per provider at most.
     """
 
     class Status(models.TextChoices):
@@ -164,30 +165,3 @@ class Payment(models.Model):
 
     def __str__(self) -> str:
         return f"{self.provider} {self.public_id}"
-
-
-class Allocation(models.Model):
-    """The part of a payment that settles a receipt.
-
-    Invariant, kept by the database: allocations exceed neither the payment nor the receipt.
-    """
-
-    append_only = True
-
-    payment = models.ForeignKey(Payment, models.PROTECT, related_name="allocations")
-    receipt = models.ForeignKey(Receipt, models.PROTECT, related_name="allocations")
-    amount = models.DecimalField(_("amount"), max_digits=18, decimal_places=4)
-    created_at = models.DateTimeField(_("created"), auto_now_add=True)
-
-    class Meta:
-        verbose_name = _("allocation")
-        verbose_name_plural = _("allocations")
-        constraints = (
-            models.UniqueConstraint(fields=("payment", "receipt"), name="allocation_once"),
-            models.CheckConstraint(
-                condition=Q(amount__gt=0, amount__lt=10**14), name="allocation_amount_in_range"
-            ),
-        )
-
-    def __str__(self) -> str:
-        return f"{self.payment_id} → {self.receipt_id}: {self.amount}"

@@ -1,10 +1,9 @@
-"""Being paid: checkouts, verified events, transfers, and the queue of what does not match."""
+"""Being paid: checkouts, and verified events that settle what they were started for."""
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, time
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Literal
 
@@ -18,11 +17,11 @@ from django.utils.translation import gettext_lazy as _
 from audit.services import record
 from core import metrics
 from core.actor import Actor
-from core.errors import Conflict, DomainError, Invalid
+from core.errors import Conflict, DomainError
 from core.locks import lock_rows
-from core.site import site_zone
 from core.transitions import Table, transition
-from payments.models import Allocation, EventOutcome, EventReason, InboundEvent, Payment
+from payments.models import EventOutcome, EventReason, InboundEvent, Payment, Withholding
+from payments.official import give_official_receipt
 from payments.providers.base import (
     BadSignature,
     CheckoutRequest,
@@ -31,8 +30,9 @@ from payments.providers.base import (
     ProviderUnavailable,
 )
 from payments.providers.registry import provider as find_provider
-from payments.settlement import restate
+from payments.settlement import allocate, restate, standing
 from receipts.models import Receipt
+from receipts.services.steps import locked
 
 S = Payment.Status
 STEPS: Table = {S.PENDING: frozenset({S.SUCCEEDED, S.FAILED})}
@@ -40,13 +40,13 @@ Handled = Literal["applied", "mismatch", "noted", "replay"]
 
 
 @dataclass(frozen=True, slots=True)
-class Transfer:
-    """A bank transfer as the clerk reads it on the statement. The reference is the bank's."""
+class Withheld:
+    """Tax that the payer kept back, as it stands on the certificate. ``percent`` is of the net."""
 
-    reference: str
-    day: date
     amount: Decimal
-    currency: str
+    percent: Decimal
+    certificate: str
+    day: date
 
 
 def start_checkout(*, receipt_id: int, provider_code: str, actor: Actor) -> Payment:
@@ -75,32 +75,45 @@ def start_checkout(*, receipt_id: int, provider_code: str, actor: Actor) -> Paym
 
 @transaction.atomic
 def _pending_payment(receipt_id: int, provider_code: str, actor: Actor) -> Payment:
-    (receipt,) = lock_rows(Receipt.objects.all(), receipt_id)
-    if receipt.status != Receipt.Status.ISSUED or receipt.total <= 0:
+    """Return the payment that waits for what is left of a receipt; one over another amount is given
+    up, as more was paid or credited meanwhile."""
+    receipt = locked(receipt_id)
+    left = standing(receipt).left
+    if receipt.status not in Receipt.OPEN or left <= 0:
         raise Conflict("not_payable", _("This receipt is not open for payment."))
-    payment, created = Payment.objects.get_or_create(
+    waits = Payment.objects.filter(receipt=receipt, provider=provider_code, status=S.PENDING)
+    payment = waits.first()
+    if payment is not None and payment.amount == left:
+        payment.receipt = receipt
+        return payment
+    if payment is not None:
+        give_up(payment, actor)
+    payment = Payment.objects.create(
         receipt=receipt,
         provider=provider_code,
-        status=S.PENDING,
-        defaults={
-            "amount": receipt.total,
-            "currency": receipt.currency,
-            "created_by_id": actor.user_id,
-        },
+        amount=left,
+        currency=receipt.currency,
+        created_by_id=actor.user_id,
     )
-    if created:
-        record(
-            "payment.started",
-            actor=actor,
-            target=payment,
-            data={
-                "receipt": receipt.number,
-                "provider": provider_code,
-                "amount": payment.amount,
-                "currency": payment.currency,
-            },
-        )
+    record("payment.started", actor=actor, target=payment, data=_figures(payment))
     return payment
+
+
+def _figures(payment: Payment) -> dict[str, object]:
+    return {
+        "receipt": payment.receipt.number,
+        "provider": payment.provider,
+        "amount": payment.amount,
+        "currency": payment.currency,
+    }
+
+
+def give_up(payment: Payment, actor: Actor) -> None:
+    """Close an attempt that is not waited for any more; what still comes for it is looked at by a
+    person."""
+    transition(Payment.objects.all(), table=STEPS, pk=payment.pk, before=S.PENDING, after=S.FAILED)
+    data = {"receipt": payment.receipt.number}
+    record("payment.given_up", actor=actor, target=payment, data=data)
 
 
 def _request_for(payment: Payment) -> CheckoutRequest:
@@ -137,11 +150,20 @@ def receive_webhook(*, provider_code: str, headers: Mapping[str, str], body: byt
     return handled
 
 
-def apply_event(*, provider_code: str, event: ProviderEvent, body: bytes, actor: Actor) -> Handled:
+def apply_event(
+    *,
+    provider_code: str,
+    event: ProviderEvent,
+    body: bytes,
+    actor: Actor,
+    withheld: Withheld | None = None,
+) -> Handled:
     """Keep a verified event and settle the receipt that it pays, in one transaction.
 
-    A receipt becomes paid only if amount and currency are exactly its own; whatever else arrives
-    is queued as a mismatch for a person to resolve.
+    A provider's event counts only if amount and currency are exactly what its payment was started
+    for, and that is still what is left of the receipt; a transfer may be less, which pays a part.
+    Whatever else arrives is queued as a mismatch for a person to resolve. ``withheld`` is recorded
+    together with money that counts, and only then.
     """
     with transaction.atomic():
         row = _keep(provider_code, event, body)
@@ -149,7 +171,7 @@ def apply_event(*, provider_code: str, event: ProviderEvent, body: bytes, actor:
             return "replay"
         payment = _locked_payment(provider_code, event.external_payment_id)
         row.payment = payment
-        row.outcome, row.reason = _apply(row, event, payment, actor)
+        row.outcome, row.reason = _apply(row, event, payment, actor, withheld)
         row.save(update_fields=["payment", "outcome", "reason"])
         record(
             f"payment_event.{row.outcome}",
@@ -197,18 +219,22 @@ def _keep(provider_code: str, event: ProviderEvent, body: bytes) -> InboundEvent
 
 
 def _locked_payment(provider_code: str, external_id: str) -> Payment | None:
-    """Lock a payment after its receipt, in the order of the house."""
+    """Lock a payment after its project and receipt, in the order of the house."""
     found = Payment.objects.filter(provider=provider_code, external_id=external_id).first()
     if found is None:
         return None
-    (receipt,) = lock_rows(Receipt.objects.all(), found.receipt_id)
+    receipt = locked(found.receipt_id)
     (payment,) = lock_rows(Payment.objects.all(), found.pk)
     payment.receipt = receipt
     return payment
 
 
 def _apply(
-    row: InboundEvent, event: ProviderEvent, payment: Payment | None, actor: Actor
+    row: InboundEvent,
+    event: ProviderEvent,
+    payment: Payment | None,
+    actor: Actor,
+    withheld: Withheld | None,
 ) -> tuple[EventOutcome, EventReason]:
     if event.kind == "other":
         return EventOutcome.NOTED, EventReason.NONE
@@ -223,7 +249,7 @@ def _apply(
     reason = _difference(event, payment)
     if reason:
         return EventOutcome.MISMATCH, reason
-    _settle(row, event, payment, actor)
+    _settle(row, event, payment, actor, withheld)
     return EventOutcome.APPLIED, EventReason.NONE
 
 
@@ -232,16 +258,25 @@ def _difference(event: ProviderEvent, payment: Payment) -> EventReason:
     receipt = payment.receipt
     if receipt.status == Receipt.Status.PAID:
         return EventReason.ALREADY_SETTLED
-    if receipt.status != Receipt.Status.ISSUED or payment.status != S.PENDING:
+    if receipt.status not in Receipt.OPEN or payment.status != S.PENDING:
         return EventReason.NOT_PAYABLE
     if event.currency != receipt.currency:
         return EventReason.CURRENCY
-    if event.amount != receipt.total or payment.amount != receipt.total:
+    left = standing(receipt).left
+    fits = payment.amount <= left if payment.provider == "manual" else payment.amount == left
+    if not fits or event.amount != payment.amount:
         return EventReason.AMOUNT
     return EventReason.NONE
 
 
-def _settle(row: InboundEvent, event: ProviderEvent, payment: Payment, actor: Actor) -> None:
+def _settle(
+    row: InboundEvent,
+    event: ProviderEvent,
+    payment: Payment,
+    actor: Actor,
+    withheld: Withheld | None,
+) -> None:
+    receipt = payment.receipt
     InboundEvent.objects.filter(pk=row.pk).update(payment=payment, outcome=EventOutcome.APPLIED)
     transition(
         Payment.objects.all(),
@@ -252,114 +287,50 @@ def _settle(row: InboundEvent, event: ProviderEvent, payment: Payment, actor: Ac
         settled_at=timezone.now(),
         settled_by=row,
     )
-    Allocation.objects.create(payment=payment, receipt=payment.receipt, amount=payment.amount)
-    record(
-        "payment.settled",
+    record("payment.settled", actor=actor, target=payment, data=_figures(payment))
+    settle(
+        receipt=receipt,
+        payment=payment,
+        amount=payment.amount,
+        withheld=withheld,
+        paid_at=event.occurred_at,
         actor=actor,
-        target=payment,
-        data={
-            "receipt": payment.receipt.number,
-            "amount": payment.amount,
-            "currency": payment.currency,
-        },
     )
-    restate(payment.receipt, actor, event.occurred_at)
 
 
-def record_transfer(*, receipt_id: int, transfer: Transfer, actor: Actor) -> Handled:
-    """Record a bank transfer for a receipt, on a clerk's word.
-
-    Goes the same way as a provider's event: exactly the total settles the receipt, anything else
-    is kept and queued as a mismatch. Raises Invalid for bad values, Conflict for a reference that
-    was recorded before.
-    """
-    _check_transfer(transfer, actor)
-    external_id = f"manual_{receipt_id}_{transfer.reference}"
-    event = ProviderEvent(
-        event_id=transfer.reference,
-        kind="payment.succeeded",
-        external_payment_id=external_id,
-        amount=transfer.amount,
-        currency=transfer.currency,
-        occurred_at=datetime.combine(transfer.day, time(12), site_zone()),
+def settle(
+    *,
+    receipt: Receipt,
+    actor: Actor,
+    paid_at: datetime,
+    payment: Payment | None = None,
+    amount: Decimal = Decimal(0),
+    withheld: Withheld | None = None,
+) -> None:
+    """Let money that arrived, tax withheld or both settle a receipt, which is locked, and give the
+    payer one official receipt for it."""
+    allocation = withholding = None
+    if payment is not None:
+        allocation = allocate(payment=payment, receipt=receipt, amount=amount, actor=actor)
+    if withheld is not None:
+        withholding = note_withheld(receipt, withheld, actor)
+    day = timezone.localdate(paid_at)
+    give_official_receipt(
+        receipt=receipt, allocation=allocation, withholding=withholding, day=day, actor=actor
     )
-    body = json.dumps(
-        {
-            "reference": transfer.reference,
-            "day": str(transfer.day),
-            "amount": str(transfer.amount),
-            "currency": transfer.currency,
-            "recorded_by": actor.name,
-        }
+    restate(receipt, actor, paid_at)
+
+
+def note_withheld(receipt: Receipt, withheld: Withheld, actor: Actor) -> Withholding:
+    """Write down tax withheld of a receipt, which is locked."""
+    made = Withholding.objects.create(
+        receipt=receipt,
+        amount=withheld.amount,
+        percent=withheld.percent,
+        certificate=withheld.certificate.strip(),
+        day=withheld.day,
+        recorded_by_id=actor.user_id,
     )
-    with transaction.atomic():
-        (receipt,) = lock_rows(Receipt.objects.all(), receipt_id)
-        if receipt.status == Receipt.Status.DRAFT:
-            raise Conflict("not_payable", _("This receipt is not issued yet."))
-        _give_up_earlier_transfer(receipt, actor)
-        Payment.objects.get_or_create(
-            provider="manual",
-            external_id=external_id,
-            defaults={
-                "receipt": receipt,
-                "amount": receipt.total,
-                "currency": receipt.currency,
-                "created_by_id": actor.user_id,
-            },
-        )
-        handled = apply_event(provider_code="manual", event=event, body=body.encode(), actor=actor)
-        if handled == "replay":
-            raise Conflict(
-                "reference_used", _("A transfer with this reference is recorded already.")
-            )
-    return handled
-
-
-def _give_up_earlier_transfer(receipt: Receipt, actor: Actor) -> None:
-    """Close the attempt that a transfer of another amount left open: a receipt has one a provider.
-
-    Its event stays in the queue of mismatches.
-    """
-    left = Payment.objects.filter(receipt=receipt, provider="manual", status=S.PENDING).first()
-    if left is None:
-        return
-    transition(Payment.objects.all(), table=STEPS, pk=left.pk, before=S.PENDING, after=S.FAILED)
-    record("payment.given_up", actor=actor, target=left, data={"receipt": receipt.number})
-
-
-def _check_transfer(transfer: Transfer, actor: Actor) -> None:
-    if actor.user_id is None:
-        raise Invalid("actor", _("A transfer is recorded by a person."))
-    if not transfer.reference.strip():
-        raise Invalid("reference", _("Enter the bank's reference of the transfer."))
-    if not transfer.amount.is_finite() or not 0 < transfer.amount < Decimal("1e14"):
-        raise Invalid("amount", _("Enter the amount that arrived, greater than zero."))
-    if transfer.amount != transfer.amount.quantize(Decimal("0.0001")):
-        raise Invalid("amount", _("Enter the amount that arrived, greater than zero."))
-    if transfer.day > timezone.localdate():
-        raise Invalid("day", _("The day of the transfer lies in the future."))
-
-
-def resolve_mismatch(*, event_id: int, actor: Actor, resolution: str) -> None:
-    """Take a mismatched event off the queue, saying what was done about it.
-
-    Raises Invalid without a text, Conflict if it is resolved already or was no mismatch.
-    """
-    if not resolution.strip():
-        raise Invalid("resolution", _("Say what was done about this payment."))
-    with transaction.atomic():
-        changed = InboundEvent.objects.filter(
-            pk=event_id, outcome=EventOutcome.MISMATCH, resolved_at=None
-        ).update(
-            resolved_at=timezone.now(),
-            resolved_by_id=actor.user_id,
-            resolution=resolution.strip()[:500],
-        )
-        if not changed:
-            raise Conflict("resolved", _("This payment was resolved by someone else already."))
-        record(
-            "payment_event.resolved",
-            actor=actor,
-            target=InboundEvent(pk=event_id),
-            data={"resolution": resolution},
-        )
+    data = {"receipt": receipt.number, "certificate": made.certificate, "amount": made.amount}
+    record("withholding.recorded", actor=actor, target=made, data={**data, "percent": made.percent})
+    return made

@@ -1,0 +1,395 @@
+"""Queues of what needs a second person, and tax withheld, in the console."""
+
+from typing import Any, ClassVar
+
+from django import forms
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext as _t
+from django.utils.translation import gettext_lazy as _
+
+from audit.console import CsvExport
+from core.actor import Actor
+from core.admin import (
+    ConsoleForm,
+    ReadOnlyAdmin,
+    ReasonForm,
+    Step,
+    admin_url,
+    button,
+    column,
+    link,
+    money,
+)
+from payments import services
+from payments.models import Payment, Refund, Withholding
+from payments.settlement import standing
+from receipts.models import Receipt, WriteOff
+
+R, W = Refund.Status, WriteOff.Status
+
+
+class ReferenceForm(ConsoleForm):
+    """The bank's reference of money that left."""
+
+    reference = forms.CharField(label=_("Bank's reference"), max_length=200)
+
+
+class Decided(CsvExport, ReadOnlyAdmin):
+    """Something that one person asks for and another one decides about."""
+
+    may_approve: ClassVar[str]
+    list_filter = ("status",)
+    date_hierarchy = "requested_at"
+
+    def has_decide_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Who may approve and reject."""
+        return request.user.has_perm(self.may_approve)
+
+
+@admin.register(Refund)
+class RefundAdmin(Decided):
+    """Refunds: to be approved, to be paid out, paid out."""
+
+    may_approve = "payments.approve_refund"
+    list_display = ("requested_at", "receipt_link", "shown_amount", "state", "reason", "done_at")
+    list_select_related = ("payment__receipt",)
+    search_fields = ("^payment__receipt__number", "=payment__receipt__project__code", "reason")
+    fields = (
+        "receipt_link",
+        "payment_link",
+        "shown_amount",
+        "status",
+        "reason",
+        "requested_by",
+        "requested_at",
+        "approved_by",
+        "approved_at",
+        "rejected_by",
+        "rejected_at",
+        "rejected_because",
+        "paid_out_by",
+        "done_at",
+        "reference",
+    )
+    readonly_fields = ("receipt_link", "payment_link", "shown_amount")
+    actions_detail = ("approve", "pay_out", "reject")
+    steps_by_status = {
+        R.REQUESTED: {"approve", "reject"},
+        R.APPROVED: {"pay_out", "reject"},
+        R.PAID_OUT: set(),
+        R.REJECTED: set(),
+    }
+    csv_columns = {
+        "receipt": "payment__receipt__number",
+        "project": "payment__receipt__project__code",
+        "payment": "payment__public_id",
+        "amount": "amount",
+        "currency": "payment__currency",
+        "status": "status",
+        "reason": "reason",
+        "requested": "requested_at",
+        "requested_by": "requested_by__username",
+        "approved_by": "approved_by__username",
+        "paid_out": "done_at",
+        "reference": "reference",
+    }
+
+    @button(_("Approve"), path="approve", icon="verified", permission="decide", primary=True)
+    def approve(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Agree to a refund that a colleague asked for."""
+
+        def run(actor: Actor, _values: dict[str, Any]) -> str:
+            services.approve_refund(refund_id=int(object_id), actor=actor)
+            return _t("The refund is approved. Pay it out and enter the bank's reference.")
+
+        return self._step(request, object_id, _("Approve the refund"), run, submit=_("Approve"))
+
+    @button(_("Paid out"), path="pay-out", icon="payments", permission="decide", primary=True)
+    def pay_out(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Say that the money has left."""
+
+        def run(actor: Actor, values: dict[str, Any]) -> str:
+            services.pay_out_refund(refund_id=int(object_id), actor=actor, **values)
+            return _t("The refund is paid out.")
+
+        title = _("The refund was paid out")
+        return self._step(request, object_id, title, run, submit=_("Record"), form=ReferenceForm)
+
+    @button(_("Reject"), path="reject", icon="block", permission="decide")
+    def reject(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Refuse a refund: the money stays the project's balance."""
+
+        def run(actor: Actor, values: dict[str, Any]) -> str:
+            services.reject_refund(refund_id=int(object_id), actor=actor, **values)
+            return _t("The refund is rejected. The money is the project's balance again.")
+
+        return self._step(
+            request,
+            object_id,
+            _("Reject the refund"),
+            run,
+            submit=_("Reject"),
+            form=ReasonForm,
+            danger=True,
+        )
+
+    def _step(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        title: Any,
+        run: Any,
+        *,
+        submit: Any,
+        form: type[forms.Form] = forms.Form,
+        danger: bool = False,
+    ) -> HttpResponse:
+        refund: Refund = self.pick(request, object_id)
+        facts = (
+            (_("Receipt"), refund.payment.receipt),
+            (_("Project"), refund.payment.receipt.project),
+            (_("Amount"), self.shown_amount(refund)),
+            (_("Reason"), refund.reason),
+            (_("Requested by"), refund.requested_by),
+        )
+        step = Step(
+            title=title,
+            submit=submit,
+            run=run,
+            form=form,
+            danger=danger,
+            back=admin_url(refund, "change", refund.pk),
+            target=refund,
+            facts=facts,
+        )
+        return self.step(request, step)
+
+    @column(_("Receipt"), ordering="payment__receipt")
+    def receipt_link(self, refund: Refund) -> str:
+        receipt = refund.payment.receipt
+        return link(admin_url(Receipt, "change", receipt.pk), receipt)
+
+    @column(_("Payment"))
+    def payment_link(self, refund: Refund) -> str:
+        return link(admin_url(Payment, "change", refund.payment_id), refund.payment)
+
+    @column(_("Amount"), ordering="amount")
+    def shown_amount(self, refund: Refund) -> str:
+        return money(refund.amount, refund.payment.currency)
+
+    @column(
+        _("Status"),
+        ordering="status",
+        label={
+            R.REQUESTED: "warning",
+            R.APPROVED: "info",
+            R.PAID_OUT: "success",
+            R.REJECTED: "danger",
+        },
+    )
+    def state(self, refund: Refund) -> tuple[str, str]:
+        return refund.status, refund.get_status_display()
+
+
+@admin.register(WriteOff)
+class WriteOffAdmin(Decided):
+    """Receipts that are to be given up."""
+
+    may_approve = "receipts.approve_writeoff"
+    list_display = (
+        "requested_at",
+        "receipt_link",
+        "shown_amount",
+        "state",
+        "reason",
+        "approved_at",
+    )
+    list_select_related = ("receipt",)
+    search_fields = ("^receipt__number", "=receipt__project__code", "reason")
+    fields = (
+        "receipt_link",
+        "shown_amount",
+        "shown_left",
+        "status",
+        "reason",
+        "requested_by",
+        "requested_at",
+        "approved_by",
+        "approved_at",
+        "rejected_by",
+        "rejected_at",
+        "rejected_because",
+    )
+    readonly_fields = ("receipt_link", "shown_amount", "shown_left")
+    actions_detail = ("approve", "reject")
+    steps_by_status = {
+        W.REQUESTED: {"approve", "reject"},
+        W.APPROVED: set(),
+        W.REJECTED: set(),
+    }
+    csv_columns = {
+        "receipt": "receipt__number",
+        "project": "receipt__project__code",
+        "amount": "amount",
+        "currency": "receipt__currency",
+        "status": "status",
+        "reason": "reason",
+        "requested": "requested_at",
+        "requested_by": "requested_by__username",
+        "approved_by": "approved_by__username",
+        "approved": "approved_at",
+    }
+
+    @button(_("Approve"), path="approve", icon="verified", permission="decide", primary=True)
+    def approve(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Agree to give up what a colleague asked for."""
+
+        def run(actor: Actor, _values: dict[str, Any]) -> str:
+            services.approve_write_off(write_off_id=int(object_id), actor=actor)
+            return _t("The receipt is written off.")
+
+        return self._step(request, object_id, _("Approve the write-off"), run, submit=_("Approve"))
+
+    @button(_("Reject"), path="reject", icon="block", permission="decide")
+    def reject(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Refuse to give a receipt up."""
+
+        def run(actor: Actor, values: dict[str, Any]) -> str:
+            services.reject_write_off(write_off_id=int(object_id), actor=actor, **values)
+            return _t("The write-off is rejected.")
+
+        title = _("Reject the write-off")
+        return self._step(request, object_id, title, run, submit=_("Reject"), form=ReasonForm)
+
+    def _step(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        title: Any,
+        run: Any,
+        *,
+        submit: Any,
+        form: type[forms.Form] = forms.Form,
+    ) -> HttpResponse:
+        write_off: WriteOff = self.pick(request, object_id)
+        step = Step(
+            title=title,
+            submit=submit,
+            run=run,
+            form=form,
+            danger=True,
+            back=admin_url(write_off, "change", write_off.pk),
+            target=write_off,
+            facts=(
+                (_("Receipt"), write_off.receipt),
+                (_("Project"), write_off.receipt.project),
+                (_("Amount"), self.shown_amount(write_off)),
+                (_("Left to pay"), self.shown_left(write_off)),
+                (_("Reason"), write_off.reason),
+                (_("Requested by"), write_off.requested_by),
+            ),
+        )
+        return self.step(request, step)
+
+    @column(_("Receipt"), ordering="receipt")
+    def receipt_link(self, write_off: WriteOff) -> str:
+        return link(admin_url(Receipt, "change", write_off.receipt_id), write_off.receipt)
+
+    @column(_("Amount"), ordering="amount")
+    def shown_amount(self, write_off: WriteOff) -> str:
+        return money(write_off.amount, write_off.receipt.currency)
+
+    @column(_("Left to pay"))
+    def shown_left(self, write_off: WriteOff) -> str:
+        return money(standing(write_off.receipt).left, write_off.receipt.currency)
+
+    @column(
+        _("Status"),
+        ordering="status",
+        label={W.REQUESTED: "warning", W.APPROVED: "success", W.REJECTED: "danger"},
+    )
+    def state(self, write_off: WriteOff) -> tuple[str, str]:
+        return write_off.status, write_off.get_status_display()
+
+
+@admin.register(Withholding)
+class WithholdingAdmin(CsvExport, ReadOnlyAdmin):
+    """Tax withheld, by certificate."""
+
+    list_display = ("day", "certificate", "receipt_link", "shown_amount", "percent", "state")
+    list_select_related = ("receipt", "reversal", "reverses")
+    search_fields = ("=certificate", "^receipt__number", "=receipt__project__code")
+    date_hierarchy = "day"
+    fields = (
+        "receipt_link",
+        "shown_amount",
+        "percent",
+        "certificate",
+        "day",
+        "state",
+        "reason",
+        "recorded_by",
+        "recorded_at",
+    )
+    readonly_fields = ("receipt_link", "shown_amount", "state")
+    actions_detail = ("take_back",)
+    csv_columns = {
+        "certificate": "certificate",
+        "day": "day",
+        "receipt": "receipt__number",
+        "project": "receipt__project__code",
+        "amount": "amount",
+        "percent": "percent",
+        "currency": "receipt__currency",
+        "reason": "reason",
+        "recorded": "recorded_at",
+    }
+
+    def has_take_back_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Who may take back what was recorded by mistake."""
+        return request.user.has_perm("payments.take_back_withholding")
+
+    def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
+        stands = Withholding.objects.filter(pk=object_id, reverses=None, reversal=None)
+        return list(super().get_actions_detail(request, object_id)) if stands.exists() else []
+
+    @button(_("Take back"), path="take-back", icon="undo", permission="take_back")
+    def take_back(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Take back what was recorded by mistake."""
+        row: Withholding = self.pick(request, object_id)
+
+        def run(actor: Actor, values: dict[str, Any]) -> str:
+            services.take_back_withholding(withholding_id=row.pk, actor=actor, **values)
+            return _t("It is taken back. The receipt asks for the amount again.")
+
+        step = Step(
+            title=_("Take back tax withheld"),
+            submit=_("Take back"),
+            run=run,
+            form=ReasonForm,
+            danger=True,
+            back=admin_url(row, "change", row.pk),
+            target=row,
+            facts=(
+                (_("Receipt"), row.receipt),
+                (_("Certificate number"), row.certificate),
+                (_("Amount"), self.shown_amount(row)),
+            ),
+            intro=_("The official receipt that names it is cancelled, and given anew without it."),
+        )
+        return self.step(request, step)
+
+    @column(_("Receipt"), ordering="receipt")
+    def receipt_link(self, row: Withholding) -> str:
+        return link(admin_url(Receipt, "change", row.receipt_id), row.receipt)
+
+    @column(_("Amount"), ordering="amount")
+    def shown_amount(self, row: Withholding) -> str:
+        return money(row.amount, row.receipt.currency)
+
+    @column(_("Status"))
+    def state(self, row: Withholding) -> str:
+        if row.reverses_id is not None:
+            return _t("takes back")
+        return _t("taken back") if hasattr(row, "reversal") else _t("in force")

@@ -1,0 +1,104 @@
+"""Money that goes back to a payer."""
+
+from django.db import models
+from django.db.models import F, Q
+from django.utils.translation import gettext_lazy as _
+
+from accounts.models import User
+from payments.models.attempts import Payment
+
+
+class RefundStatus(models.TextChoices):
+    """How far a refund is."""
+
+    REQUESTED = "requested", _("To be approved")
+    APPROVED = "approved", _("To be paid out")
+    PAID_OUT = "paid_out", _("Paid out")
+    REJECTED = "rejected", _("Rejected")
+
+
+class Refund(models.Model):
+    """What is given back of a payment that settles nothing, asked for by one person and approved by
+    another one.
+
+    It is set aside as soon as it is asked for, until it is rejected. Invariants, kept by the
+    database: never more than what no receipt is settled by; the approver did not ask for it; what
+    was asked for never changes; steps go forward only.
+    """
+
+    Status = RefundStatus
+
+    payment = models.ForeignKey(
+        Payment, models.PROTECT, related_name="refunds", verbose_name=_("payment")
+    )
+    amount = models.DecimalField(_("amount"), max_digits=18, decimal_places=4)
+    reason = models.CharField(_("reason"), max_length=200)
+    status = models.CharField(
+        _("status"), max_length=10, choices=RefundStatus.choices, default=RefundStatus.REQUESTED
+    )
+    requested_by = models.ForeignKey(
+        User, models.PROTECT, related_name="+", verbose_name=_("requested by")
+    )
+    requested_at = models.DateTimeField(_("requested"), auto_now_add=True)
+    approved_by = models.ForeignKey(
+        User, models.PROTECT, null=True, related_name="+", verbose_name=_("approved by")
+    )
+    approved_at = models.DateTimeField(_("approved"), null=True)
+    rejected_by = models.ForeignKey(
+        User, models.PROTECT, null=True, related_name="+", verbose_name=_("rejected by")
+    )
+    rejected_at = models.DateTimeField(_("rejected"), null=True)
+    rejected_because = models.CharField(_("reason of the rejection"), max_length=200, blank=True)
+    paid_out_by = models.ForeignKey(
+        User, models.PROTECT, null=True, related_name="+", verbose_name=_("paid out by")
+    )
+    done_at = models.DateTimeField(_("paid out"), null=True)
+    reference = models.CharField(_("bank's reference"), max_length=200, blank=True)
+
+    class Meta:
+        verbose_name = _("refund")
+        verbose_name_plural = _("refunds")
+        ordering = ("-id",)
+        permissions = (
+            ("request_refund", _("Can ask for refunds")),
+            ("approve_refund", _("Can approve refunds that others ask for")),
+        )
+        constraints = (
+            models.CheckConstraint(
+                condition=Q(amount__gt=0, amount__lt=10**14) & ~Q(reason=""),
+                name="refund_amount_and_reason",
+            ),
+            models.CheckConstraint(
+                condition=Q(approved_by=None) | ~Q(approved_by=F("requested_by")),
+                name="refund_second_person",
+                violation_error_message=_("Whoever asks for a refund does not approve it."),
+            ),
+            models.CheckConstraint(
+                condition=Q(status="requested", approved_at=None, rejected_at=None, done_at=None)
+                | Q(
+                    status="approved",
+                    approved_at__isnull=False,
+                    approved_by__isnull=False,
+                    rejected_at=None,
+                    done_at=None,
+                )
+                | (
+                    Q(
+                        status="paid_out",
+                        approved_at__isnull=False,
+                        approved_by__isnull=False,
+                        rejected_at=None,
+                        done_at__isnull=False,
+                    )
+                    & ~Q(reference="")
+                )
+                | (
+                    Q(status="rejected", rejected_at__isnull=False, done_at=None)
+                    & ~Q(rejected_because="")
+                ),
+                name="refund_steps",
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.payment_id}: {self.amount}"
