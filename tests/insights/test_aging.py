@@ -69,7 +69,8 @@ def test_an_amount_stands_in_the_column_of_its_age(
     report = aging(due(genomics) + timedelta(days=over))
     (total,) = report.totals
     assert total.amounts == {**dict.fromkeys(BUCKETS, 0), bucket: genomics.total}
-    assert (total.documents, total.oldest, total.credit) == (1, genomics.due_on, 0)
+    assert (total.documents, total.oldest) == (1, genomics.due_on)
+    assert total.credit == 0
 
 
 def test_what_is_owed_adds_up_by_department_and_in_all(
@@ -101,8 +102,8 @@ def test_a_statement_leads_from_the_opening_to_the_closing_balance(
     again = around(genomics)
     shown = project_statement(people.genomics, again)
     (account,) = shown.accounts
-    assert (account.opening, account.documents) == (0, genomics.total)
-    assert (account.payments, account.closing) == (-genomics.total, 0)
+    assert account.opening == account.closing == 0
+    assert (account.documents, account.payments) == (genomics.total, -genomics.total)
     assert [(entry.kind, entry.amount, entry.balance) for entry in account.entries] == [
         ("receipt", genomics.total, genomics.total), ("payment", -genomics.total, 0),
     ]  # fmt: skip
