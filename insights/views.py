@@ -28,6 +28,8 @@ from pricing.estimates import accrued
 from pricing.explain import explain_job
 from pricing.labels import resource_name, unit_name
 from pricing.selectors import charges_visible_to, jobs_visible_to
+from receipts.mailing.recipients import recipients_of
+from receipts.models import MailKind
 from usage.models import JobRevision
 from usage.raw import origins, raw_row, step_rows
 from usage.tres import amounts_of
@@ -73,6 +75,8 @@ def project(request: HttpRequest, code: str) -> HttpResponse:
         "project": found,
         "projections": [(one, _projected(one)) for one in projections],
         "month": timezone.localdate(),
+        "documents_to": recipients_of(found, MailKind.ISSUED),
+        "reminders_to": recipients_of(found, MailKind.OVERDUE),
     }
     return render(request, "insights/project.html", context)
 

@@ -80,7 +80,7 @@ class MailColumns:
     def queued(self, mail: Mail) -> str:
         return formatting.moment(mail.created_at)
 
-    @column(_("Sent"), ordering="sent_at")
+    @column(_("Sent on"), ordering="sent_at")
     def sent(self, mail: Mail) -> str:
         return formatting.moment(mail.sent_at) if mail.sent_at else NOTHING
 
@@ -111,7 +111,7 @@ class MailInline(ReadOnlyInline, MailColumns, TabularInline):
 class MailAdmin(MailColumns, CsvExport, ReadOnlyAdmin):
     """The outbox. Rows are made with what they tell of; a person has them sent again."""
 
-    list_display = ("about", "receipt_link", "address", "state", "attempts", "queued", "sent")
+    list_display = ("about", "receipt_link", "address", "state", "attempts", "sent")
     list_filter = ("status", "kind", WaitingFilter, ReceiptFilter)
     list_select_related = ("receipt__project",)
     search_fields = ("^receipt__number", "=receipt__project__code", "recipient")
@@ -125,14 +125,14 @@ class MailAdmin(MailColumns, CsvExport, ReadOnlyAdmin):
         S.DROPPED: {"resend"},
     }
     fields = (
-        ("receipt_link", "about", "state"),
+        ("receipt_link", "about"),
+        ("status", "attempts"),
         ("address", "language"),
         ("queued", "sent"),
-        ("attempts", "next_attempt_at"),
-        "last_error",
+        ("next_attempt_at", "last_error"),
         ("message_id", "created_by"),
     )
-    readonly_fields = ("receipt_link", "about", "state", "address", "queued", "sent", "message_id")
+    readonly_fields = ("receipt_link", "about", "address", "queued", "sent", "message_id")
     change_form_after_template = "admin/receipts/mail/after.html"
     csv_columns = {
         "receipt": "receipt__number",
