@@ -180,7 +180,7 @@ def test_what_does_not_go_together_is_told_beside_the_field(
 
 
 def test_a_number_that_is_no_tax_id_is_refused(clerk: Client) -> None:
-    form = project_form(tax_id="0105536000313")
+    form = project_form(tax_id="0105536000314")
     page = clerk.post(console.url(Project, "add"), form)
     assert "the last one checks the others" in problems(page)
     assert not Project.objects.exists()
