@@ -9,7 +9,7 @@ is fetched: the only fonts are ours (Sarabun, for Latin and Thai; licence in ``c
 import json
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 import typst
 
+from core.pdf_file import PdfFile
 from core.pdf_text import make_searchable
 
 FONTS = Path(__file__).parent / "fonts"
@@ -51,13 +52,15 @@ def render(
     made_at: datetime,
     standard: Literal["a-3a"] | None = None,
     files: Iterable[Attachment] = (),
+    finish: Callable[[PdfFile], None] | None = None,
 ) -> bytes:
     """Return the PDF that a template makes of data (what JSON can hold; numbers as text).
 
     ``made_at`` is the creation date that the file carries; ``standard`` one that it must conform
     to; the template attaches ``files``. It sees the files of its own folder and no others. Its Thai
     text can be searched and copied. A character that no font has is printed as a box where the
-    standard forbids to leave it out. Raises RuntimeError if the template is wrong.
+    standard forbids to leave it out. ``finish`` changes what typst can't. Raises RuntimeError if
+    the template is wrong.
     """
     printed = json.dumps(_printable(data), ensure_ascii=False)
     attached = json.dumps([asdict(file) for file in files], ensure_ascii=False)
@@ -81,7 +84,11 @@ def render(
             continue
         if not isinstance(made, bytes):
             raise RuntimeError("one document was expected")
-        return make_searchable(made)
+        file = PdfFile(made)
+        make_searchable(file)
+        if finish is not None:
+            finish(file)
+        return file.written()
 
 
 def _printable(value: Any) -> Any:

@@ -57,9 +57,8 @@ class _Font:
     pieces: list[_Piece] = field(default_factory=list)
 
 
-def make_searchable(data: bytes) -> bytes:
-    """Return a PDF of typst whose glyphs say their characters. Raises NotAsWritten."""
-    file = PdfFile(data)
+def make_searchable(file: PdfFile) -> None:
+    """Let the glyphs of a PDF of typst say their characters. Raises NotAsWritten."""
     pages = [
         (content, page)
         for number, page in file.objects.items()
@@ -77,7 +76,6 @@ def make_searchable(data: bytes) -> bytes:
     by_piece = {id(piece): font for font in fonts.values() for piece in font.pieces}
     for content, pieces in drawn.items():
         file.replace_stream(content, _rewritten(file.stream(content), pieces, by_piece))
-    return file.written()
 
 
 def _fonts_of(file: PdfFile, page: bytes, known: dict[int, _Font]) -> Mapping[str, _Font]:

@@ -20,7 +20,7 @@ from receipts.rendering.document import Document, JobRow, Kind, Language, Line, 
 from receipts.rendering.einvoice import FILE_NAME, NoEInvoice, einvoice
 from receipts.rendering.labels import COPY, ORIGINAL, TITLES, tax_label
 from receipts.rendering.words import english_amount, thai_amount
-from receipts.rendering.xmp import as_facturx
+from receipts.rendering.xmp import mark_facturx
 
 TEMPLATE = Path(__file__).parent / "document.typ"
 CONTENT_NAME = "receipt.json"
@@ -62,8 +62,14 @@ def pdf_of(document: Document, language: Language, *, copy: bool = False) -> byt
         files.append(pdf.Attachment(FILE_NAME, xml.decode(), "text/xml", "alternative", said))
     made_at = datetime.combine(document.issued_on, time(), UTC)
     data = _data(document, Words(language), copy=copy)
-    made = pdf.render(TEMPLATE, data, made_at=made_at, standard=pdf.ARCHIVAL, files=files)
-    return made if xml is None else as_facturx(made)
+    return pdf.render(
+        TEMPLATE,
+        data,
+        made_at=made_at,
+        standard=pdf.ARCHIVAL,
+        files=files,
+        finish=None if xml is None else mark_facturx,
+    )
 
 
 def einvoice_or_none(document: Document) -> bytes | None:

@@ -21,9 +21,8 @@ _SCHEMAS = b"<pdfaExtension:schemas><rdf:Bag>"
 _END = b"</rdf:RDF>"
 
 
-def as_facturx(data: bytes) -> bytes:
-    """Return a PDF of typst that says to be Factur-X. Raises NotAsWritten."""
-    file = PdfFile(data)
+def mark_facturx(file: PdfFile) -> None:
+    """Let a PDF of typst say that it is Factur-X. Raises NotAsWritten."""
     catalogue = next(each for each in file.objects.values() if each.startswith(b"<</Type/Catalog"))
     (number,) = references(catalogue, "Metadata")
     metadata = file.stream(number)
@@ -31,7 +30,6 @@ def as_facturx(data: bytes) -> bytes:
         raise NotAsWritten("the metadata")
     metadata = metadata.replace(_SCHEMAS, _SCHEMAS + _schema().encode())
     file.replace_stream(number, metadata.replace(_END, _values().encode() + _END))
-    return file.written()
 
 
 def _schema() -> str:

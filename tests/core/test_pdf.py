@@ -1,8 +1,11 @@
 """Documents are the same bytes each time, in Thai too, and what people wrote stays text."""
 
+import io
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
+import pypdf
 import pytest
 
 from core.pdf import FONTS, render
@@ -27,7 +30,9 @@ def test_the_same_data_make_the_same_bytes(template: Path) -> None:
     data = {"lang": "th", "title": "ใบแจ้งหนี้ที่ยังไม่ชำระ", "body": "#panic() *น้ำ*"}
     made = render(template, data, made_at=NOON)
     assert made.startswith(b"%PDF-")
-    assert b"Sarabun" in made
+    resources: Any = pypdf.PdfReader(io.BytesIO(made)).pages[0]["/Resources"]
+    fonts = {font["/BaseFont"].partition("+")[2] for font in resources["/Font"].values()}
+    assert fonts == {"Sarabun-Regular", "Sarabun-Bold"}
     assert made == render(template, data, made_at=NOON)
     assert made != render(template, data, made_at=NOON.replace(hour=13))
 

@@ -75,18 +75,22 @@ def test_thai_is_copied_as_it_was_written(template: Path) -> None:
 @given(st.lists(st.lists(SYLLABLES, min_size=1, max_size=8).map("".join), min_size=1, max_size=30))
 def test_every_syllable_is_copied_as_it_was_written(template: Path, lines: list[str]) -> None:
     data = render(template, {"lines": lines}, made_at=NOON)
-    assert copied(data) == lines
-    assert extracted(data) == [drawn(line) for line in lines]
+    # Where a line ends is a guess of the reader, so what is compared are the letters.
+    assert "".join(copied(data)) == "".join(lines)
+    assert "".join(extracted(data)) == "".join(drawn(line) for line in lines)
 
 
 def test_only_what_is_copied_changes_and_not_what_is_seen(template: Path) -> None:
     data = {"data": json.dumps({"lines": WORDS})}
     before = typst.compile(str(template), font_paths=[str(FONTS)], sys_inputs=data)
     assert isinstance(before, bytes)
-    after = make_searchable(before)
+    file = PdfFile(before)
+    make_searchable(file)
+    after = file.written()
     assert copied(before) != copied(after)
     assert pixels(before) == pixels(after)
-    assert set(PdfFile(before).objects) == set(PdfFile(after).objects)
+    read = pypdf.PdfReader(io.BytesIO(after), strict=True)
+    assert {number for number in file.objects if read.get_object(number) is None} == set()
 
 
 def pixels(data: bytes) -> bytes:
