@@ -82,10 +82,15 @@ ROLES: dict[str, tuple[str, ...]] = {
         "receipts.request_writeoff",
         "receipts.approve_writeoff",
         "insights.check_books",
+        "insights.export_journal",
+        "insights.add_ledgeraccount",
+        "insights.change_ledgeraccount",
+        "insights.delete_ledgeraccount",
     ),
     AUDITOR: (
         *_SEE_ALL,
         "insights.check_books",
+        "insights.export_journal",
         "audit.*",
         "auth.view_group",
         "axes.view_*",
@@ -153,6 +158,7 @@ _NEVER = {
         ("payments", "withholding"),
         ("receipts", "writeoff"),
         ("insights", "bookscheck"),
+        ("insights", "journalexport"),
     )
     for act in ("add", "change", "delete")
 } | {

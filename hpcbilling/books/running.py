@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from django.db import connection, transaction
 
-from hpcbilling.books import charges, documents, jobs, months, settlement, trail
+from hpcbilling.books import charges, documents, jobs, ledger, months, settlement, trail
 from hpcbilling.books.found import Break, Check
 
 CHECKS: tuple[Check, ...] = (
@@ -16,6 +16,7 @@ CHECKS: tuple[Check, ...] = (
     *documents.CHECKS,
     *settlement.CHECKS,
     *months.CHECKS,
+    *ledger.CHECKS,
     *trail.CHECKS,
 )
 KEPT = 20

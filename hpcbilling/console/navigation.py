@@ -247,6 +247,29 @@ GROUPS: tuple[tuple[Text, tuple[Entry, ...]], ...] = (
         ),
     ),
     (
+        _("Ledger"),
+        (
+            Entry(
+                _("Journal"),
+                "menu_book",
+                "insights_journalexport_journal",
+                "insights.view_journalexport",
+            ),
+            Entry(
+                _("Output tax"),
+                "percent",
+                "insights_journalexport_output_tax",
+                "insights.view_journalexport",
+            ),
+            Entry(
+                _("Ledger accounts"),
+                "account_tree",
+                "insights_ledgeraccount_changelist",
+                "insights.view_ledgeraccount",
+            ),
+        ),
+    ),
+    (
         _("People"),
         (
             Entry(

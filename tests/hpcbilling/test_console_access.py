@@ -71,6 +71,8 @@ LISTS = {
     "usage.Pull": EVERYBODY,
     "usage.QuarantinedRow": EVERYBODY,
     "insights.BooksCheck": EVERYBODY,
+    "insights.JournalExport": MONEY,
+    "insights.LedgerAccount": MONEY,
     "usage.Reconciliation": EVERYBODY,
     "usage.Window": EVERYBODY,
 }

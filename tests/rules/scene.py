@@ -25,6 +25,7 @@ from core.actor import Actor
 from core.intervals import Interval
 from hpcbilling import workflows
 from hpcbilling.closing.seal import seal_of
+from insights.journal import export_journal
 from insights.models import BooksCheck
 from payments.models import InboundEvent, Refund, Withholding
 from payments.services import (
@@ -134,6 +135,7 @@ def build() -> None:
     _periods(alice)
     _billing(projects["pi_suda"])
     BooksCheck.objects.create(started_at=timezone.now(), breaks=0, results=[])
+    export_journal(month=date(2020, 1, 1), layout="plain", actor=actor)
 
 
 def _periods(alice: User) -> None:

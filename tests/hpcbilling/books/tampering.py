@@ -357,6 +357,16 @@ TAMPERS = (
         "UPDATE pricing_charge SET kind = 'true_up' WHERE kind = 'manual'",
     ),
     Tamper(
+        "journal",
+        "sum in THB",
+        f"UPDATE receipts_receipt SET total = total + 1 WHERE id = {_PAID}",
+    ),
+    Tamper(
+        "journals_kept",
+        "sha256",
+        "UPDATE insights_journalexport SET sha256 = repeat('0', 64)",
+    ),
+    Tamper(
         "audit_chain",
         "chain",
         "UPDATE audit_auditevent SET actor_name = 'nobody' WHERE id = ("

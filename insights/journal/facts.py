@@ -1,0 +1,139 @@
+"""Entries of the journal from what happened: nothing of it is stored a second time.
+
+Charges are booked by their period, everything else on the day on which it was recorded. Both only
+ever add to open months, so past months stay as they are.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from django.db.models import Case, F, Q, QuerySet, Sum, Value, When
+from django.utils.timezone import localtime
+
+from accounts.periods import period_of
+from core.intervals import Interval, next_month
+from core.money import round_money
+from core.site import site_zone
+from insights.journal.entries import Entry, Posting, entry
+from insights.models import LedgerRole as R
+from payments.models import Allocation, Payment
+from pricing.models import Charge
+from receipts.models import Line, Receipt
+from receipts.selectors import ISSUED
+
+TAX = "tax"
+"""The detail of what is taken out of revenue where prices include the tax."""
+
+
+def entries_of(month: date) -> Iterator[Entry]:
+    """Yield the entries of a month (its first day), by kind and then in the order in which they
+    were recorded."""
+    period = period_of(month)
+    span = Interval(period.starts_at, period.ends_at)
+    yield from _charges(month)
+    for make in _KINDS:
+        yield from make(span)
+
+
+def _charges(month: date) -> Iterator[Entry]:
+    """What was earned: one entry a project, resource and currency, on the month's last day.
+
+    It is rounded to the currency, while documents are rounded line by line: what is left of that
+    stays on the account of what is not billed yet.
+    """
+    # What a person charged is called by its number; all of it is one thing to a ledger.
+    resource = Case(When(kind="manual", then=Value("manual")), default=F("resource"))
+    rows = Charge.objects.filter(period=month).order_by().annotate(sold=resource)
+    sums = rows.values_list("project_id", "project__code", "sold", "currency")
+    day = next_month(month) - timedelta(days=1)
+    for project, code, sold, currency, charged in sums.annotate(sum=Sum("amount")).order_by(
+        "project__code", "sold", "currency"
+    ):
+        amount = round_money(charged, currency)
+        if amount:
+            key = f"{month:%Y-%m}-{code}-{sold}-{currency}"
+            yield entry(
+                ("charge", key),
+                day,
+                currency,
+                "",
+                (
+                    Posting(R.UNBILLED, amount, project),
+                    Posting(R.REVENUE, -amount, project, sold),
+                ),
+            )
+
+
+def _documents(span: Interval) -> Iterator[Entry]:
+    """What was issued: receipts ask for it, credit notes give it back."""
+    issued = _within(Receipt.objects.filter(status__in=ISSUED), "issued_at", span)
+    for receipt in issued.exclude(kind=Receipt.Kind.OPENING).order_by("issued_at", "pk"):
+        lines = Line.objects.filter(receipt=receipt).order_by().values_list("project_id")
+        note = receipt.kind == Receipt.Kind.CREDIT_NOTE
+        yield entry(
+            ("credit_note" if note else "issue", receipt.pk),
+            _day(receipt.issued_at),
+            receipt.currency,
+            receipt.number or "",
+            issued_postings(receipt, dict(lines.annotate(sum=Sum("amount")))),
+        )
+
+
+def issued_postings(receipt: Receipt, lines: Mapping[int, Decimal]) -> Iterator[Posting]:
+    """Yield what a document asks for, and what that was booked as when it was earned: its lines by
+    project, and tax. Where prices include the tax, that was booked as revenue with them."""
+    payer, tax = receipt.project_id, receipt.tax_amount
+    yield Posting(R.RECEIVABLE, receipt.total, payer)
+    for project in sorted(lines):
+        yield Posting(R.UNBILLED, -lines[project], project)
+    if receipt.tax_inclusive:
+        yield Posting(R.REVENUE, tax, payer, TAX)
+    yield Posting(R.OUTPUT_TAX, -tax, payer)
+
+
+def _payments(span: Interval) -> Iterator[Entry]:
+    """What came in: it is the project's balance until it is allocated."""
+    paid = Payment.objects.filter(status=Payment.Status.SUCCEEDED).select_related("receipt")
+    for payment in _within(paid, "settled_at", span).order_by("settled_at", "pk"):
+        project = payment.receipt.project_id
+        yield entry(
+            ("payment", payment.pk),
+            _day(payment.settled_at),
+            payment.currency,
+            payment.receipt.number or "",
+            (
+                Posting(R.BANK, payment.amount, project, payment.provider),
+                Posting(R.BALANCE, -payment.amount, project),
+            ),
+        )
+
+
+def _allocations(span: Interval) -> Iterator[Entry]:
+    """What settles a receipt, or less than zero, what is given back to the balance."""
+    made = Allocation.objects.select_related("receipt", "payment__receipt")
+    for row in _within(made, "created_at", span).order_by("created_at", "pk"):
+        yield entry(
+            ("allocation", row.pk),
+            _day(row.created_at),
+            row.receipt.currency,
+            row.receipt.number or "",
+            (
+                Posting(R.BALANCE, row.amount, row.payment.receipt.project_id),
+                Posting(R.RECEIVABLE, -row.amount, row.receipt.project_id),
+            ),
+        )
+
+
+_KINDS: Iterable[Callable[[Interval], Iterator[Entry]]] = (_documents, _payments, _allocations)
+
+
+def _within(rows: QuerySet[Any], stamp: str, span: Interval) -> QuerySet[Any]:
+    return rows.filter(Q(**{f"{stamp}__gte": span.start, f"{stamp}__lt": span.end}))
+
+
+def _day(moment: datetime | None) -> date:
+    if moment is None:
+        raise ValueError("what is booked has a time: the database keeps that")
+    return localtime(moment, site_zone()).date()
