@@ -4,11 +4,13 @@ from collections import defaultdict
 from collections.abc import Collection
 from decimal import Decimal
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import QuerySet, Sum
+from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Project
 from core.actor import Actor
+from core.errors import Conflict
 from core.locks import lock_rows
 from pricing.models import Adjustment, OutageCredit
 from pricing.outages import credits_of
@@ -23,7 +25,21 @@ from receipts.settling import payable_changed
 
 def approve_outage_credit(*, outage_id: int, actor: Actor) -> list[Adjustment]:
     """Let an outage give back what was submitted: on the next receipts of the projects, and of what
-    is on issued receipts by a credit note over each. Raises what ``approve_outage`` does."""
+    is on issued receipts by a credit note over each.
+
+    Raises what ``approve_outage`` does, and Conflict where so much of a line was credited by hand
+    already that this would be more than all of it.
+    """
+    try:
+        return _approve(outage_id, actor)
+    except IntegrityError as error:
+        raise Conflict(
+            "less_left",
+            _("A receipt was credited already: a line has less left than this would give back."),
+        ) from error
+
+
+def _approve(outage_id: int, actor: Actor) -> list[Adjustment]:
     with transaction.atomic():
         _lock(OutageCredit.objects.get(pk=outage_id))
         made = approve_outage(outage_id=outage_id, lines_of=issued_lines_of, actor=actor)

@@ -9,6 +9,7 @@ from django.db.models import Sum
 
 from accounts.models import Project
 from core.actor import Actor
+from core.errors import Conflict
 from hpcbilling.workflows import rate_pending
 from pricing.models import Adjustment, Charge, JobRating, OutageCredit
 from pricing.selectors import live_charges
@@ -17,6 +18,7 @@ from receipts.models import Receipt
 from receipts.outages import approve_outage_credit
 from receipts.selectors import unbilled_charges, uncredited_reversals
 from receipts.services import create_receipt, void_receipt
+from receipts.services.part_credits import Part, ask_credit
 from tests.factories import (
     OCTOBER,
     SYSTEM,
@@ -106,6 +108,18 @@ def test_a_job_that_was_credited_in_part_waits_until_its_receipt_is_void(
     sums = live_charges().filter(document_line=None).aggregate(sum=Sum("amount"))
     assert sums == {"sum": 800 + 400 - 200 - 200}
     connection.check_constraints()
+
+
+def test_what_was_credited_by_hand_is_not_given_twice(genomics: Project, cluster: Cluster) -> None:
+    receipt = Receipt.objects.get()
+    line = receipt.lines.get(resource="cpu")
+    actor = Actor.of(make_user("third"))
+    part = Part(line.pk, Decimal(300))
+    ask_credit(receipt_id=receipt.pk, parts=[part], reason="agreed", actor=actor)
+    with pytest.raises(Conflict, match="less left|give back more"):
+        credited(cluster)
+    assert OutageCredit.objects.get().status == "submitted"
+    assert receipt.credit_notes.count() == 1
 
 
 def test_all_of_a_receipt_may_be_given_back(genomics: Project, cluster: Cluster) -> None:
