@@ -64,7 +64,7 @@ class PeriodAdmin(ReadOnlyAdmin):
     list_filter = ("status",)
     list_select_related = ("closed_by",)
     list_before_template = "admin/accounts/period/intro.html"
-    actions_detail = ("close", "accrues", "reopen", "approve", "decline")
+    actions_detail = ("close", "approve", "decline", "reopen", "accrues")
 
     def has_close_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Who may close a month."""

@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as _lazy
 from django.utils.translation import ngettext
 
+from accounts.models import Period
 from core import formatting
 from core.admin import NOTHING, hours, money
 from hpcbilling.books.results import breaks_by_check, latest
@@ -202,6 +203,13 @@ def _due() -> Card:
     return Card(_("Jobs to be rated"), count, more, _list("usage_job_changelist", "bucket=pending"))
 
 
+def _periods() -> Card:
+    ended = Period.objects.filter(status=Period.Status.OPEN, ends_at__lte=timezone.now())
+    first = ended.order_by("month").first()
+    more = _("%(name)s is the first") % {"name": formatting.month(first.month)} if first else ""
+    return Card(_("Months to close"), ended.count(), more, _list("accounts_period_changelist"))
+
+
 def _drafts() -> Card:
     found = console.drafts()
     url = _list("receipts_receipt_changelist", "status__exact=draft")
@@ -258,6 +266,7 @@ _CARDS: tuple[tuple[str, Callable[[], Card]], ...] = (
     ("pricing.approve_adjustment", _adjustments),
     ("pricing.approve_outagecredit", _outages),
     ("usage.approve_exemption", _exemptions),
+    ("accounts.view_period", _periods),
     ("receipts.view_receipt", _drafts),
     ("receipts.view_purchaseorder", _orders),
     ("receipts.view_receipt", _corrections),
