@@ -123,6 +123,25 @@ def test_an_address_that_does_not_exist_is_given_up_at_once(
     assert "550" in found.last_error
 
 
+def test_a_worker_that_dies_after_the_server_took_a_mail_sends_it_again_by_the_same_id(
+    receipt: Receipt, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(BaseException):
+        """Nothing of the worker's transaction is committed."""
+
+    def dies(*_arguments: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patched, pytest.raises(Killed):
+        patched.setattr("receipts.mailing.sending._sent", dies)
+        send_due_mails()
+    left = Mail.objects.get()
+    assert (left.status, left.attempts) == ("queued", 0)
+    assert send_due_mails() == 1
+    first, second = server.catcher.caught
+    assert first["Message-ID"] == second["Message-ID"] == left.message_header
+
+
 @pytest.mark.slow
 def test_workers_that_send_at_the_same_time_send_once(
     committed_db: databases.Database, server: Server
