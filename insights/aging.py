@@ -1,6 +1,6 @@
 """Aging: what projects owe on a day, by how long it has been due."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -27,8 +27,8 @@ from accounts.models import Department, Project
 from core.intervals import local_midnight
 from core.site import site_zone
 from insights import ledger
-from payments.models import Allocation
-from receipts.models import Receipt
+from payments.models import Allocation, Withholding
+from receipts.models import Receipt, WriteOff
 
 NOT_DUE, TO_30, TO_60, TO_90, OVER_90 = BUCKETS = (
     "not_due", "to_30", "to_60", "to_90", "over_90",
@@ -36,7 +36,11 @@ NOT_DUE, TO_30, TO_60, TO_90, OVER_90 = BUCKETS = (
 CREDIT = "credit"
 ZERO = Decimal(0)
 
-SETTLING: tuple[tuple[Any, str], ...] = ((Allocation, "created_at"),)
+SETTLING: tuple[tuple[Callable[[], QuerySet[Any]], str], ...] = (
+    (Allocation.objects.all, "created_at"),
+    (Withholding.objects.all, "recorded_at"),
+    (lambda: WriteOff.objects.filter(status=WriteOff.Status.APPROVED), "approved_at"),
+)
 """What settles a receipt, with the moment from which it does."""
 
 
@@ -116,8 +120,8 @@ def outstanding(as_of: date) -> QuerySet[Any]:
     until = end_of(as_of)
     notes = Receipt.objects.filter(corrects=OuterRef("pk"), issued_at__lt=until)
     left = F("total") + _summed(notes, "corrects", "total")
-    for model, moment in SETTLING:
-        rows = model.objects.filter(receipt=OuterRef("pk"), **{f"{moment}__lt": until})
+    for found, moment in SETTLING:
+        rows = found().filter(receipt=OuterRef("pk"), **{f"{moment}__lt": until})
         left = left - _summed(rows, "receipt", "amount")
     issued = Receipt.objects.filter(kind__in=("receipt", "opening"), issued_at__lt=until)
     return issued.annotate(left=left, bucket=_bucket(as_of)).exclude(left=0)
@@ -186,7 +190,7 @@ def _owed(as_of: date) -> dict[tuple[int, str], Owed]:
 def _credits(as_of: date) -> Iterator[tuple[int, str, Decimal]]:
     """What was paid and settles nothing, and what was credited after it was paid."""
     until = end_of(as_of)
-    kinds = {ledger.FactKind.PAYMENT}
+    kinds = {ledger.FactKind.PAYMENT, ledger.FactKind.REFUND}
     for (project, currency, kind), amount in ledger.sums(None, until).items():
         if kind in kinds:
             yield project, currency, -amount

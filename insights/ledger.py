@@ -13,8 +13,8 @@ from typing import Any
 from django.db.models import F, QuerySet, Sum, TextChoices
 from django.utils.translation import gettext_lazy as _
 
-from payments.models import Payment
-from receipts.models import Receipt
+from payments.models import Payment, Refund, Withholding
+from receipts.models import Receipt, WriteOff
 
 ISSUED = [status for status in Receipt.Status if status not in Receipt.BEFORE_ISSUE]
 
@@ -25,6 +25,9 @@ class FactKind(TextChoices):
     RECEIPT = "receipt", _("Receipt")
     CREDIT_NOTE = "credit_note", _("Credit note")
     PAYMENT = "payment", _("Payment")
+    WITHHELD = "withheld", _("Tax withheld")
+    WRITTEN_OFF = "written_off", _("Written off")
+    REFUND = "refund", _("Refund")
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,21 @@ SOURCES = (
         FactKind.PAYMENT,
         lambda: Payment.objects.filter(status=Payment.Status.SUCCEEDED),
         "receipt__project", "currency", "settled_at", -F("amount"), "receipt",
+    ),
+    Source(
+        FactKind.WITHHELD, Withholding.objects.all,
+        "receipt__project", "receipt__currency", "recorded_at", -F("amount"), "receipt",
+    ),
+    Source(
+        FactKind.WRITTEN_OFF,
+        lambda: WriteOff.objects.filter(status=WriteOff.Status.APPROVED),
+        "receipt__project", "receipt__currency", "approved_at", -F("amount"), "receipt",
+    ),
+    Source(
+        FactKind.REFUND,
+        lambda: Refund.objects.filter(done_at__isnull=False),
+        "payment__receipt__project", "payment__currency", "done_at", F("amount"),
+        "payment__receipt",
     ),
 )  # fmt: skip
 
