@@ -164,8 +164,10 @@ def _projection(
     known: Known,
 ) -> Projection:
     so_far = total([*(one.amount for one in used), *rest.values()])
+    by_hand = rest.get(ChargeKind.MANUAL, Decimal(0))
     raw = [_at(more, used, rest, known) for more in MORE]
-    closed = [_closed(amount, terms) for amount in raw]
+    # Neither cap nor commitment counts what was charged by hand.
+    closed = [_closed(amount - by_hand, terms) + by_hand for amount in raw]
     scenarios = tuple(
         Scenario(more, amount, percent_change(closed[0], amount) if more else None)
         for more, amount in zip(MORE, closed, strict=True)

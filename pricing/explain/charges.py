@@ -12,6 +12,7 @@ from pricing.explain.chosen import rate_steps
 from pricing.explain.made import Quantity, made_of
 from pricing.explain.steps import ChargeStep, CounterStep, RateStep
 from pricing.models import Charge, ChargeKind, PriceList
+from pricing.selectors import texts_of
 from pricing.tariffs import Layers, TariffBook, read_lists, read_rates, tariff
 from pricing.walk import cut_off, walk
 from usage.models import Job
@@ -54,7 +55,8 @@ class Context:
 def charge_step(row: Charge, context: Context) -> ChargeStep:
     """Return a charge with its arithmetic."""
     reversal: Charge | None = getattr(row, "reversal", None)
-    layers = context.layers(row)
+    by_hand = row.kind == ChargeKind.MANUAL
+    layers = Layers() if by_hand else context.layers(row)
     made: Quantity | None = None
     rates: tuple[RateStep, ...] = ()
     if context.job is not None and row.kind == ChargeKind.USAGE:
@@ -79,8 +81,8 @@ def charge_step(row: Charge, context: Context) -> ChargeStep:
         is_exact=is_exact,
         amount=row.amount,
         currency=row.currency,
-        price_list=row.prices_from.pk,
-        price_list_name=str(row.prices_from),
+        price_list=0 if by_hand else row.prices_from.pk,
+        price_list_name=texts_of([row.resource])[row.resource] if by_hand else row.list_name,
         rates=rates,
         project=row.project.code,
         share_percent=row.share.percent if row.share else None,

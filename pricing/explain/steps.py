@@ -127,7 +127,8 @@ class ChargeStep:
     what was charged before. ``unrounded`` is the amount before rounding, cut off after twelve
     decimals; ``is_exact`` tells that nothing had to be rounded. ``made_of`` is None where the row
     as it is now gives another quantity: the charge is of an earlier revision of it. ``least`` is
-    the list's minimum of a job, of which a minimum charge is what was missing.
+    the list's minimum of a job, of which a minimum charge is what was missing. What was charged by
+    hand has no list (0); its text stands in the place of the name.
     """
 
     charge: int

@@ -322,8 +322,9 @@ class Line(models.Model):
 
     @property
     def resource_name(self) -> str:
-        """What people call the resource, in the current language."""
-        return resource_name(self.resource)
+        """What the line is for: its own text, or what people call the resource in the current
+        language."""
+        return self.text or resource_name(self.resource)
 
     @property
     def has_quantity(self) -> bool:

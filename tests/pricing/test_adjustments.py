@@ -2,10 +2,13 @@
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from io import StringIO
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 from django.db import IntegrityError, connection, transaction
+from django.urls import reverse
 from django.utils import timezone
 from pytest_django import Settings
 
@@ -14,6 +17,7 @@ from core.actor import Actor
 from core.errors import Conflict, Invalid
 from core.money import round_money
 from pricing.closing import true_up
+from pricing.explain import explain_charge
 from pricing.models import Adjustment, AdjustmentKind, Charge
 from pricing.selectors import charge_of_adjustment, live_charges, texts_of
 from pricing.services.adjustments import (
@@ -165,6 +169,21 @@ def test_it_is_on_a_receipt_as_a_line_of_its_own(genomics: Project, clerk: Actor
     note = credit_reversals(receipt_id=receipt.pk, actor=clerk, reason="not delivered")
     assert note is not None
     assert note.net_amount == -500
+
+
+def test_its_pages_say_what_it_is(genomics: Project, clerk: Actor) -> None:
+    made = submitted(genomics, clerk, K.FEE)
+    charge = charge_of_adjustment(made)
+    assert charge is not None
+    step, job = explain_charge(charge.pk)
+    assert (step.price_list, step.price_list_name, job) == (0, "Failed licence server", None)
+    out = StringIO()
+    call_command("explain", "charge", str(charge.pk), stdout=out)
+    assert out.getvalue().startswith(f"Adjustment no. {made.pk}: charge #{charge.pk}")
+    receipt = create_receipt(project_id=genomics.pk, window=OCTOBER, actor=SYSTEM)
+    page = console.visitor("finance").get(reverse("receipts:line", args=[receipt.public_id, 1]))
+    assert "Failed licence server" in page.text
+    assert "agreed on by hand" in page.text
 
 
 def test_one_is_taken_back_once_with_a_reason(genomics: Project, clerk: Actor) -> None:

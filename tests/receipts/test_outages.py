@@ -116,7 +116,7 @@ def test_what_was_credited_by_hand_is_not_given_twice(genomics: Project, cluster
     actor = Actor.of(make_user("third"))
     part = Part(line.pk, Decimal(300))
     ask_credit(receipt_id=receipt.pk, parts=[part], reason="agreed", actor=actor)
-    with pytest.raises(Conflict, match="less left|give back more"):
+    with pytest.raises(Conflict, match=r"less left|give back more"):
         credited(cluster)
     assert OutageCredit.objects.get().status == "submitted"
     assert receipt.credit_notes.count() == 1
