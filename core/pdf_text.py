@@ -11,6 +11,7 @@ more. It keeps together what overlaps, and says ``ำ``, which is drawn as a rin
 """
 
 import re
+import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -55,6 +56,11 @@ class _Font:
     table: int
     characters: Characters
     pieces: list[_Piece] = field(default_factory=list)
+    certain: set[int] = field(init=False)
+    """The glyphs whose text is one character: those are a cluster by themselves, and right."""
+
+    def __post_init__(self) -> None:
+        self.certain = {glyph for glyph, text in self.characters.items() if len(text) == 1}
 
 
 def make_searchable(file: PdfFile) -> None:
@@ -136,11 +142,15 @@ def _read(content: bytes, fonts: Mapping[str, _Font]) -> list[_Piece]:
             font = fonts.get(token["font"].decode())
         elif font is not None and (token["open"] or token["hex"] is not None):
             codes, at = _string(content, token)
-            glyphs = [int.from_bytes(codes[n : n + 2]) for n in range(0, len(codes), 2)]
+            glyphs = struct.unpack(f">{len(codes) // 2}H", codes)
             if inside is not None:
                 inside.glyphs += glyphs
-            else:
-                font.pieces += [_Piece(font.characters.get(each, ""), [each]) for each in glyphs]
+            elif not font.certain.issuperset(glyphs):
+                font.pieces += [
+                    _Piece(font.characters.get(each, ""), [each])
+                    for each in glyphs
+                    if each not in font.certain
+                ]
     return drawn
 
 
@@ -171,12 +181,10 @@ def _learn(font: _Font) -> None:
     """Find the character of each glyph; what stands alone says it for certain."""
     clusters = list(_clusters(font.pieces))
     learnt = {
-        glyph: text
+        pieces[0].glyphs[0]: text
         for pieces, text in clusters
-        for glyph in pieces[0].glyphs
         if len(pieces) == len(pieces[0].glyphs) == 1
-        if len(text) == 1 or len(pieces[0].glyphs) == 1
-    }
+    } | {glyph: font.characters[glyph] for glyph in font.certain}
     for pieces, text in clusters:
         glyphs = [glyph for piece in pieces for glyph in piece.glyphs]
         drawn, said = _parts(text, len(glyphs))

@@ -30,8 +30,9 @@ from core.intervals import Interval
 from hpcbilling import workflows
 from hpcbilling.database_roles import DEFAULT, migration_alias
 from pricing.models import Charge
-from receipts.models import LineCharge
+from receipts.models import LineCharge, Receipt
 from receipts.services import draft_receipt, issue_receipt
+from receipts.services.files import pdf_file
 from tests import bench_rows, bench_study, factories
 from tests.bench_rows import FIRST_END, PROJECTS, WINDOW_END
 from usage.models import Cluster
@@ -160,7 +161,7 @@ def measure_usage(jobs: int, *, seed: int = 1) -> Stopwatch:
 
 
 def measure_documents(watch: Stopwatch) -> None:
-    """Draft and issue receipts for what was rated."""
+    """Draft, issue and print receipts for what was rated."""
     projects = Project.objects.filter(pk__in=Charge.objects.values("project")).order_by("code")
     window = Interval(FIRST_END, WINDOW_END)
     with watch.stage("draft", "charges") as count:
@@ -174,6 +175,10 @@ def measure_documents(watch: Stopwatch) -> None:
     with watch.stage("issue", "receipts") as count:
         for draft in drafts:
             issue_receipt(receipt_id=draft.pk, actor=factories.SYSTEM)
+        count(len(drafts))
+    with watch.stage("print", "documents") as count:
+        for receipt in Receipt.objects.filter(pk__in=[draft.pk for draft in drafts]):
+            pdf_file(receipt=receipt)
         count(len(drafts))
     with watch.stage("audit_verify", "events") as count:
         count(verify_chain().events)

@@ -39,7 +39,7 @@ from receipts.rendering.promptpay import CURRENCY, InvalidPromptPay, payload
 from receipts.selectors import charges_of
 from receipts.services.contents import content_of
 
-ANNEX_JOBS = 2000
+ANNEX_JOBS = 500
 """So many rows of jobs are printed; the CSV has them all."""
 
 _FINE = 6

@@ -23,9 +23,10 @@ from pricing.models import Charge
 from pricing.rating import rate_jobs
 from pricing.selectors import live_charges, unpriced
 from pricing.services import Head, propose_price_list
-from receipts.models import LineCharge, Receipt
+from receipts.models import DocumentFile, LineCharge, Receipt
 from receipts.selectors import on_documents
 from receipts.services import create_receipt, draft_receipt, issue_receipt, void_receipt
+from receipts.services.files import pdf_file
 from tests.databases import Database
 from tests.factories import (
     OCTOBER,
@@ -257,3 +258,11 @@ def test_a_list_of_the_past_counts_also_for_what_was_rated_meanwhile(
     workflows.rate_pending(actor=SYSTEM)
     prices = set(live_charges().filter(resource="cpu").values_list("unit_price", flat=True))
     assert prices == {Decimal(2)}
+
+
+def test_a_document_asked_for_by_many_at_once_is_one_file(committed_db: Database) -> None:
+    receipt = create_receipt(project_id=billable().pk, window=OCTOBER, actor=SYSTEM)
+    digests = race(*times(4, lambda: pdf_file(receipt=receipt).sha256))
+    assert len(set(digests)) == 1
+    (stored,) = DocumentFile.objects.all()
+    assert digests[0] == stored.sha256
