@@ -14,12 +14,12 @@ from core.actor import Actor
 from insights.aging import BUCKETS, aging, end_of, outstanding
 from insights.ledger import sums
 from insights.statements import Span, department_statement, project_statement
-from payments.services import Transfer, record_transfer
+from payments.services import Transfer, approve_write_off, record_transfer, request_write_off
 from receipts.models import Receipt
 from receipts.services import create_receipt, void_receipt
 from tests import console
 from tests.campus import Campus
-from tests.factories import OCTOBER, SYSTEM
+from tests.factories import OCTOBER, SYSTEM, make_user
 
 
 @pytest.fixture
@@ -156,6 +156,37 @@ def test_aging_and_balances_tell_the_same(
     }
     assert told == {key: amount for key, amount in balances.items() if amount}
     assert outstanding(today).count() == 1
+
+
+def test_what_is_paid_in_part_then_given_up_is_owed_in_part_then_not(
+    genomics: Receipt, people: Campus
+) -> None:
+    pay(genomics, people, Decimal(10))
+    today = timezone.localdate()
+    assert aging(today).totals[0].total == genomics.total - 10
+    asked = request_write_off(
+        receipt_id=genomics.pk, reason="the group is gone", actor=Actor.of(people.clerk)
+    )
+    assert aging(today).totals[0].total == genomics.total - 10, "only asked for"
+    approve_write_off(write_off_id=asked.pk, actor=Actor.of(make_user("head")))
+    assert aging(today).totals == []
+    (account,) = project_statement(people.genomics, around(genomics)).accounts
+    assert [entry.kind for entry in account.entries] == ["receipt", "payment", "written_off"]
+    assert account.payments == -genomics.total
+    assert account.closing == 0
+
+
+def test_what_was_credited_after_it_was_paid_is_to_their_credit(
+    genomics: Receipt, people: Campus
+) -> None:
+    pay(genomics, people)
+    void_receipt(receipt_id=genomics.pk, actor=SYSTEM, reason="wrong")
+    (group,) = aging(timezone.localdate()).departments
+    assert group.owed.total == 0
+    assert group.owed.credit == genomics.total
+    assert group.owed.balance == -genomics.total
+    (account,) = project_statement(people.genomics, around(genomics)).accounts
+    assert account.closing == -genomics.total
 
 
 def test_clerks_see_and_take_along_both(
