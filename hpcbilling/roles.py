@@ -149,6 +149,8 @@ _NEVER = {
         ("receipts", "documentfile"),
         ("receipts", "mail"),
         ("receipts", "series"),
+        ("receipts", "billingrun"),
+        ("receipts", "runentry"),
         ("payments", "payment"),
         ("payments", "inboundevent"),
         ("payments", "allocation"),

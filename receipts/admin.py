@@ -30,9 +30,11 @@ from receipts.models import Line, PurchaseOrder, Receipt
 from receipts.orders import in_force, standing
 from receipts.outage_pages import OutageCreditAdmin
 from receipts.purchase_orders import PurchaseOrderAdmin, told
+from receipts.run_pages import BillingRunAdmin
 from receipts.selectors import overdue
 
 __all__ = [
+    "BillingRunAdmin",
     "MailAdmin",
     "OutageCreditAdmin",
     "PurchaseOrderAdmin",

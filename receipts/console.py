@@ -72,6 +72,7 @@ class ReceiptPages(CsvExport, ReadOnlyAdmin):
     )  # fmt: skip
     steps_by_status = {
         S.DRAFT: {"issue", "discard", "document"},
+        S.PENDING: {"issue", "document"},
         S.ISSUED: {"transfer", "withholding", "use_balance", "write_off", "void", "document"},
         S.PART_PAID: {"transfer", "withholding", "use_balance", "write_off", "void", "document"},
         S.PAID: {"void", "document"},

@@ -25,6 +25,8 @@ from pricing.selectors import adjustments_waiting, outages_waiting
 from receipts.corrections import jobs_to_correct
 from receipts.mailing.outbox import given_up
 from receipts.orders import near_their_end
+from receipts.run_pages import review_page
+from receipts.runs.reviewing import progress_of, runs_in_review
 from receipts.selectors import unbilled_sums
 from usage.coverage import settled_gaps
 from usage.exemption_decisions import waiting as waiting_exemptions
@@ -210,6 +212,19 @@ def _periods() -> Card:
     return Card(_("Months to close"), ended.count(), more, _list("accounts_period_changelist"))
 
 
+def _run() -> Card:
+    """The monthly run whose documents are made or wait for review."""
+    run = runs_in_review().last()
+    if run is None:
+        return Card(_("Documents to review"), 0, "", _list("receipts_billingrun_changelist"))
+    found = progress_of(run)
+    left = found.waiting + found.to_approve + found.on_their_way
+    said = _("%(month)s: %(issued)s of %(all)s documents are issued")
+    month = formatting.month(run.period_id)
+    more = said % {"month": month, "issued": found.issued, "all": found.entries}
+    return Card(_("Documents to review"), left, more, review_page(run), alarm=bool(found.problems))
+
+
 def _drafts() -> Card:
     found = console.drafts()
     url = _list("receipts_receipt_changelist", "status__exact=draft")
@@ -267,6 +282,7 @@ _CARDS: tuple[tuple[str, Callable[[], Card]], ...] = (
     ("pricing.approve_outagecredit", _outages),
     ("usage.approve_exemption", _exemptions),
     ("accounts.view_period", _periods),
+    ("receipts.view_receipt", _run),
     ("receipts.view_receipt", _drafts),
     ("receipts.view_purchaseorder", _orders),
     ("receipts.view_receipt", _corrections),

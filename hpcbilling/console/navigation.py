@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from core.errors import Text
 from pricing.lists import waiting_for_approval
 from pricing.selectors import adjustments_waiting, outages_waiting
+from receipts.runs.reviewing import documents_to_approve
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,14 @@ GROUPS: tuple[tuple[Text, tuple[Entry, ...]], ...] = (
                 "pending_actions",
                 "receipts_receipt_unbilled",
                 "receipts.view_receipt",
+            ),
+            Entry(
+                _("Monthly runs"),
+                "event_available",
+                "receipts_billingrun_changelist",
+                "receipts.view_receipt",
+                "",
+                documents_to_approve,
             ),
             Entry(
                 _("Drafts"),

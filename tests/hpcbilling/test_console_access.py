@@ -57,6 +57,7 @@ LISTS = {
     "pricing.PriceList": MONEY,
     "pricing.PriceStudy": MONEY,
     "pricing.Sku": MONEY,
+    "receipts.BillingRun": MONEY,
     "receipts.Mail": MONEY,
     "receipts.PurchaseOrder": MONEY,
     "receipts.Receipt": MONEY,

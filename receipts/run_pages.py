@@ -1,0 +1,298 @@
+"""The monthly run in the console: how far it is, and the review of its documents."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.core.paginator import Paginator
+from django.db.models import Sum
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.urls import path, reverse
+from django.utils.translation import gettext as _t
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
+
+from core import formatting
+from core.actor import Actor
+from core.admin import (
+    ConsoleForm,
+    Done,
+    ReadOnlyAdmin,
+    ReasonForm,
+    Step,
+    admin_url,
+    column,
+    money,
+)
+from core.errors import Text
+from receipts import runs
+from receipts.models import BillingRun, RunEntry
+from receipts.runs.reviewing import FILTERS, entries_of, progress_of, shown
+from receipts.runs.steps import RETRIED
+
+PER_PAGE = 50
+NAMES: dict[str, Text] = {
+    "approve": _("To be approved"),
+    "marked": _("Look closely"),
+    "problems": _("Problems"),
+    "carried": _("Carried forward"),
+    "issued": _("Issued"),
+    "all": _("All"),
+}
+
+
+class ChosenForm(ConsoleForm):
+    """Keeps which entries a person was shown before confirming."""
+
+    entries = forms.CharField(widget=forms.HiddenInput)
+
+    def clean_entries(self) -> list[int]:
+        """Return the keys."""
+        texts = str(self.cleaned_data["entries"]).split(",")
+        return [int(text) for text in texts if text.isdecimal()]
+
+
+@admin.register(BillingRun)
+class BillingRunAdmin(ReadOnlyAdmin):
+    """The runs of the months. Each has one page, on which its documents are reviewed."""
+
+    list_display = ("shown_month", "state", "documents", "started_at", "started_by")
+    list_select_related = ("started_by",)
+
+    def has_issue_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Who may approve, send back, discard and try again."""
+        return request.user.has_perm("receipts.issue_receipt")
+
+    @column(_("Month"), ordering="period")
+    def shown_month(self, run: BillingRun) -> str:
+        return formatting.month(run.period_id)
+
+    @column(_("Status"), label={"drafting": "info", "review": "warning", "done": "success"})
+    def state(self, run: BillingRun) -> tuple[str, Text]:
+        found = progress_of(run)
+        if found.waiting:
+            return "drafting", _("Making drafts")
+        return ("done", _("Done")) if found.is_done else ("review", _("In review"))
+
+    @column(_("Documents"))
+    def documents(self, run: BillingRun) -> str:
+        found = progress_of(run)
+        said = _t("%(issued)s of %(all)s issued")
+        return said % {"issued": found.issued, "all": found.entries}
+
+    def get_urls(self) -> list[Any]:
+        view, name = self.admin_site.admin_view, "receipts_billingrun"
+        return [
+            path("<int:run_id>/progress/", view(self.progress), name=f"{name}_progress"),
+            path("<int:run_id>/approve/", view(self.approve), name=f"{name}_approve"),
+            path("<int:run_id>/retry/", view(self.retry), name=f"{name}_retry"),
+            path("entry/<int:entry_id>/return/", view(self.send_back), name=f"{name}_return"),
+            path("entry/<int:entry_id>/discard/", view(self.discard), name=f"{name}_discard"),
+            path("entry/<int:entry_id>/hand-in/", view(self.hand_in), name=f"{name}_handin"),
+            *super().get_urls(),
+        ]
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        """Show a run: how far it is, and its documents beside what was billed before."""
+        if request.method == "POST":
+            raise PermissionDenied
+        run: BillingRun = self.pick(request, object_id)
+        which = request.GET.get("show", "")
+        which = which if which in FILTERS else "approve"
+        found = entries_of(run)
+        wanted = shown(found, which)
+        if query := request.GET.get("q", "").strip():
+            wanted = wanted.filter(project__code__icontains=query)
+        page = Paginator(wanted, PER_PAGE).get_page(request.GET.get("page"))
+        return self.page(
+            request,
+            "admin/receipts/billingrun/page.html",
+            title=_t("Run of %(month)s") % {"month": formatting.month(run.period_id)},
+            run=run,
+            progress=progress_of(run),
+            rows=page,
+            q=query,
+            which=which,
+            tabs=[(name, NAMES[name], shown(found, name).count()) for name in FILTERS],
+            may_issue=self.has_issue_permission(request),
+            retried=[str(state) for state in RETRIED],
+        )
+
+    def progress(self, request: HttpRequest, run_id: int) -> HttpResponse:
+        """Show how far a run is; its page asks for this part every other second."""
+        run = self.pick(request, run_id)
+        context = {"run": run, "progress": progress_of(run)}
+        response = render(request, "admin/receipts/billingrun/_progress.html", context)
+        if not context["progress"].is_moving:
+            response["HX-Refresh"] = "true"
+        return response
+
+    def approve(self, request: HttpRequest, run_id: int) -> HttpResponse:
+        """Show what is about to be approved, and approve it."""
+        run = self._of(request, run_id)
+        actor = Actor.of(request.user)
+        chosen = runs.to_approve(actor).filter(run=run, pk__in=self._chosen(request, run))
+
+        def act(actor: Actor, values: dict[str, Any]) -> Text:
+            count = runs.approve(entry_ids=values["entries"], actor=actor)
+            said = ngettext(
+                "%(count)s document is approved and on its way.",
+                "%(count)s documents are approved and on their way.",
+                count,
+            )
+            return said % {"count": formatting.number(count)}
+
+        return self._of_chosen(
+            request,
+            run,
+            chosen,
+            title=_("Approve documents"),
+            submit=_("Approve and issue"),
+            run=act,
+            intro=_(
+                "Each document gets the next number and can't be changed any more. "
+                "The projects are told by e-mail."
+            ),
+        )
+
+    def retry(self, request: HttpRequest, run_id: int) -> HttpResponse:
+        """Let entries be done again."""
+        run = self._of(request, run_id)
+        rows = RunEntry.objects.filter(run=run, state__in=RETRIED)
+        chosen = rows.filter(pk__in=self._chosen(request, run))
+
+        def act(actor: Actor, values: dict[str, Any]) -> Text:
+            count = runs.retry(entry_ids=values["entries"], actor=actor)
+            said = ngettext("%(count)s is tried again.", "%(count)s are tried again.", count)
+            return said % {"count": formatting.number(count)}
+
+        return self._of_chosen(
+            request,
+            run,
+            chosen,
+            title=_("Try again"),
+            submit=_("Try again"),
+            run=act,
+            intro=_("A draft is made over all that is not billed by now."),
+        )
+
+    def send_back(self, request: HttpRequest, entry_id: int) -> HttpResponse:
+        """Make a draft again of a document, with a reason."""
+        entry = self._entry(request, entry_id)
+
+        def act(actor: Actor, values: dict[str, Any]) -> Text:
+            runs.send_back(entry_id=entry.pk, actor=actor, reason=values["reason"])
+            return _("It is a draft again.")
+
+        return self._of_entry(
+            request,
+            entry,
+            title=_("Send back"),
+            run=act,
+            form=ReasonForm,
+            intro=_("It becomes a draft again, with your reason beside it, and is not issued."),
+        )
+
+    def discard(self, request: HttpRequest, entry_id: int) -> HttpResponse:
+        """Delete a document of the review, with a reason."""
+        entry = self._entry(request, entry_id)
+
+        def act(actor: Actor, values: dict[str, Any]) -> Text:
+            runs.discard(entry_id=entry.pk, actor=actor, reason=values["reason"])
+            return _("The draft is gone. Its charges wait to be billed again.")
+
+        return self._of_entry(
+            request,
+            entry,
+            title=_("Discard the draft"),
+            run=act,
+            form=ReasonForm,
+            danger=True,
+            intro=_("Its charges can be billed otherwise, or by trying it again here."),
+        )
+
+    def hand_in(self, request: HttpRequest, entry_id: int) -> HttpResponse:
+        """Hand a document in again that was sent back."""
+        entry = self._entry(request, entry_id)
+
+        def act(actor: Actor, _values: dict[str, Any]) -> Text:
+            runs.hand_in(entry_id=entry.pk, actor=actor)
+            return _("It waits for the approval of a colleague.")
+
+        return self._of_entry(
+            request,
+            entry,
+            title=_("Hand in again"),
+            run=act,
+            form=forms.Form,
+            intro=_("Whoever hands it in does not approve it: a colleague does."),
+        )
+
+    def _of(self, request: HttpRequest, run_id: int) -> BillingRun:
+        if not self.has_issue_permission(request):
+            raise PermissionDenied
+        run: BillingRun = self.pick(request, run_id)
+        return run
+
+    def _entry(self, request: HttpRequest, entry_id: int) -> RunEntry:
+        if not self.has_issue_permission(request):
+            raise PermissionDenied
+        rows = RunEntry.objects.select_related("project", "run", "receipt")
+        return get_object_or_404(rows, pk=entry_id, receipt__isnull=False)
+
+    def _chosen(self, request: HttpRequest, run: BillingRun) -> list[int]:
+        """The keys of the rows that were ticked, or of all that the filter shows."""
+        which = request.GET.get("all", "")
+        if which in FILTERS:
+            found = shown(entries_of(run), which)
+            return list(found.values_list("pk", flat=True))
+        return [int(text) for text in request.GET.getlist("entry") if text.isdecimal()]
+
+    def _of_chosen(
+        self, request: HttpRequest, of: BillingRun, chosen: Any, **step: Any
+    ) -> HttpResponse:
+        keys = list(chosen.values_list("pk", flat=True))
+        sums = chosen.order_by("currency").values_list("currency").annotate(Sum("total"))
+        facts = [(_("Documents"), formatting.number(len(keys)))]
+        facts += [(_("Total"), money(total, currency)) for currency, total in sums if total]
+        return self.step(
+            request,
+            Step(
+                back=_page(of),
+                target=of,
+                form=ChosenForm,
+                initial={"entries": ",".join(map(str, keys))},
+                facts=tuple(facts),
+                **step,
+            ),
+        )
+
+    def _of_entry(
+        self, request: HttpRequest, entry: RunEntry, *, run: Callable[..., Text], **step: Any
+    ) -> HttpResponse:
+        facts = (
+            (_("Project"), entry.project),
+            (_("Total"), money(entry.total, entry.currency)),
+        )
+        end = _page(entry.run)
+
+        def act(actor: Actor, values: dict[str, Any]) -> Done:
+            return Done(run(actor, values), end)
+
+        title = step["title"]
+        made = Step(submit=title, run=act, back=end, target=entry.run, facts=facts, **step)
+        return self.step(request, made)
+
+
+def _page(run: BillingRun) -> str:
+    return admin_url(run, "change", run.pk)
+
+
+def review_page(run: BillingRun) -> str:
+    """Return the address of a run's review."""
+    return reverse("admin:receipts_billingrun_change", args=(run.pk,))
