@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 from django.db import IntegrityError, connection, transaction
+from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 from pytest_django import Settings
 
-from accounts.models import Project
+from accounts.models import Membership, Project
 from core.actor import Actor
 from core.errors import Conflict, Invalid
 from core.money import round_money
@@ -32,7 +33,16 @@ from pricing.services.adjustments import (
 from receipts.selectors import uncredited_reversals
 from receipts.services import create_receipt, credit_reversals
 from tests import console
-from tests.factories import OCTOBER, SYSTEM, Row, import_rows, make_cluster, make_project, make_user
+from tests.factories import (
+    OCTOBER,
+    SYSTEM,
+    Row,
+    import_rows,
+    join,
+    make_cluster,
+    make_project,
+    make_user,
+)
 from tests.pricing.lists import flat, publish
 
 pytestmark = pytest.mark.django_db
@@ -171,7 +181,10 @@ def test_it_is_on_a_receipt_as_a_line_of_its_own(genomics: Project, clerk: Actor
     assert note.net_amount == -500
 
 
-def test_its_pages_say_what_it_is(genomics: Project, clerk: Actor) -> None:
+def test_its_pages_say_what_it_is(genomics: Project, clerk: Actor, client: Client) -> None:
+    alice = make_user("alice")
+    join(genomics, alice, Membership.Role.PI)
+    client.force_login(alice)
     made = submitted(genomics, clerk, K.FEE)
     charge = charge_of_adjustment(made)
     assert charge is not None
@@ -181,7 +194,7 @@ def test_its_pages_say_what_it_is(genomics: Project, clerk: Actor) -> None:
     call_command("explain", "charge", str(charge.pk), stdout=out)
     assert out.getvalue().startswith(f"Adjustment no. {made.pk}: charge #{charge.pk}")
     receipt = create_receipt(project_id=genomics.pk, window=OCTOBER, actor=SYSTEM)
-    page = console.visitor("finance").get(reverse("receipts:line", args=[receipt.public_id, 1]))
+    page = client.get(reverse("receipts:line", args=[receipt.public_id, 1]))
     assert "Failed licence server" in page.text
     assert "agreed on by hand" in page.text
 
