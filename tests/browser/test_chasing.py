@@ -72,10 +72,10 @@ def test_pages_of_billing_mails_and_debts(visit: Visit) -> None:
     pages = {
         "tax-profile": console.url(profile, "change", profile.pk),
         "tax-profiles": console.url(TaxProfile),
-        "project-billing": console.url(project, "change", project.pk) + "#billing-profile",
-        "project-contacts": console.url(project, "change", project.pk) + "#contacts",
+        "project-billing": console.url(project, "change", project.pk) + "#billing_profile",
         "department-billing": console.url(department, "change", department.pk),
         "mails": console.url(Mail),
+        "project-contacts": console.url(project, "change", project.pk) + "#contacts",
         "mail-sent": console.url(reminder, "change", reminder.pk),
         "mail-given-up": console.url(broken, "change", broken.pk),
         "mail-resend": console.url(broken, "resend", broken.pk),
@@ -83,6 +83,7 @@ def test_pages_of_billing_mails_and_debts(visit: Visit) -> None:
         "aging": console.url(Receipt, "aging") + f"?as_of={late}",
         "statement-project": console.url(project, "statement", project.pk) + span,
         "statement-department": console.url(department, "statement", department.pk) + span,
+        "reminders-stopped": console.url(project, "change", project.pk) + "#reminders_stopped",
     }
     for language in ("en", "th"):
         for width in (1280, 360):
@@ -91,6 +92,11 @@ def test_pages_of_billing_mails_and_debts(visit: Visit) -> None:
             for name, page in pages.items():
                 visitor.go(page)
                 visitor.picture(f"{name}-{language}-{width}")
+    alice = visit(language="th", width=360)
+    alice.log_in("alice")
+    alice.go(f"/projects/{project.code}/")
+    alice.picture("project-told-th-360")
+    assert "alice@example.org" in alice.page.content()
     visitor.go(console.url(broken, "resend", broken.pk))
     visitor.page.locator(".console-buttons button").first.click()
     visitor.page.wait_for_load_state()
