@@ -112,7 +112,7 @@ def _data(statement: Statement) -> dict[str, Any]:
             ],
         },
         "usage": {
-            "title": _("Usage on these documents, before tax"),
+            "title": _("Usage by resource, as the documents say"),
             "head": [_("Project"), _("Resource"), _("Amount")],
             "rows": [
                 [str(used.project), used.resource_name, money(used.amount, used.currency)]

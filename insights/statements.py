@@ -67,7 +67,8 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Used:
-    """What documents of a period say a project used of a resource, before tax."""
+    """What the lines of a period's documents say a project used of a resource; with tax where its
+    prices include it."""
 
     project: Project
     resource: str

@@ -105,14 +105,7 @@ class BillingProfileInline(StackedInline):
     autocomplete_fields = ("payer",)
     extra = 0
     tab = True
-    fields = (
-        ("grouping", "payer"),
-        "in_run",
-        ("tax_profile", "exemption_certificate"),
-        "withholding_percent",
-        ("branch", "contact_name"),
-        ("document_language", "promptpay_id"),
-    )
+    fields = BillingProfileForm.Meta.fields
 
 
 class ContactInline(TabularInline):
