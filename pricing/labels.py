@@ -19,6 +19,7 @@ NAMES: Mapping[str, str | Promise] = {
     "minimum": _("Minimum of a job"),
     "true_up": _("Cap or commitment"),
     "manual": _("Adjustment no."),
+    "opening": _("Opening balance"),
 }
 """By resource, or by the family of it that is before the colon."""
 

@@ -6,7 +6,6 @@ from django.conf import settings
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
-from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, render
 from django.urls import path, reverse
 from django.utils.translation import gettext as _t
@@ -14,7 +13,6 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Project
 from audit.console import CsvExport
-from audit.exports import csv_response
 from core import formatting
 from core.actor import Actor
 from core.admin import (
@@ -29,7 +27,7 @@ from core.admin import (
 )
 from core.errors import DomainError
 from receipts import services
-from receipts.corrections import Correction, corrections, jobs_to_correct
+from receipts.credit_pages import CreditPages
 from receipts.downloads import TYPES, file_response
 from receipts.forms import window_form
 from receipts.models import Receipt
@@ -37,46 +35,25 @@ from receipts.selectors import preview, unbilled_sums
 from receipts.views import document
 
 S = Receipt.Status
-CSV_JOBS = 1000
-SHOWN_CORRECTIONS = 100
-CORRECTION_COLUMNS = (
-    "cluster", "job_id", "ended", "project", "receipts", "status", "old_amount", "old_currency",
-    "new_amount", "new_currency", "difference", "reason",
-)  # fmt: skip
+SETTLING = ("transfer", "withholding", "use_balance", "write_off")
+CORRECTING = ("credit", "give_credit", "refuse_credit", "withdraw_credit", "void")
 
 
-def _correction_row(row: Correction) -> tuple[Any, ...]:
-    return (
-        row.job.cluster.name,
-        row.job.display_id,
-        row.job.end,
-        row.project,
-        " ".join(str(receipt.number or receipt.public_id) for receipt in row.receipts),
-        " ".join(str(receipt.status) for receipt in row.receipts),
-        row.old,
-        row.currency,
-        row.new,
-        row.new_currency,
-        row.difference,
-        row.reason,
-    )
-
-
-class ReceiptPages(CsvExport, ReadOnlyAdmin):
+class ReceiptPages(CreditPages, CsvExport, ReadOnlyAdmin):
     """What clerks do with receipts; ``receipts.services`` does it."""
 
     actions_list: tuple[str, ...] = ("unbilled", "corrections", "export_csv")
     actions_detail: tuple[str, ...] = (
-        "issue", "discard", "transfer", "withholding", "use_balance", "write_off", "void",
-        "document",
+        "issue", "discard", "transfer", "withholding", "use_balance", *CORRECTING[:-1], "write_off",
+        "void", "document",
     )  # fmt: skip
     steps_by_status = {
         S.DRAFT: {"issue", "discard", "document"},
         S.PENDING: {"issue", "document"},
-        S.ISSUED: {"transfer", "withholding", "use_balance", "write_off", "void", "document"},
-        S.PART_PAID: {"transfer", "withholding", "use_balance", "write_off", "void", "document"},
-        S.PAID: {"void", "document"},
-        S.VOID: {"document"},
+        S.ISSUED: {*SETTLING, *CORRECTING, "document"},
+        S.PART_PAID: {*SETTLING, *CORRECTING, "document"},
+        S.PAID: {*CORRECTING, "document"},
+        S.VOID: {"document", "withdraw_credit"},
         S.WRITTEN_OFF: {"transfer", "document"},
     }
 
@@ -98,7 +75,9 @@ class ReceiptPages(CsvExport, ReadOnlyAdmin):
 
     def get_urls(self) -> list[Any]:
         make = self.admin_site.admin_view(self.make)
+        correct = self.admin_site.admin_view(self.correct)
         return [
+            path("corrections/correct/", correct, name="receipts_receipt_correct"),
             path("make/<int:project_id>/", make, name="receipts_receipt_make"),
             path(
                 "<int:object_id>/document.<str:form>",
@@ -131,22 +110,6 @@ class ReceiptPages(CsvExport, ReadOnlyAdmin):
             title=_("Waiting to be billed"),
             rows=rows,
             may_draft=self.has_issue_permission(request),
-        )
-
-    @button(_("To be corrected"), path="corrections", icon="difference", permission="view")
-    def corrections(self, request: HttpRequest) -> HttpResponseBase:
-        """Show the jobs whose documents say another amount than they cost now, or export them."""
-        waiting = jobs_to_correct().values_list("pk", flat=True)
-        if request.GET.get("csv"):
-            rows = map(_correction_row, corrections(waiting.iterator(chunk_size=CSV_JOBS)))
-            return csv_response(request, name="corrections", header=CORRECTION_COLUMNS, rows=rows)
-        count = waiting.count()
-        return self.page(
-            request,
-            "admin/receipts/receipt/corrections.html",
-            title=_("To be corrected"),
-            rows=list(corrections(list(waiting[:SHOWN_CORRECTIONS]))),
-            more=max(0, count - SHOWN_CORRECTIONS),
         )
 
     def make(self, request: HttpRequest, project_id: int) -> HttpResponse:

@@ -42,7 +42,11 @@ class LineStep:
 
 @dataclass(frozen=True, slots=True)
 class ReceiptExplanation:
-    """A receipt computed anew. ``digest`` is that of what it says now; drafts have none."""
+    """A receipt computed anew. ``digest`` is that of what it says now; drafts have none.
+
+    ``before`` is what the lines of earlier notes over the same receipt come to: the tax of a note
+    is the tax on all of them with it, less the tax on those before, each rounded.
+    """
 
     receipt: Receipt
     lines: tuple[LineStep, ...]
@@ -50,14 +54,25 @@ class ReceiptExplanation:
     tax: Decimal
     total: Decimal
     digest: str
+    before: Decimal = Decimal(0)
 
     @property
     def net_expression(self) -> str:
-        return sum_text([plain_money(step.amount) for step in self.lines]) or "0"
+        lines = sum_text([plain_money(step.amount) for step in self.lines]) or "0"
+        return f"{lines} - {plain(self.tax)}" if self.receipt.tax_inclusive else lines
 
     @property
     def tax_expression(self) -> str:
-        return f"{plain(self.net)} * {plain(self.receipt.tax_rate)} / 100"
+        lines = self.total if self.receipt.tax_inclusive else self.net
+        if not self.before:
+            return self._tax_on(lines)
+        after = self._tax_on(self.before + lines)
+        return f"({after}) - ({self._tax_on(self.before)})"
+
+    def _tax_on(self, amount: Decimal) -> str:
+        rate = plain(self.receipt.tax_rate)
+        base = f"(100 + {rate})" if self.receipt.tax_inclusive else "100"
+        return f"{plain(amount)} * {rate} / {base}"
 
     @property
     def total_expression(self) -> str:
@@ -84,18 +99,19 @@ def plain_money(amount: Decimal) -> Decimal:
 def explain_receipt(receipt: Receipt) -> ReceiptExplanation:
     """Compute a receipt anew from its charges. Reads, and writes nothing."""
     lines = tuple(_lines(receipt))
-    totals = totals_of(
-        (step.amount for step in lines),
-        taxation_of(receipt),
-        receipt.currency,
-        before=credited_before(receipt),
-    )
+    before = credited_before(receipt)
+    amounts = (step.amount for step in lines)
+    totals = totals_of(amounts, taxation_of(receipt), receipt.currency, before=before)
     digest = hash_of(receipt) if receipt.number else ""
-    return ReceiptExplanation(receipt, lines, totals.net, totals.tax, totals.total, digest)
+    return ReceiptExplanation(receipt, lines, totals.net, totals.tax, totals.total, digest, before)
 
 
 def _lines(receipt: Receipt) -> Iterator[LineStep]:
-    for line in receipt.lines.order_by("position"):
+    for line in receipt.lines.select_related("corrects__receipt").order_by("position"):
+        if receipt.kind == Receipt.Kind.OPENING:
+            # It was issued elsewhere: there is nothing here to compute it from.
+            yield LineStep(line, 0, line.quantity, line.charged, line.amount)
+            continue
         sums = charges_of_line(line).aggregate(
             charges=Count("pk"), units=Sum("quantity"), charged=Sum("amount")
         )

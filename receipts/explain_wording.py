@@ -25,7 +25,12 @@ def told(found: ReceiptExplanation) -> list[Part]:
 
 
 def _document(receipt: Receipt) -> Iterator[Row]:
-    yield Row(_("Receipt"), f"{receipt} ({receipt.get_status_display()})")
+    yield Row(receipt.get_kind_display(), f"{receipt} ({receipt.get_status_display()})")
+    if receipt.corrects is not None:
+        original = receipt.corrects
+        said = f"{original} ({plain(original.total)} {original.currency})"
+        yield Row(_("Gives back of"), said)
+        yield Row(_("Reason"), receipt.reason)
     yield Row(_("Project"), receipt.project.code)
     yield Row(
         _("Jobs that ended"),
@@ -35,14 +40,28 @@ def _document(receipt: Receipt) -> Iterator[Row]:
 
 def _line(step: LineStep, receipt: Receipt) -> Part:
     line = step.line
-    title = _("Line %(number)s: %(name)s") % {"number": line.position, "name": line.resource_name}
+    title = _("Line %(number)s: %(name)s") % {"number": line.position, "name": line.title}
     return Part(title, tuple(_line_rows(step, receipt)))
 
 
 def _line_rows(step: LineStep, receipt: Receipt) -> Iterator[Row]:
     line = step.line
+    if line.corrects is not None:
+        told = _("line %(number)s of %(receipt)s, which says %(amount)s")
+        original = line.corrects
+        values = {
+            "number": original.position,
+            "receipt": original.receipt,
+            "amount": f"{plain(original.amount)} {receipt.currency}",
+        }
+        yield Row(_("Takes back of"), told % values)
     for charge in charges_of_line(line).select_related("job__cluster")[:SHOWN_CHARGES]:
         what = charge.job or charge.get_kind_display()
+        if charge.reverses_id is not None:
+            what = _("%(what)s, takes back #%(charge)s") % {
+                "what": what,
+                "charge": charge.reverses_id,
+            }
         yield Row(f"#{charge.pk}", f"{charge.amount:f} ({what})", exact=True)
     more = step.charges - SHOWN_CHARGES
     if more > 0:

@@ -9,7 +9,19 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.postgres.aggregates import ArrayAgg
-from django.db.models import Case, Count, F, Max, Min, Q, QuerySet, Sum, When
+from django.db.models import (
+    Case,
+    Count,
+    F,
+    Max,
+    Min,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+    Sum,
+    When,
+)
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
@@ -108,6 +120,18 @@ def _crediting(line: Line, sums: Sequence[Any], currency: str) -> LineItem:
         line.text, units, charged, jobs, tuple(charge_ids), line.pk,
         line.credited,  # type: ignore[attr-defined]  # annotated
     )  # fmt: skip
+
+
+def with_credited(receipts: QuerySet[Receipt]) -> QuerySet[Receipt]:
+    """Return documents with ``credited``, what their notes gave back (above zero, tax included),
+    and ``payable``, what they ask for after that; a note asks for nothing."""
+    notes = Receipt.objects.filter(corrects=OuterRef("pk"), status__in=ISSUED)
+    sums = notes.order_by().values("corrects").annotate(sum=-Sum("total")).values("sum")
+    credited = Coalesce(Subquery(sums), Decimal(0))
+    of_note = Q(kind=Receipt.Kind.CREDIT_NOTE)
+    payable = Case(When(of_note, then=Decimal(0)), default=F("total") - F("credited"))
+    receipts = receipts.select_related("project", "corrects").annotate(credited=credited)
+    return receipts.annotate(payable=payable)
 
 
 def credited_of(receipt: Receipt) -> Decimal:

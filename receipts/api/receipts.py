@@ -39,7 +39,13 @@ from receipts.api.explanations import ReceiptExplanationSerializer, as_data
 from receipts.downloads import TYPES, file_response
 from receipts.explain import explain_receipt
 from receipts.models import DocumentLanguage, Line, Receipt
-from receipts.selectors import Preview, preview, projects_billable_by, receipts_readable_by
+from receipts.selectors import (
+    Preview,
+    preview,
+    projects_billable_by,
+    receipts_readable_by,
+    with_credited,
+)
 from receipts.services import create_receipt
 
 
@@ -52,12 +58,18 @@ class LineSerializer(serializers.ModelSerializer[Line]):
     )
     charged = SixDecimalsField()
     amount = AmountField(currency="receipt.currency")
+    corrects = serializers.IntegerField(
+        source="corrects.position",
+        allow_null=True,
+        default=None,
+        help_text="Of a credit note: the position of the line that it gives back a part of.",
+    )
 
     class Meta:
         model = Line
         fields = (
-            "position", "resource", "quantity", "unit_size", "unit_price", "rate", "charged",
-            "amount", "jobs",
+            "position", "resource", "text", "quantity", "unit_size", "unit_price", "rate",
+            "charged", "amount", "jobs", "corrects",
         )  # fmt: skip
         read_only_fields = fields
 
@@ -70,11 +82,20 @@ class ReceiptSerializer(serializers.ModelSerializer[Receipt]):
     number = serializers.CharField(allow_null=True, help_text="Null while it is a draft.")
     overdue = serializers.BooleanField(source="is_overdue")
     net_amount, tax_amount, total = AmountField(), AmountField(), AmountField()
+    corrects = serializers.CharField(
+        source="corrects.number",
+        allow_null=True,
+        default=None,
+        help_text="The number of the receipt that a credit note gives back.",
+    )
+    credited = AmountField(help_text="What credit notes gave back of it, tax included.")
+    payable = AmountField(help_text="The total less what was credited.")
 
     class Meta:
         model = Receipt
         fields: tuple[str, ...] = (
-            "id", "number", "project", "status", "overdue", "window_start", "window_end",
+            "id", "number", "kind", "corrects", "credited", "payable", "reason",
+            "project", "status", "overdue", "window_start", "window_end",
             "currency", "net_amount", "tax_rate", "tax_amount", "total", "created_at", "issued_at",
             "due_on", "paid_at", "voided_at", "void_reason", "sha256",
         )  # fmt: skip
@@ -220,6 +241,10 @@ class ReceiptFilters(StrictFilterSet):
     project = CharFilter(field_name="project__code", label="Code of the project.")
     status = ChoiceFilter(choices=Receipt.Status.choices, label="Where it stands.")
     number = CharFilter(label="Number of the document.")
+    kind = ChoiceFilter(choices=Receipt.Kind.choices, label="What it is.")
+    corrects = CharFilter(
+        field_name="corrects__number", label="Number of the receipt that credit notes are over."
+    )
     from_, to = period("issued_at")
 
     class Meta:
@@ -249,7 +274,7 @@ class ReceiptViewSet(WritingEndpoint, ReadOnlyModelViewSet[Receipt]):
     lookup_value_regex = "[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 
     def get_queryset(self) -> QuerySet[Receipt]:
-        return receipts_readable_by(self.request.user)
+        return with_credited(receipts_readable_by(self.request.user))
 
     def get_serializer_class(self) -> type[BaseSerializer[Receipt]]:
         return ReceiptSerializer if self.action == "list" else WholeReceiptSerializer
@@ -288,7 +313,8 @@ class ReceiptViewSet(WritingEndpoint, ReadOnlyModelViewSet[Receipt]):
             receipt = create_receipt(
                 project_id=project.pk, window=window, actor=actor, expected_total=expected
             )
-            return WholeReceiptSerializer(receipt).data
+            made = with_credited(Receipt.objects.filter(pk=receipt.pk)).get()
+            return WholeReceiptSerializer(made).data
 
         return self.created(request, act)
 

@@ -327,6 +327,12 @@ class Line(models.Model):
         return self.text or resource_name(self.resource)
 
     @property
+    def title(self) -> str:
+        """What the line is for: the text of what a person charged or gave back, or the resource."""
+        by_hand = self.resource.startswith("manual:")
+        return self.text if by_hand and self.text else self.resource_name
+
+    @property
     def has_quantity(self) -> bool:
         """Whether it is for a quantity of something, and not a minimum, cap or commitment."""
         return self.unit_price is not None or self.rate_id is not None
