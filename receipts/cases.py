@@ -73,10 +73,11 @@ def case_rows(
             notes=ArrayAgg("document_line__line__receipt", distinct=True),
         )
     )
-    if state == "waiting":
-        rows = rows.filter(waiting__gt=0)
-    elif state == "documented":
-        rows = rows.filter(waiting=0)
+    by_state: dict[str, dict[str, Any]] = {
+        "waiting": {"waiting__gt": 0},
+        "documented": {"waiting": 0},
+    }
+    rows = rows.filter(**by_state.get(state, {}))
     latest: QuerySet[Charge, dict[str, Any]] = rows.order_by(F("last").desc())
     return latest
 
