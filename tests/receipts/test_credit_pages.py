@@ -152,7 +152,7 @@ def test_researchers_see_what_corrects_a_receipt(
     client.force_login(people.alice)
     shown = client.get(reverse("receipts:detail", args=[receipt.public_id])).content.decode()
     assert f"{note}</a>" in shown
-    assert "is left to be paid in all" in shown
+    assert "With that this receipt comes to" in shown
     for page in ("detail", "print", "why"):
         body = client.get(reverse(f"receipts:{page}", args=[note.public_id])).content.decode()
         assert "slow" in body or page == "why"
