@@ -97,6 +97,14 @@ bench: venv
 		$(PY) manage.py migrate --verbosity 0 && \
 		$(PY) manage.py shell --no-imports --command "from tests import bench; bench.main()"'
 
+.PHONY: bench-run
+
+# A monthly run against the bare SQL that inserts its rows: `make bench-run ADDRESSEES=100 CHARGES=100000`.
+bench-run: venv
+	@LOG_LEVEL=WARNING $(PY) -m hpcbilling.embedded sh -c '\
+		$(PY) manage.py migrate --verbosity 0 && \
+		$(PY) manage.py shell --no-imports --command "from tests import bench_run; bench_run.main()"'
+
 # The most memory that an import of 5,000,000 jobs holds, and one of 100,000.
 bench-memory: venv
 	@LOG_LEVEL=WARNING $(PY) -m hpcbilling.embedded sh -c '\

@@ -112,7 +112,8 @@ class Twins:
 
 
 @contextmanager
-def _twins(*tables: str) -> Iterator[Twins]:
+def twins_of(*tables: str) -> Iterator[Twins]:
+    """Make empty twins of some tables, and drop them afterwards."""
     connection = connections[migration_alias(DEFAULT)]
     with connection.cursor() as cursor:
         for table in tables:
@@ -146,7 +147,7 @@ def measure_usage(jobs: int, *, seed: int = 1) -> Stopwatch:
         with watch.stage("rate", "jobs") as count:
             outcome = workflows.rate_pending(actor=factories.SYSTEM)
             count(outcome.rated + outcome.exempt)
-        with _twins(*IMPORTED) as twins:
+        with twins_of(*IMPORTED) as twins:
             rows: list[int] = []
             seconds: list[float] = []
             twins.copy(rows.append, seconds.append)
@@ -170,7 +171,7 @@ def measure_documents(watch: Stopwatch) -> None:
             for project in projects
         ]
         count(LineCharge.objects.count())
-    with _twins(*DRAFTED) as twins, watch.stage("bare INSERT", "rows") as count:
+    with twins_of(*DRAFTED) as twins, watch.stage("bare INSERT", "rows") as count:
         count(twins.insert())
     with watch.stage("issue", "receipts") as count:
         for draft in drafts:
