@@ -103,12 +103,12 @@ def withholdings_of(receipt: Receipt) -> QuerySet[Withholding]:
 
 
 def with_standing(receipts: QuerySet[Receipt]) -> QuerySet[Any]:
-    """Add to receipts what their settlement is: ``credited`` (less than zero), ``allocated``,
-    ``withheld`` and ``written_off``."""
+    """Add to receipts what their settlement is: ``noted`` by credit notes (less than zero),
+    ``allocated``, ``withheld`` and ``written_off``."""
     notes = Receipt.objects.exclude(status__in=Receipt.BEFORE_ISSUE)
     given_up = WriteOff.objects.filter(status=WriteOff.Status.APPROVED)
     return receipts.annotate(
-        credited=_sum_of(notes, "corrects", "total"),
+        noted=_sum_of(notes, "corrects", "total"),
         allocated=_sum_of(Allocation.objects.all(), "receipt"),
         withheld=_sum_of(Withholding.objects.all(), "receipt"),
         written_off=_sum_of(given_up, "receipt"),

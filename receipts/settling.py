@@ -5,6 +5,7 @@ the program starts.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
@@ -22,8 +23,8 @@ LISTENERS: list[Listener] = []
 Standings = Callable[[QuerySet[Receipt]], QuerySet[Any]]
 
 STANDINGS: list[Standings] = []
-"""Add to receipts what settles them: ``credited`` (below zero), ``allocated``, ``withheld`` and
-``written_off``."""
+"""Add to receipts what settles them: ``noted`` by credit notes (below zero), ``allocated``,
+``withheld`` and ``written_off``."""
 
 
 def with_standing(receipts: QuerySet[Receipt]) -> QuerySet[Any]:
@@ -31,6 +32,28 @@ def with_standing(receipts: QuerySet[Receipt]) -> QuerySet[Any]:
     for add in STANDINGS:
         receipts = add(receipts)
     return receipts
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What settles a receipt, ``withheld`` as tax being a part of it, and what is left to pay."""
+
+    settled: Decimal
+    withheld: Decimal
+    left: Decimal
+
+
+def settled_of(receipt: Any) -> Settled:
+    """Return what settles a receipt, which may come from ``with_standing``. Credit notes and drafts
+    ask for nothing: nothing is left of them."""
+    if not hasattr(receipt, "allocated"):
+        receipt = with_standing(Receipt.objects.filter(pk=receipt.pk)).get()
+    if not hasattr(receipt, "allocated"):
+        return Settled(Decimal(0), Decimal(0), receipt.total)
+    settled = receipt.allocated + receipt.withheld
+    asks = receipt.kind != Receipt.Kind.CREDIT_NOTE and receipt.status not in Receipt.BEFORE_ISSUE
+    left = receipt.total + receipt.noted - receipt.written_off - settled if asks else Decimal(0)
+    return Settled(settled, receipt.withheld, left)
 
 
 def payable_changed(receipt: Receipt, actor: Actor) -> None:

@@ -39,8 +39,8 @@ class Office:
         for day in (self.first, self.second):
             self._transfer(self._receipt("siamseed", day, self.clerk), f"SCB-{day:%y%m}-0093")
         self._wrong_order()
-        short = self._receipt("pi_wichai", self.second, self.clerk)
-        self._transfer(short, "BBL-7730155", less=Decimal(100))
+        too_much = self._receipt("pi_wichai", self.second, self.clerk)
+        self._transfer(too_much, "BBL-7730155", more=Decimal(100))
         self._receipt("pi_apinya", self.second, self.clerk)
         self._draft("pi_apinya", self.third, self.clerk2)
         self._draft("siamseed", self.third, self.clerk)
@@ -81,11 +81,11 @@ class Office:
         headers = {name.lower(): value for name, value in signed_headers(body).items()}
         receive_webhook(provider_code="dummy", headers=headers, body=body)
 
-    def _transfer(self, receipt: Receipt, reference: str, less: Decimal = Decimal(0)) -> None:
+    def _transfer(self, receipt: Receipt, reference: str, more: Decimal = Decimal(0)) -> None:
         recorded = InboundEvent.objects.filter(provider="manual", external_event_id=reference)
         if receipt.status == Receipt.Status.ISSUED and not recorded.exists():
             transfer = Transfer(
-                reference, timezone.localdate(), receipt.total - less, receipt.currency
+                reference, timezone.localdate(), receipt.total + more, receipt.currency
             )
             record_transfer(receipt_id=receipt.pk, transfer=transfer, actor=self.clerk)
 

@@ -47,6 +47,7 @@ from receipts.selectors import (
     with_credited,
 )
 from receipts.services import create_receipt
+from receipts.settling import settled_of, with_standing
 
 
 class LineSerializer(serializers.ModelSerializer[Line]):
@@ -74,6 +75,14 @@ class LineSerializer(serializers.ModelSerializer[Line]):
         read_only_fields = fields
 
 
+class SettlementField(AmountField):
+    """An amount of what settles a receipt."""
+
+    def get_attribute(self, instance: Receipt) -> Decimal:
+        amount: Decimal = getattr(settled_of(instance), str(self.field_name))
+        return amount.quantize(Decimal(1).scaleb(-instance.decimals))
+
+
 class ReceiptSerializer(serializers.ModelSerializer[Receipt]):
     """A receipt over the jobs of a project that ended in ``[window_start, window_end)``."""
 
@@ -90,14 +99,18 @@ class ReceiptSerializer(serializers.ModelSerializer[Receipt]):
     )
     credited = AmountField(help_text="What credit notes gave back of it, tax included.")
     payable = AmountField(help_text="The total less what was credited.")
+    settled = SettlementField(help_text="What was paid, and withheld as tax.")
+    withheld = SettlementField(help_text="What of that the payer withheld as tax.")
+    left = SettlementField(help_text="What is left to pay after payments and credit notes.")
 
     class Meta:
         model = Receipt
         fields: tuple[str, ...] = (
             "id", "number", "kind", "corrects", "credited", "payable", "reason",
             "project", "status", "overdue", "window_start", "window_end",
-            "currency", "net_amount", "tax_rate", "tax_amount", "total", "created_at", "issued_at",
-            "due_on", "paid_at", "voided_at", "void_reason", "sha256",
+            "currency", "net_amount", "tax_rate", "tax_amount", "total", "settled", "withheld",
+            "left", "created_at", "issued_at", "due_on", "paid_at", "voided_at", "void_reason",
+            "sha256",
         )  # fmt: skip
         read_only_fields = fields
 
@@ -274,7 +287,7 @@ class ReceiptViewSet(WritingEndpoint, ReadOnlyModelViewSet[Receipt]):
     lookup_value_regex = "[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 
     def get_queryset(self) -> QuerySet[Receipt]:
-        return with_credited(receipts_readable_by(self.request.user))
+        return with_standing(with_credited(receipts_readable_by(self.request.user)))
 
     def get_serializer_class(self) -> type[BaseSerializer[Receipt]]:
         return ReceiptSerializer if self.action == "list" else WholeReceiptSerializer

@@ -128,9 +128,10 @@ def test_what_is_too_much_pays_the_receipt_and_the_next_one(
     payment = kept(receipts[0], actor)
     assert status(receipts[0]) == "paid"
     assert unallocated_of(payment) == balance_of(receipts[0].project, "THB") == 500
-    assert [(row.amount, row.payments) for row in balances()] == [(500, 1)]
+    assert [(row.amount, row.payments) for row in balances()] == [(Decimal(500), 1)]
     assert use_balance_for(receipt_id=receipts[1].pk, actor=actor) == 500
-    assert (status(receipts[1]), standing(receipts[1]).settled) == ("part_paid", 500)
+    assert status(receipts[1]) == "part_paid"
+    assert standing(receipts[1]).settled == 500
     with pytest.raises(Conflict):
         use_balance_for(receipt_id=receipts[2].pk, actor=actor)
     with pytest.raises(Conflict):
@@ -194,7 +195,7 @@ def test_a_certificate_recorded_by_mistake_is_taken_back(receipt: Receipt, actor
     assert (status(receipt), receipt.paid_at) == ("part_paid", None)
     wrong, right = OfficialReceipt.objects.order_by("pk")
     assert (wrong.cancellation.reason, right.replaces) == ("another's", wrong)
-    assert (right.amount, right.withheld) == (receipt.total - 30, 0)
+    assert (right.amount, right.withheld) == (receipt.total - 30, Decimal(0))
     with pytest.raises(Conflict):
         take_back_withholding(withholding_id=row.pk, actor=actor, reason="again")
     record_withholding(receipt_id=receipt.pk, withheld=withheld, actor=actor)
@@ -205,7 +206,13 @@ def test_a_certificate_recorded_by_mistake_is_taken_back(receipt: Receipt, actor
 
 @pytest.mark.parametrize(
     ("amount", "percent", "certificate"),
-    [("0", "3", "x"), ("30.001", "3", "x"), ("30", "100", "x"), ("30", "3", " "), ("2000", "3", "x")],
+    [
+        ("0", "3", "x"),
+        ("30.001", "3", "x"),
+        ("30", "100", "x"),
+        ("30", "3", " "),
+        ("2000", "3", "x"),
+    ],
 )
 def test_bad_certificates_are_refused(
     receipt: Receipt, actor: Actor, amount: str, percent: str, certificate: str
@@ -231,9 +238,8 @@ def test_a_refund_needs_two_people_and_is_set_aside_at_once(
         pay_out_refund(refund_id=refund.pk, actor=second, reference="KTB-1")
     approve_refund(refund_id=refund.pk, actor=second)
     done = pay_out_refund(refund_id=refund.pk, actor=actor, reference="KTB-1")
-    assert (done.status, done.reference, balance_of(receipts[0].project, "THB")) == (
-        "paid_out", "KTB-1", 0,
-    )  # fmt: skip
+    assert (done.status, done.reference) == ("paid_out", "KTB-1")
+    assert not balance_of(receipts[0].project, "THB")
     connection.check_constraints()
 
 
@@ -265,10 +271,12 @@ def test_a_write_off_needs_two_people_and_exactly_what_is_left(
     anew = request_write_off(receipt_id=receipt.pk, reason="closed", actor=actor)
     approve_write_off(write_off_id=anew.pk, actor=second)
     assert status(receipt) == "written_off"
-    assert (standing(receipt).left, anew.amount) == (0, receipt.total - 101)
+    assert not standing(receipt).left
+    assert anew.amount == receipt.total - 101
     assert pay(receipt, Decimal(5), "3", actor) == "mismatch"
     keep_as_balance(event_id=mismatches().get().pk, actor=actor)
-    assert (status(receipt), balance_of(receipt.project, "THB")) == ("written_off", 5)
+    assert status(receipt) == "written_off"
+    assert balance_of(receipt.project, "THB") == 5
 
 
 def test_an_official_receipt_is_printed_and_verified(receipt: Receipt, actor: Actor) -> None:
@@ -279,7 +287,7 @@ def test_an_official_receipt_is_printed_and_verified(receipt: Receipt, actor: Ac
     assert (document.kind, document.total, document.number) == (
         "receipt", receipt.total, official.number,
     )  # fmt: skip
-    assert receipt.number in document.lines[0].text.th
+    assert str(receipt.number) in document.lines[0].text.th
     assert pdf_file_of(official).startswith(b"%PDF-")
     found = verified(official.verify_token)
     assert found is not None
