@@ -10,6 +10,7 @@ from django.utils.timezone import localtime
 from core.intervals import Interval
 from core.intervals import month as month_of
 from core.site import site_zone
+from payments.models import OfficialKind, OfficialReceipt
 from receipts.models import Receipt, TaxCategory
 from receipts.selectors import ISSUED
 
@@ -57,10 +58,12 @@ class Sum:
 def supplies(month: date) -> list[Supply]:
     """Return the documents with their tax point in a month, by day and number.
 
-    Tax invoices count on the day of their issue, and so do the credit notes over them.
+    Tax invoices count on the day of their issue, and so do the credit notes over them; official
+    receipts that are tax invoices on the day on which the payment was recorded, and below zero on
+    the day on which they were cancelled.
     """
     span = month_of(month, site_zone())
-    return sorted(_at_issue(span), key=lambda row: (row.day, row.number))
+    return sorted([*_at_issue(span), *_at_payment(span)], key=lambda row: (row.day, row.number))
 
 
 def sums_of(rows: Iterable[Supply]) -> list[Sum]:
@@ -104,6 +107,36 @@ def _at_issue(span: Interval) -> Iterator[Supply]:
             currency=receipt.currency,
             corrects=(receipt.corrects.number or "") if receipt.corrects else "",
         )
+
+
+def _at_payment(span: Interval) -> Iterator[Supply]:
+    taxed = OfficialReceipt.objects.filter(kind=OfficialKind.RECEIPT_TAX_INVOICE)
+    taxed = taxed.select_related("receipt").order_by("pk")
+    given = taxed.filter(issued_at__gte=span.start, issued_at__lt=span.end)
+    for official in given.iterator(2000):
+        yield _official(official, official.issued_at, 1)
+    cancelled = taxed.filter(
+        cancellation__cancelled_at__gte=span.start, cancellation__cancelled_at__lt=span.end
+    )
+    for official in cancelled.select_related("cancellation").iterator(2000):
+        yield _official(official, official.cancellation.cancelled_at, -1)
+
+
+def _official(official: OfficialReceipt, at: datetime, sign: int) -> Supply:
+    buyer = official.content["parties"]["buyer"]
+    return Supply(
+        day=_day(at),
+        number=official.number,
+        buyer=buyer["name"],
+        tax_id=buyer["tax_id"],
+        branch=buyer.get("branch", ""),
+        category=official.content["tax"]["category"],
+        rate=Decimal(official.content["tax"]["rate"]),
+        net=sign * official.net_amount,
+        tax=sign * official.tax_amount,
+        currency=official.currency,
+        corrects=official.number if sign < 0 else "",
+    )
 
 
 def _day(moment: datetime | None) -> date:

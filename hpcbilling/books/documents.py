@@ -137,19 +137,20 @@ _VOID = """
         SELECT 1 FROM pricing_charge r WHERE r.reverses_id = k.charge_id)
      GROUP BY d.id, d.number
 """
+# A series is of one kind of document: those of receipts, or those given after payment.
 _NUMBERS = """
+    WITH used AS (
+        SELECT series_id, sequence FROM receipts_receipt WHERE series_id IS NOT NULL
+        UNION ALL SELECT series_id, sequence FROM payments_officialreceipt
+    )
     SELECT s.code || '-' || s.fiscal_year, f.field, f.stored, f.computed
       FROM receipts_series s
-      LEFT JOIN LATERAL (
-        SELECT count(*) AS used, min(sequence) AS first, max(sequence) AS last
-          FROM (SELECT series_id, sequence FROM receipts_receipt
-                 UNION ALL
-                SELECT series_id, sequence FROM payments_officialreceipt) d
-         WHERE d.series_id = s.id) n ON true
+      LEFT JOIN (SELECT series_id, count(*) AS used, min(sequence) AS first,
+                        max(sequence) AS last FROM used GROUP BY series_id) n ON n.series_id = s.id
      CROSS JOIN LATERAL (VALUES
         ('last number', s.last_number::text, coalesce(n.last, s.opened_after)::text),
         ('first number', coalesce(n.first, s.opened_after + 1)::text, (s.opened_after + 1)::text),
-        ('documents', n.used::text, (s.last_number - s.opened_after)::text)
+        ('documents', coalesce(n.used, 0)::text, (s.last_number - s.opened_after)::text)
      ) f (field, stored, computed)
      WHERE f.stored IS DISTINCT FROM f.computed
     UNION ALL
@@ -157,10 +158,7 @@ _NUMBERS = """
            (n.before + 1)::text
       FROM (SELECT series_id, sequence,
                    lag(sequence) OVER (PARTITION BY series_id ORDER BY sequence) AS before
-              FROM (SELECT series_id, sequence FROM receipts_receipt
-                     UNION ALL
-                    SELECT series_id, sequence FROM payments_officialreceipt) d
-             WHERE series_id IS NOT NULL) n
+              FROM used) n
       JOIN receipts_series s ON s.id = n.series_id
      WHERE n.sequence <> n.before + 1
 """

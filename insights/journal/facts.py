@@ -18,9 +18,9 @@ from core.money import round_money
 from core.site import site_zone
 from insights.journal.entries import Entry, Posting, entry
 from insights.models import LedgerRole as R
-from payments.models import Allocation, Payment
+from payments.models import Allocation, Payment, Refund, Withholding
 from pricing.models import Charge
-from receipts.models import Line, Receipt
+from receipts.models import Line, Receipt, WriteOff
 from receipts.selectors import ISSUED
 
 TAX = "tax"
@@ -126,7 +126,68 @@ def _allocations(span: Interval) -> Iterator[Entry]:
         )
 
 
-_KINDS: Iterable[Callable[[Interval], Iterator[Entry]]] = (_documents, _payments, _allocations)
+def _withheld(span: Interval) -> Iterator[Entry]:
+    """Tax that buyers kept back: the tax office owes it now; less than zero where it was taken
+    back."""
+    made = Withholding.objects.select_related("receipt")
+    for row in _within(made, "recorded_at", span).order_by("recorded_at", "pk"):
+        project = row.receipt.project_id
+        yield entry(
+            ("withholding", row.pk),
+            _day(row.recorded_at),
+            row.receipt.currency,
+            row.receipt.number or "",
+            (
+                Posting(R.WITHHELD, row.amount, project),
+                Posting(R.RECEIVABLE, -row.amount, project),
+            ),
+        )
+
+
+def _refunds(span: Interval) -> Iterator[Entry]:
+    """What was paid out to payers again."""
+    paid = Refund.objects.filter(status=Refund.Status.PAID_OUT)
+    for row in (
+        _within(paid, "done_at", span).select_related("payment__receipt").order_by("done_at", "pk")
+    ):
+        project = row.payment.receipt.project_id
+        yield entry(
+            ("refund", row.pk),
+            _day(row.done_at),
+            row.payment.currency,
+            row.payment.receipt.number or "",
+            (
+                Posting(R.BALANCE, row.amount, project),
+                Posting(R.REFUND, -row.amount, project, row.payment.provider),
+            ),
+        )
+
+
+def _write_offs(span: Interval) -> Iterator[Entry]:
+    """What won't be paid."""
+    given_up = WriteOff.objects.filter(status=WriteOff.Status.APPROVED).select_related("receipt")
+    for row in _within(given_up, "approved_at", span).order_by("approved_at", "pk"):
+        project = row.receipt.project_id
+        yield entry(
+            ("write_off", row.pk),
+            _day(row.approved_at),
+            row.receipt.currency,
+            row.receipt.number or "",
+            (
+                Posting(R.WRITE_OFF, row.amount, project),
+                Posting(R.RECEIVABLE, -row.amount, project),
+            ),
+        )
+
+
+_KINDS: Iterable[Callable[[Interval], Iterator[Entry]]] = (
+    _documents,
+    _payments,
+    _allocations,
+    _withheld,
+    _refunds,
+    _write_offs,
+)
 
 
 def _within(rows: QuerySet[Any], stamp: str, span: Interval) -> QuerySet[Any]:

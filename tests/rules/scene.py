@@ -79,7 +79,8 @@ from receipts.models import (
     TaxRate,
 )
 from receipts.runs import advance, start_run
-from receipts.services import create_receipt, draft_receipt, void_receipt
+from receipts.services import create_receipt, draft_receipt, submit_receipt, void_receipt
+from receipts.services.drafting import save_draft
 from receipts.services.files import pdf_file
 from tests.factories import Row, exempt, import_rows
 from tests.pricing.lists import flat, publish, slabs
@@ -166,8 +167,10 @@ def _runs(first: date, second: date, actor: Actor) -> None:
         project=project, period=second, currency="EUR", decimals=2, tax_rate=0, net_amount=0,
         tax_amount=0, total=0, window_start=span.start, window_end=span.end,
     )  # fmt: skip
-    receipt.save()
-    Receipt.objects.filter(pk=receipt.pk).update(status="pending", submitted_at=timezone.now())
+    nobody = Actor.system("run")
+    with transaction.atomic():
+        save_draft(receipt, [], nobody)
+    submit_receipt(receipt_id=receipt.pk, actor=nobody)
     RunEntry.objects.filter(pk=one.pk).update(state="drafted", receipt=receipt, total=0)
 
 

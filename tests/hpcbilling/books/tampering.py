@@ -275,8 +275,28 @@ TAMPERS = (
     ),
     Tamper(
         "allocations",
-        "allocated",
+        "allocated and refunded",
         "UPDATE payments_allocation SET amount = amount + 1",
+    ),
+    Tamper(
+        "allocations",
+        "receipt",
+        "UPDATE payments_payment SET currency = 'USD' WHERE status = 'succeeded'",
+    ),
+    Tamper(
+        "settlement",
+        "settled",
+        "UPDATE payments_withholding SET amount = amount + 100000",
+    ),
+    Tamper(
+        "official",
+        "tax of official receipts",
+        "UPDATE payments_officialreceipt SET tax_amount = tax_amount + 1",
+    ),
+    Tamper(
+        "audit_events",
+        "official_receipt.issued",
+        "DELETE FROM audit_auditevent WHERE action = 'official_receipt.issued'",
     ),
     Tamper(
         "settlement",
@@ -301,12 +321,12 @@ TAMPERS = (
     ),
     Tamper(
         "settlement",
-        "status",
+        "written off",
         "UPDATE receipts_writeoff SET status = 'approved'",
     ),
     Tamper(
         "allocations",
-        "allocated",
+        "allocated and refunded",
         "UPDATE payments_refund SET amount = 100000",
     ),
     Tamper(
