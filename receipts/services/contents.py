@@ -8,7 +8,7 @@ from django.db.models.functions import Coalesce
 from accounts.models import Project
 from core.canonical import sha256_of
 from pricing.models import Charge, PriceList
-from receipts.models import BillingProfile, LineCharge, PurchaseOrder, Receipt
+from receipts.models import BillingProfile, Line, LineCharge, PurchaseOrder, Receipt
 from receipts.taxing import Taxed
 
 
@@ -49,6 +49,10 @@ def particulars_of(receipt: Receipt, taxed: Taxed) -> dict[str, object]:
         "exemption_certificate": taxed.certificate,
         "withholding_percent": str(profile.withholding_percent.normalize()),
         "price_lists": _price_lists(receipt),
+        "projects": {
+            str(pk): code
+            for pk, code in receipt.lines.order_by().values_list("project", "project__code")
+        },
         "language": profile.document_language,
         "promptpay_id": profile.promptpay_id or settings.SITE_PROMPTPAY_ID,
         "bank_details": settings.SITE_BANK_DETAILS,
@@ -88,7 +92,7 @@ def content_of(receipt: Receipt) -> dict[str, object]:
         "lines": [
             [
                 line.position,
-                line.project.code,
+                _code(receipt, line),
                 line.resource,
                 line.text,
                 line.quantity,
@@ -98,7 +102,7 @@ def content_of(receipt: Receipt) -> dict[str, object]:
                 line.jobs,
                 line.corrects.position if line.corrects else None,
             ]
-            for line in receipt.lines.select_related("project", "corrects").order_by("position")
+            for line in receipt.lines.select_related("corrects").order_by("position")
         ],
         "charges": list(
             LineCharge.objects.filter(line__receipt=receipt)
@@ -112,6 +116,11 @@ def content_of(receipt: Receipt) -> dict[str, object]:
         "tax": _plain(receipt.tax_amount),
         "total": _plain(receipt.total),
     }
+
+
+def _code(receipt: Receipt, line: Line) -> str:
+    """The code of a line's project as it was at issue: a project may have another one later."""
+    return str(receipt.particulars["projects"][str(line.project_id)])
 
 
 def hash_of(receipt: Receipt) -> str:

@@ -164,6 +164,13 @@ def test_the_hash_on_the_receipt_is_that_of_its_content_read_back(genomics: Proj
     assert sha256_of(content_of(again)) == receipt.sha256
 
 
+def test_a_project_that_is_renamed_changes_no_document(genomics: Project) -> None:
+    receipt = create_receipt(project_id=genomics.pk, window=OCTOBER, actor=SYSTEM)
+    Project.objects.filter(pk=genomics.pk).update(code="genetics")
+    again = Receipt.objects.get(pk=receipt.pk)
+    assert sha256_of(content_of(again)) == receipt.sha256
+
+
 def test_the_parties_are_kept_as_they_were(genomics: Project) -> None:
     receipt = create_receipt(project_id=genomics.pk, window=OCTOBER, actor=SYSTEM)
     Project.objects.filter(pk=genomics.pk).update(name="Renamed")

@@ -14,10 +14,10 @@ from core.errors import Conflict
 from hpcbilling.workflows import rate_pending
 from payments.selectors import balance_of
 from pricing.models import Charge
-from receipts.settled_corrections import settle_corrections
 from receipts.models import BillingProfile, DepartmentBilling, Receipt
 from receipts.selectors import receipts_visible_to, uncredited_reversals
 from receipts.services import create_receipt, hash_of, void_receipt
+from receipts.settled_corrections import settle_corrections
 from tests.factories import make_user, publish_prices
 from tests.scenarios.story import (
     AUGUST,
@@ -130,7 +130,7 @@ def test_the_pi_leaves_and_the_project_moves_to_another_department(story: Story)
     story.approve(story.close(SEPTEMBER))
     assert list(receipts_visible_to(old)) == []
     (september,) = receipts_visible_to(new)
-    assert (september.project, september.total) == (medicine_office, 20)
+    assert (september.project, september.total) == (medicine_office, Decimal(20))
     assert september.lines.get().project == genomics
     august.refresh_from_db()
     assert (august.project, hash_of(august)) == (science_office, august.sha256)
@@ -222,7 +222,7 @@ def test_the_night_in_which_the_clocks_go_back(settings: Settings) -> None:
         assert period.ends_at - period.starts_at == timedelta(days=31, hours=1)
         story.approve(run)
         receipt = Receipt.objects.get(project=project)
-        assert (receipt.total, receipt.lines.get().jobs) == (80, 2)
+        assert (receipt.total, receipt.lines.get().jobs) == (Decimal(80), 2)
         assert receipt.last_day == date(2026, 10, 31)
         story.books_balance()
 
