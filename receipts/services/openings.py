@@ -112,7 +112,13 @@ def _issue(receipt: Receipt, opening: Opening, actor: Actor) -> None:
         "issued_at": receipt.window_start,
         "due_on": opening.due_on,
         "parties": parties_of(opening.project),
-        "particulars": {"title": "opening", "corrects": "", "tax_reason": "", "price_lists": []},
+        "particulars": {
+            "title": "opening",
+            "corrects": "",
+            "tax_reason": "",
+            "price_lists": [],
+            "projects": {str(opening.project.pk): opening.project.code},
+        },
         "verify_token": token_urlsafe(24),
     }
     for name, value in stamps.items():
