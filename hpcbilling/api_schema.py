@@ -14,6 +14,8 @@ SETTINGS: dict[str, Any] = {
     "COMPONENT_SPLIT_REQUEST": True,
     "ENUM_NAME_OVERRIDES": {
         "ReceiptStatus": "receipts.models.Receipt.Status",
+        "ReceiptKind": "receipts.models.ReceiptKind",
+        "ChargeKind": "pricing.models.ChargeKind",
         "PaymentStatus": "payments.models.Payment.Status",
         "Resource": "pricing.models.ResourceCode",
     },
