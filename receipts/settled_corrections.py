@@ -9,6 +9,7 @@ else with the next run.
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
 
 from django.conf import settings
@@ -27,6 +28,7 @@ from pricing.models import Charge, ChargeKind
 from pricing.rating import rate_jobs
 from receipts.models import BillingProfile, CorrectionProblem, DocumentLanguage, Receipt
 from receipts.selectors import (
+    CREDITABLE,
     lines_over,
     on_documents,
     unbilled_charges,
@@ -72,23 +74,38 @@ def correct_jobs(*, job_ids: Iterable[int], actor: Actor) -> Outcome:
     return outcome
 
 
-def credit_waiting(*, actor: Actor, project_id: int | None = None) -> Settled:
-    """Issue credit notes over all reversals that wait, of one addressee or all, however little they
-    come to; what was charged in their place is left to the documents of the run."""
-    counts = {"corrected": 0, "waiting": 0, "failed": 0}
-    for receipt_id in receipts_waiting(project_id):
-        counts[_credited(receipt_id, actor)] += 1
-    return Settled(**counts)
+def credit_waiting(*, project_id: int, currency: str, until: date, actor: Actor) -> None:
+    """Issue credit notes over the reversals of an addressee that wait and were booked by a month,
+    however little they come to; in the caller's transaction, which has locked the project and bills
+    what was charged in their place. Raises what ``credit_reversals`` does."""
+    booked = uncredited_reversals().filter(currency=currency, period__lte=until)
+    for receipt in _waiting_in(booked).filter(project=project_id):
+        credit_now(receipt=receipt, actor=actor)
 
 
-def receipts_waiting(project_id: int | None = None) -> list[int]:
+def credit_now(*, receipt: Receipt, actor: Actor) -> None:
+    """Issue a credit note over the reversals of a receipt that wait, which it has. In the caller's
+    transaction; raises what ``credit_reversals`` does."""
+    credit_reversals(receipt_id=receipt.pk, actor=actor, reason=reason_on(receipt))
+    CorrectionProblem.objects.filter(receipt=receipt).delete()
+
+
+def waits(receipt: Receipt) -> bool:
+    """Tell whether a receipt that may be credited has reversals that no note has."""
+    return _waiting_in(uncredited_reversals()).filter(pk=receipt.pk).exists()
+
+
+def receipts_waiting() -> list[int]:
     """Return the receipts with reversals that no note has, the oldest first."""
-    rows = uncredited_reversals().order_by().annotate(of=Coalesce(f"{OF}__corrects", OF))
-    if project_id is not None:
-        rows = rows.filter(**{f"{OF}__project": project_id})
+    return list(_waiting_in(uncredited_reversals()).values_list("pk", flat=True))
+
+
+def _waiting_in(reversals: QuerySet[Charge]) -> QuerySet[Receipt]:
+    """The receipts that may be credited and that reversals are of, directly or by a credit note
+    over them, in the order in which they are locked."""
+    rows = reversals.order_by().annotate(of=Coalesce(f"{OF}__corrects", OF))
     found = rows.values_list("of", flat=True).distinct()
-    in_force = Receipt.objects.filter(pk__in=found).exclude(status=Receipt.Status.VOID)
-    return list(in_force.order_by("pk").values_list("pk", flat=True))
+    return Receipt.objects.filter(pk__in=found, status__in=CREDITABLE).order_by("pk")
 
 
 def _tried(receipt_id: int, actor: Actor) -> str:
@@ -111,12 +128,11 @@ def _settle(receipt_id: int, actor: Actor) -> str:
         return "waiting"
     charges = replacements(receipt)
     ids = list(charges.values_list("pk", flat=True))
-    credit_reversals(receipt_id=receipt_id, actor=actor, reason=reason_on(receipt))
+    credit_now(receipt=receipt, actor=actor)
     moved = _off(receipt)
     again = unbilled_charges().filter(pk__in=[*ids, *moved])
     if again.exists():
         _bill(receipt, again, actor)
-    CorrectionProblem.objects.filter(receipt=receipt).delete()
     return "corrected"
 
 
@@ -129,17 +145,6 @@ def reason_on(receipt: Receipt) -> str:
         with override(code):
             texts.append(_t("Usage of this receipt was corrected."))
     return " / ".join(texts)
-
-
-def _credited(receipt_id: int, actor: Actor) -> str:
-    receipt = Receipt.objects.get(pk=receipt_id)
-    try:
-        with transaction.atomic():
-            credit_reversals(receipt_id=receipt_id, actor=actor, reason=reason_on(receipt))
-            CorrectionProblem.objects.filter(receipt=receipt_id).delete()
-    except DomainError as error:
-        return _kept(receipt_id, str(error))
-    return "corrected"
 
 
 def _kept(receipt_id: int, problem: str) -> str:

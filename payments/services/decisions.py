@@ -20,6 +20,7 @@ from payments.settlement import restate, standing, use_balance
 from receipts.models import Receipt, WriteOff, WriteOffStatus
 from receipts.services import mark_settled
 from receipts.services.steps import locked
+from receipts.settled_corrections import credit_now, waits
 
 R, W = RefundStatus, WriteOffStatus
 REFUND_STEPS: Table = {
@@ -33,7 +34,7 @@ NOT_ALONE = _("Whoever asks for it does not approve it: ask a colleague.")
 def request_refund(*, payment_id: int, amount: Decimal, reason: str, actor: Actor) -> Refund:
     """Ask for a part of a payment that settles nothing to be given back; it is set aside at once.
 
-    Raises Invalid for a bad amount or without a reason, Conflict if less than that is left.
+    Raises Invalid without a reason, for a bad amount, and for more than is left.
     """
     person = _check_request(reason, actor)
     if not amount.is_finite() or amount <= 0:
@@ -149,13 +150,17 @@ def _decided() -> Conflict:
 
 
 def request_write_off(*, receipt_id: int, reason: str, actor: Actor) -> WriteOff:
-    """Ask for what is left of a receipt to be given up.
+    """Ask for what is left of a receipt to be given up. A correction of it that waits gets its
+    credit note first: what was written off is credited no more.
 
     Raises Invalid without a reason, Conflict if it is not open or one waits already.
     """
     person = _check_request(reason, actor)
     with transaction.atomic():
         receipt = locked(receipt_id)
+        if waits(receipt):
+            credit_now(receipt=receipt, actor=actor)
+            receipt = locked(receipt_id)
         if receipt.status not in Receipt.OPEN:
             raise Conflict("not_payable", _("Only what is still to be paid is written off."))
         if receipt.write_offs.filter(status=W.REQUESTED).exists():
@@ -183,15 +188,16 @@ def _write_off_figures(write_off: WriteOff) -> dict[str, object]:
 def approve_write_off(*, write_off_id: int, actor: Actor) -> WriteOff:
     """Agree, as a second person, that what is left of a receipt is given up.
 
-    Raises Conflict for who asked, and if something was paid or credited since: then it is rejected
-    and asked for anew.
+    Raises Conflict for who asked, and if something was paid or credited since, or is to be: then it
+    is rejected and asked for anew.
     """
     with transaction.atomic():
         write_off = _locked_write_off(write_off_id)
         receipt = write_off.receipt
         if actor.user_id in (None, write_off.requested_by_id):
             raise Conflict("own_request", NOT_ALONE)
-        if receipt.status not in Receipt.OPEN or standing(receipt).left != write_off.amount:
+        changed = standing(receipt).left != write_off.amount or waits(receipt)
+        if receipt.status not in Receipt.OPEN or changed:
             raise Conflict(
                 "left_changed",
                 _("Something was paid or credited since. Reject this, and ask for it anew."),

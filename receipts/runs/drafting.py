@@ -8,12 +8,10 @@ import logging
 import time
 from collections.abc import Callable
 
-from django.conf import settings
 from django.db import InterfaceError, OperationalError, transaction
 from django.db.models import Min, QuerySet
-from django.utils import timezone, translation
+from django.utils import timezone
 from django.utils.timezone import localtime
-from django.utils.translation import gettext as _t
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Period, Project
@@ -32,10 +30,10 @@ from receipts.models import BillingRun, Receipt, RunEntry
 from receipts.orders import order_for
 from receipts.runs.steps import ENTRY_STEPS, RUN_STEPS
 from receipts.runs.telling import Problem, problem, refusal_of
-from receipts.selectors import lines_over, unbilled_charges, uncredited_reversals
-from receipts.services.crediting import credit_reversals
+from receipts.selectors import lines_over, unbilled_charges
 from receipts.services.drafting import write_draft
 from receipts.services.steps import STEPS, figures_of, moved
+from receipts.settled_corrections import credit_waiting
 from receipts.taxing import tax_for
 
 log = logging.getLogger(__name__)
@@ -132,7 +130,9 @@ def _draft(entry: RunEntry, actor: Actor) -> None:
     projects = list(in_run(billed_projects(entry.project_id)).values_list("pk", flat=True))
     locked = {row.pk: row for row in lock_rows(Project.objects.all(), entry.project_id, *projects)}
     addressee = locked[entry.project_id]
-    _credit(entry, actor)
+    credit_waiting(
+        project_id=addressee.pk, currency=entry.currency, until=period.month, actor=actor
+    )
     charges = unbilled_charges().filter(
         project__in=projects, currency=entry.currency, period__lte=period.month
     )
@@ -163,21 +163,6 @@ def _closed(run: BillingRun) -> Period:
             _("The period was opened again. Once it is closed, its next run takes the charges."),
         )
     return period
-
-
-def _credit(entry: RunEntry, actor: Actor) -> None:
-    """Issue credit notes over the addressee's documents whose charges were reversed since."""
-    receipt = "reverses__document_line__line__receipt"
-    waiting = uncredited_reversals().filter(
-        **{f"{receipt}__project": entry.project_id},
-        currency=entry.currency,
-        period__lte=entry.run.period_id,
-    )
-    originals = set(waiting.order_by().values_list(receipt, flat=True).distinct())
-    with translation.override(settings.LANGUAGE_CODE):
-        reason = _t("Usage was corrected after it was billed.")
-    for receipt_id in sorted(originals):
-        credit_reversals(receipt_id=receipt_id, actor=actor, reason=reason)
 
 
 def _window(charges: QuerySet[Charge], period: Period) -> Interval:

@@ -35,9 +35,12 @@ from payments.services import (
     use_balance_for,
 )
 from payments.settlement import standing
+from pricing.replacing import reverse_and_replace
 from receipts.models import BillingProfile, Receipt
+from receipts.selectors import charges_in_force, uncredited_reversals
 from receipts.services import create_receipt, void_receipt
 from tests.factories import OCTOBER, SYSTEM, Row, import_rows, make_cluster, make_project, make_user
+from usage.models import Cluster
 
 pytestmark = pytest.mark.django_db
 TODAY = timezone.localdate
@@ -277,6 +280,34 @@ def test_a_write_off_needs_two_people_and_exactly_what_is_left(
     keep_as_balance(event_id=mismatches().get().pk, actor=actor)
     assert status(receipt) == "written_off"
     assert balance_of(receipt.project, "THB") == 5
+
+
+def test_a_correction_that_waits_is_credited_before_a_write_off(
+    receipt: Receipt, actor: Actor, second: Actor
+) -> None:
+    """Nothing credits a receipt that is written off: what waited would stop every later run."""
+    day = Interval(OCTOBER.start + DAY * 5, OCTOBER.start + DAY * 6)
+    jobs = (Row(n, end=day.start + timedelta(hours=n), seconds=3600) for n in (7, 8, 9))
+    import_rows(Cluster.objects.get(), *jobs)
+    two = create_receipt(project_id=receipt.project_id, window=day, actor=SYSTEM)
+
+    def corrected(job_id: int) -> Decimal:
+        charges = list(charges_in_force(two).filter(job__job_id=job_id))
+        reverse_and_replace(charges=charges, actor=SYSTEM)
+        return sum((charge.amount for charge in charges), Decimal(0))
+
+    corrected(7)
+    asked = request_write_off(receipt_id=two.pk, reason="closed", actor=actor)
+    note = Receipt.objects.get(corrects=two)
+    assert asked.amount == two.total + note.total > 0 > note.total
+    corrected(8)
+    with pytest.raises(Conflict, match="Reject this"):
+        approve_write_off(write_off_id=asked.pk, actor=second)
+    reject_write_off(write_off_id=asked.pk, actor=second, reason="corrected")
+    anew = request_write_off(receipt_id=two.pk, reason="closed", actor=actor)
+    approve_write_off(write_off_id=anew.pk, actor=second)
+    assert status(two) == "written_off"
+    assert not uncredited_reversals().exists()
 
 
 def test_an_official_receipt_is_printed_and_verified(receipt: Receipt, actor: Actor) -> None:

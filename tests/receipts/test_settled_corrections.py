@@ -50,6 +50,10 @@ def change(receipt: Receipt, job_id: int = 3) -> list[Charge]:
     return charges
 
 
+def credit(project_id: int, until: date = date(2026, 10, 1)) -> None:
+    credit_waiting(project_id=project_id, currency="THB", until=until, actor=SYSTEM)
+
+
 def test_from_the_threshold_on_documents_come_at_once(receipt: Receipt, settings: Settings) -> None:
     settings.CORRECTION_THRESHOLD = D(0)
     charges = change(receipt)
@@ -74,9 +78,10 @@ def test_below_it_waits_for_the_run(receipt: Receipt) -> None:
     settled = settle_corrections(actor=SYSTEM)
     assert (settled.corrected, settled.waiting) == (0, 1)
     assert uncredited_reversals().exists()
-    assert credit_waiting(actor=SYSTEM, project_id=receipt.project_id + 1).corrected == 0
-    assert credit_waiting(actor=SYSTEM, project_id=receipt.project_id).corrected == 1
-    assert credit_waiting(actor=SYSTEM).corrected == 0
+    credit(receipt.project_id + 1)
+    credit(receipt.project_id, until=date(2026, 9, 1))
+    assert uncredited_reversals().exists(), "of another project, and booked later"
+    credit(receipt.project_id)
     assert not uncredited_reversals().exists()
     assert unbilled_charges().count() == 2, "the run bills them"
 
@@ -132,8 +137,9 @@ def test_a_reversal_of_what_was_taken_off_alone_is_no_credit(receipt: Receipt) -
     with pytest.raises(Conflict) as refusal:
         credit_reversals(receipt_id=receipt.pk, actor=SYSTEM, reason="x")
     assert refusal.value.code == "not_a_credit"
-    assert credit_waiting(actor=SYSTEM).failed == 1
-    assert CorrectionProblem.objects.get().receipt == receipt
+    assert receipts_waiting() == [receipt.pk]
+    with pytest.raises(Conflict, match="instead of giving back"):
+        credit(receipt.project_id, until=date(2029, 1, 1))
 
 
 def test_two_workers_at_once_make_one(committed_db: Database, settings: Settings) -> None:
