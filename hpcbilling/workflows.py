@@ -13,7 +13,7 @@ from pricing.batches import Outcome
 from pricing.rating import rate_due, rate_jobs, rate_rechecked, rate_run
 from pricing.selectors import due_ratings, runs_to_rate
 from receipts.selectors import on_documents
-from receipts.settled_corrections import correct_jobs, settle_corrections
+from receipts.settled_corrections import settle_corrections
 from usage.evidence import Readable
 from usage.intake import Progress
 from usage.models import Cluster, ImportRun
@@ -79,12 +79,6 @@ def rate_selected(*, job_ids: Sequence[int], actor: Actor) -> Outcome:
     outcome = rate_jobs(job_ids=job_ids, actor=actor, billed=on_documents)
     settle_corrections(actor=actor)
     return outcome
-
-
-def correct_selected(*, job_ids: Sequence[int], actor: Actor) -> Outcome:
-    """Rate these jobs as prices say now, also where charges are on issued documents: a person's
-    decision, which credit notes carry out. What is on drafts waits."""
-    return correct_jobs(job_ids=job_ids, actor=actor)
 
 
 def import_usage(

@@ -29,11 +29,6 @@ def addressees_of(project_ids: Collection[int]) -> dict[int, int]:
     return dict(rows.annotate(addressee=_ADDRESSEE).values_list("pk", "addressee"))
 
 
-def addressee_of(project: Project) -> Project:
-    """Return the project whose documents take a project's charges now."""
-    return Project.objects.get(pk=addressees_of([project.pk])[project.pk])
-
-
 def billed_projects(addressee_id: int) -> QuerySet[Project]:
     """Return the projects whose charges go on the documents of an addressee now."""
     paid_for = BillingProfile.objects.filter(grouping=Grouping.PAYER, payer=addressee_id)

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from core.errors import Conflict
-from hpcbilling.workflows import correct_selected, rate_pending
+from hpcbilling.workflows import rate_pending
 from pricing.closing import true_up
 from pricing.models import JobRating
 from pricing.selectors import live_charges
@@ -25,6 +25,7 @@ from receipts.services import (
     draft_receipt,
     issue_receipt,
 )
+from receipts.settled_corrections import correct_jobs
 from tests.factories import OCTOBER, SYSTEM
 from tests.pricing.lists import counters_add_up, flat, publish
 from tests.pricing.test_histories import CPU, Site
@@ -80,7 +81,7 @@ class Billed(Site):
 
     def correct(self, _: int, __: int) -> None:
         due = JobRating.objects.filter(due=True).values_list("pk", flat=True)
-        correct_selected(job_ids=list(due), actor=SYSTEM)
+        correct_jobs(job_ids=list(due), actor=SYSTEM)
 
     def close(self, place: int, _: int) -> None:
         true_up(project_id=self.projects[place].pk, month=date(2026, 10, 1), actor=SYSTEM)

@@ -5,7 +5,7 @@ from django.db import connection
 from django.db.models import Sum
 
 from accounts.models import Project
-from hpcbilling.workflows import correct_selected, rate_pending
+from hpcbilling.workflows import rate_pending
 from pricing.models import JobRating
 from pricing.selectors import live_charges
 from receipts.selectors import uncredited_reversals
@@ -16,6 +16,7 @@ from receipts.services import (
     issue_receipt,
     void_receipt,
 )
+from receipts.settled_corrections import correct_jobs
 from tests.factories import OCTOBER, SYSTEM, Row, import_rows, make_cluster, make_project
 from tests.pricing.lists import split
 from tests.pricing.test_due import change_tier, cpu_prices, due, due_by_comparing_everything
@@ -76,9 +77,9 @@ def test_what_only_prices_say_waits_for_a_person(genomics: Project, cluster: Clu
     assert rate_pending(actor=SYSTEM).waiting == 1
     assert cpu_prices() == ["0.75"]
     job = JobRating.objects.get(due=True).pk
-    assert correct_selected(job_ids=[job], actor=SYSTEM).rated == 1
+    assert correct_jobs(job_ids=[job], actor=SYSTEM).rated == 1
     assert cpu_prices() == ["3.00"]
-    assert correct_selected(job_ids=[job], actor=SYSTEM).charges == 0
+    assert correct_jobs(job_ids=[job], actor=SYSTEM).charges == 0
     assert uncredited_reversals().count() == 2
     assert due() == due_by_comparing_everything() == set()
     connection.check_constraints()
@@ -90,7 +91,7 @@ def test_a_person_does_not_correct_what_is_on_a_draft(genomics: Project, cluster
     change_tier(genomics)
     rate_pending(actor=SYSTEM)
     job = JobRating.objects.get(due=True).pk
-    assert correct_selected(job_ids=[job], actor=SYSTEM).waiting == 1
+    assert correct_jobs(job_ids=[job], actor=SYSTEM).waiting == 1
     assert cpu_prices() == ["0.75"]
 
 
