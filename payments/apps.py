@@ -15,4 +15,3 @@ class PaymentsConfig(AppConfig):
         finders[:] = {*finders, import_string("payments.official_documents.verified")}
         standings = import_string("receipts.settling.STANDINGS")
         standings[:] = [import_string("payments.selectors.with_standing")]
-        import_string("receipts.settling.LEFT")[:] = [import_string("payments.settlement.left_of")]

@@ -84,11 +84,6 @@ def follow(receipt: Receipt, actor: Actor) -> None:
     restate(receipt, actor)
 
 
-def left_of(receipt: Receipt) -> Decimal:
-    """Return what of a receipt is still to be paid."""
-    return standing(receipt).left
-
-
 def restate(receipt: Receipt, actor: Actor, paid_at: datetime | None = None) -> None:
     """Bring the status of a receipt, which is locked, to what its settlement says."""
     if receipt.status not in SETTLED_BY:

@@ -62,12 +62,6 @@ def payable_changed(receipt: Receipt, actor: Actor) -> None:
         tell(receipt, actor)
 
 
-Left = Callable[[Receipt], Decimal]
-
-LEFT: list[Left] = []
-"""The one that knows what of a receipt is still to be paid; payments put it here."""
-
-
 def left_of(receipt: Receipt) -> Decimal:
     """Return what of a receipt is still to be paid."""
-    return next((ask(receipt) for ask in LEFT), receipt.total)
+    return settled_of(receipt).left
