@@ -15,8 +15,7 @@ from django.utils.translation import gettext_lazy as _
 
 from payments.models import Payment, Refund, Withholding
 from receipts.models import Receipt, WriteOff
-
-ISSUED = [status for status in Receipt.Status if status not in Receipt.BEFORE_ISSUE]
+from receipts.selectors import ISSUED
 
 
 class FactKind(TextChoices):

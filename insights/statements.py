@@ -11,9 +11,10 @@ from django.utils import timezone
 
 from accounts.models import Department, Project
 from core.site import site_days
-from insights.ledger import ISSUED, FactKind, Sums, facts, sums
+from insights.ledger import FactKind, Sums, facts, sums
 from pricing.labels import resource_name
 from receipts.models import Line, Receipt
+from receipts.selectors import ISSUED
 
 ZERO = Decimal(0)
 DOCUMENTS = frozenset({FactKind.RECEIPT})

@@ -1,6 +1,7 @@
 """The month end from its beginning to the review: what stands against it, true-ups, closing, and
 the run that drafts a document for each addressee."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
@@ -49,7 +50,7 @@ def close_and_draft(
     """Do as ``close`` does, and make the drafts too."""
     run = close(period=period, actor=actor, override_reason=override_reason, true_ups=true_ups)
     while advance(run_id=run.pk, actor=actor, progress=drafts):
-        pass  # some wait for another worker, which has them
+        time.sleep(0.2)  # another worker has those that still wait
     run.refresh_from_db()
     return run
 

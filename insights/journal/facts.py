@@ -4,6 +4,7 @@ Charges are booked by their period, everything else on the day on which it was r
 ever add to open months, so past months stay as they are.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -69,15 +70,20 @@ def _charges(month: date) -> Iterator[Entry]:
 def _documents(span: Interval) -> Iterator[Entry]:
     """What was issued: receipts ask for it, credit notes give it back."""
     issued = _within(Receipt.objects.filter(status__in=ISSUED), "issued_at", span)
-    for receipt in issued.exclude(kind=Receipt.Kind.OPENING).order_by("issued_at", "pk"):
-        lines = Line.objects.filter(receipt=receipt).order_by().values_list("project_id")
+    issued = issued.exclude(kind=Receipt.Kind.OPENING)
+    lines: dict[int, dict[int, Decimal]] = defaultdict(dict)
+    keys = ("receipt_id", "project_id")
+    found = Line.objects.filter(receipt__in=issued.order_by()).order_by().values_list(*keys)
+    for receipt_id, project_id, amount in found.annotate(sum=Sum("amount")):
+        lines[receipt_id][project_id] = amount
+    for receipt in issued.order_by("issued_at", "pk"):
         note = receipt.kind == Receipt.Kind.CREDIT_NOTE
         yield entry(
             ("credit_note" if note else "issue", receipt.pk),
             _day(receipt.issued_at),
             receipt.currency,
             receipt.number or "",
-            issued_postings(receipt, dict(lines.annotate(sum=Sum("amount")))),
+            issued_postings(receipt, lines[receipt.pk]),
         )
 
 
