@@ -44,7 +44,7 @@ test-crash: venv
 	.venv/bin/pytest -n0 tests/scenarios/test_crashes.py tests/scenarios/test_two_beats.py
 
 # What takes long: most pages in a real browser, workers killed at twenty places, backup and restore,
-# the demo from nothing, every page in Thai. CI runs it too.
+# the demo from nothing, every page in Thai. CI has no time for it: run it before a release.
 test-slow: venv catalogues
 	.venv/bin/pytest -n auto --dist worksteal -m slow
 

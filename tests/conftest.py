@@ -19,7 +19,7 @@ def pytest_configure() -> None:
 
 # The machine that runs the suite is shared: how long one example takes says nothing. Examples are
 # kept few, because each run finds others; `--hypothesis-profile=thorough` looks longer.
-settings.register_profile("suite", deadline=None, max_examples=30)
+settings.register_profile("suite", deadline=None, max_examples=15)
 settings.register_profile("thorough", deadline=None, max_examples=1000)
 settings.load_profile("suite")
 
