@@ -36,17 +36,23 @@ def _sum_of(rows: QuerySet[Any], by: str, what: str = "amount") -> Coalesce:
     return Coalesce(Subquery(sums.values("sum"), output_field=_AMOUNT), ZERO)
 
 
-def with_unallocated(payments: QuerySet[Payment]) -> QuerySet[Any]:
-    """Add to payments that arrived what is ``unallocated`` of each: what settles no receipt, and is
-    not given back or about to be."""
+def with_parts(payments: QuerySet[Payment]) -> QuerySet[Any]:
+    """Add to payments what of each is ``allocated``, ``refunded`` or about to be, and
+    ``unallocated``, which means something of those that arrived."""
     given_back = Refund.objects.exclude(status=Refund.Status.REJECTED)
-    return payments.filter(status=Payment.Status.SUCCEEDED).annotate(
+    return payments.annotate(
         allocated=_sum_of(Allocation.objects.all(), "payment"),
         refunded=_sum_of(given_back, "payment"),
         unallocated=ExpressionWrapper(
             F("amount") - F("allocated") - F("refunded"), output_field=_AMOUNT
         ),
     )
+
+
+def with_unallocated(payments: QuerySet[Payment]) -> QuerySet[Any]:
+    """Return those payments that arrived, with what is ``unallocated`` of each: what settles no
+    receipt, and is not given back or about to be."""
+    return with_parts(payments.filter(status=Payment.Status.SUCCEEDED))
 
 
 def unallocated_of(payment: Payment) -> Decimal:

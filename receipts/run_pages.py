@@ -7,10 +7,10 @@ from django import forms
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
-from django.db.models import Sum
+from django.db.models import QuerySet, Sum
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
-from django.urls import path, reverse
+from django.urls import path
 from django.utils.translation import gettext as _t
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
@@ -30,7 +30,14 @@ from core.admin import (
 from core.errors import Text
 from receipts import runs
 from receipts.models import BillingRun, RunEntry
-from receipts.runs.reviewing import FILTERS, entries_of, progress_of, shown
+from receipts.runs.reviewing import (
+    FILTERS,
+    entries_of,
+    progress_in,
+    progress_of,
+    shown,
+    with_progress,
+)
 from receipts.runs.steps import RETRIED
 
 PER_PAGE = 50
@@ -62,6 +69,11 @@ class BillingRunAdmin(ReadOnlyAdmin):
     list_display = ("shown_month", "state", "documents", "started_at", "started_by")
     list_select_related = ("started_by",)
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[BillingRun]:
+        """Know of each run how far it is, in one query."""
+        queryset: QuerySet[BillingRun] = with_progress(super().get_queryset(request))
+        return queryset
+
     def has_issue_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Who may approve, send back, discard and try again."""
         return request.user.has_perm("receipts.issue_receipt")
@@ -72,14 +84,14 @@ class BillingRunAdmin(ReadOnlyAdmin):
 
     @column(_("Status"), label={"drafting": "info", "review": "warning", "done": "success"})
     def state(self, run: BillingRun) -> tuple[str, Text]:
-        found = progress_of(run)
+        found = progress_in(run)
         if found.waiting:
             return "drafting", _("Making drafts")
         return ("done", _("Done")) if found.is_done else ("review", _("In review"))
 
     @column(_("Documents"))
     def documents(self, run: BillingRun) -> str:
-        found = progress_of(run)
+        found = progress_in(run)
         said = _t("%(issued)s of %(all)s issued")
         return said % {"issued": found.issued, "all": found.entries}
 
@@ -263,7 +275,7 @@ class BillingRunAdmin(ReadOnlyAdmin):
         return self.step(
             request,
             Step(
-                back=_page(of),
+                back=review_page(of),
                 target=of,
                 form=ChosenForm,
                 initial={"entries": ",".join(map(str, keys))},
@@ -279,7 +291,7 @@ class BillingRunAdmin(ReadOnlyAdmin):
             (_("Project"), entry.project),
             (_("Total"), money(entry.total, entry.currency)),
         )
-        end = _page(entry.run)
+        end = review_page(entry.run)
 
         def act(actor: Actor, values: dict[str, Any]) -> Done:
             return Done(run(actor, values), end)
@@ -289,10 +301,6 @@ class BillingRunAdmin(ReadOnlyAdmin):
         return self.step(request, made)
 
 
-def _page(run: BillingRun) -> str:
-    return admin_url(run, "change", run.pk)
-
-
 def review_page(run: BillingRun) -> str:
     """Return the address of a run's review."""
-    return reverse("admin:receipts_billingrun_change", args=(run.pk,))
+    return admin_url(run, "change", run.pk)

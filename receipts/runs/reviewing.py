@@ -1,8 +1,9 @@
 """What a review shows of a run: each document beside what the addressee was billed before."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import date, timedelta
 from decimal import Decimal
+from typing import Any
 
 from django.db.models import (
     BooleanField,
@@ -146,16 +147,36 @@ class Progress:
 
 def progress_of(run: BillingRun) -> Progress:
     """Return how far a run is, in one query."""
-    pending = Q(receipt__status__in=(S.DRAFT, S.PENDING))
-    found = RunEntry.objects.filter(run=run).aggregate(
-        entries=Count("pk"),
-        waiting=Count("pk", filter=Q(state=E.WAITING)),
-        to_approve=Count("pk", filter=pending & Q(approved_by=None)),
-        on_their_way=Count("pk", filter=pending & Q(approved_by__isnull=False)),
-        issued=Count("pk", filter=Q(receipt__isnull=False) & ~pending),
-        problems=Count("pk", filter=~Q(problem={}) & (pending | Q(state=E.FAILED))),
-    )
-    return Progress(**found)
+    return Progress(**RunEntry.objects.filter(run=run).aggregate(**_counts()))
+
+
+def with_progress(runs: QuerySet[BillingRun]) -> QuerySet[Any]:
+    """Add to runs what ``progress_in`` reads, in one query for all."""
+    counts = _counts("entries__")
+    return runs.annotate(**{f"count_{name}": count for name, count in counts.items()})
+
+
+def progress_in(run: Any) -> Progress:
+    """Return how far a run of ``with_progress`` is."""
+    return Progress(*(getattr(run, f"count_{field.name}") for field in fields(Progress)))
+
+
+def _counts(of: str = "") -> dict[str, Count]:
+    """What is counted of entries, which are reached by a prefix."""
+
+    def where(**conditions: Any) -> Q:
+        return Q(**{f"{of}{name}": value for name, value in conditions.items()})
+
+    pending = where(receipt__status__in=(S.DRAFT, S.PENDING))
+    filters = {
+        "entries": where(pk__isnull=False),
+        "waiting": where(state=E.WAITING),
+        "to_approve": pending & where(approved_by=None),
+        "on_their_way": pending & where(approved_by__isnull=False),
+        "issued": where(receipt__isnull=False) & ~pending,
+        "problems": ~where(problem={}) & (pending | where(state=E.FAILED)),
+    }
+    return {name: Count(f"{of}pk", filter=which) for name, which in filters.items()}
 
 
 def runs_in_review() -> QuerySet[BillingRun]:
