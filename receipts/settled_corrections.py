@@ -35,6 +35,7 @@ from receipts.selectors import (
     uncredited_reversals,
 )
 from receipts.services import credit_reversals, issue_receipt, write_draft
+from receipts.services.numbering import fiscal_year, hold_series
 from receipts.services.steps import locked
 
 log = logging.getLogger(__name__)
@@ -128,6 +129,8 @@ def _settle(receipt_id: int, actor: Actor) -> str:
         return "waiting"
     charges = replacements(receipt)
     ids = list(charges.values_list("pk", flat=True))
+    # The note may take a number of an official receipt before the new receipt takes its own.
+    hold_series(settings.SERIES_RECEIPT, fiscal_year(timezone.localdate()))
     credit_now(receipt=receipt, actor=actor)
     moved = _off(receipt)
     again = unbilled_charges().filter(pk__in=[*ids, *moved])

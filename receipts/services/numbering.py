@@ -31,6 +31,16 @@ def next_number(code: str, year: int) -> tuple[Series, int]:
     return series, series.last_number
 
 
+def hold_series(code: str, year: int) -> None:
+    """Lock a series, if it has begun, before numbers of others are taken in the same transaction.
+
+    The order is receipts, credit notes, official receipts: issuing takes the last one, too, where a
+    balance pays at once.
+    """
+    rows = Series.objects.select_for_update(no_key=True)
+    rows.filter(code=code, fiscal_year=year).first()
+
+
 def open_series(*, code: str, year: int, last_number: int, pattern: str, actor: Actor) -> Series:
     """Begin a series after numbers that were given out elsewhere, written as they were there.
 
