@@ -1,6 +1,5 @@
 """Adjustments in the console: written, submitted, decided about by somebody else, taken back."""
 
-from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -33,6 +32,7 @@ from core.admin import (
 )
 from core.intervals import local_midnight
 from core.site import site_zone
+from pricing.admin.charges import ProjectFilter
 from pricing.models import Adjustment, AdjustmentKind, Charge, ReviewStatus
 from pricing.selectors import charge_of_adjustment
 from pricing.services import adjustments as services
@@ -47,11 +47,6 @@ STATUS = {
     S.WITHDRAWN: "default",
 }
 KINDS = [(kind.value, kind.label) for kind in AdjustmentKind if kind is not AdjustmentKind.OUTAGE]
-
-
-def today() -> date:
-    """Return the site's day."""
-    return timezone.localdate()
 
 
 class AdjustmentForm(ConsoleForm):
@@ -84,7 +79,7 @@ class AdjustmentForm(ConsoleForm):
     day = forms.DateField(
         label=_("Day"),
         widget=UnfoldAdminDateWidget,
-        initial=today,
+        initial=timezone.localdate,
         help_text=_("It goes on the receipt that this day does."),
     )
     text = forms.CharField(
@@ -125,7 +120,7 @@ class AdjustmentAdmin(CsvExport, ReadOnlyAdmin):
     charge."""
 
     list_display = ("text", "project", "shown_kind", "shown_amount", "day", "author", "state")
-    list_filter = ("status", "kind", "project", OutageFilter)
+    list_filter = ("status", "kind", ProjectFilter, OutageFilter)
     list_select_related = ("project", "author")
     search_fields = ("text", "reason", "=project__code")
     actions_list = ("write",)
