@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 from django.core.cache import cache
+from django.utils import translation
 from hypothesis import settings
 from pytest_django import DjangoDbBlocker
 
@@ -67,6 +68,13 @@ def committed_db(
 def people(db: None) -> campus.Campus:
     """Two projects, their people and jobs, committed to nothing."""
     return campus.build()
+
+
+@pytest.fixture(autouse=True)
+def english() -> Iterator[None]:
+    """A page in Thai leaves no test after it in Thai."""
+    yield
+    translation.deactivate()
 
 
 @pytest.fixture(autouse=True)

@@ -31,6 +31,7 @@ def test_each_stage_does_its_work(committed_db: Database) -> None:
         "draft": charges,
         "bare INSERT": receipts + lines + charges,
         "issue": receipts,
+        "print": receipts,
         "audit_verify": figures["audit_verify"]["count"],
     }
     assert all(ratio > 0 for ratio in bench.ratios(watch).values())

@@ -99,7 +99,8 @@ def test_a_day_that_slurm_withheld_shows_as_a_gap_then_heals(history: History) -
     history.withheld = set()
     night = pull_cluster(cluster, BEAT)
     assert night is not None
-    assert night.error == ""
+    # Late in the day today looks suspicious, too: nothing has run yet.
+    assert str(lost) not in night.error
     assert states(operator, cluster)[str(lost)] == "complete"
     assert Job.objects.count() == 8 * 3
     assert Charge.objects.values("job").distinct().count() == 8 * 3
