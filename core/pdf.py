@@ -29,7 +29,10 @@ INSTEAD = "□"
 
 _LACKING = re.compile(r'the text `"(.+?)"` could not be displayed', re.DOTALL)
 _CODE = re.compile(r"\\u\{([0-9a-f]+)\}")
-_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ufffe\uffff]")
+_CONTROLS = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200d\u202a-\u202e\u2066-\u2069\ufeff\ufffe\uffff]"
+)
+_PRIVATE = re.compile("[\ue000-\uf8ff\U000f0000-\U0010ffff]")
 _UNKNOWN_SCRIPTS = {"CJK", "HIRAGANA", "KATAKANA", "HANGUL"}
 
 
@@ -92,9 +95,11 @@ def render(
 
 
 def _printable(value: Any) -> Any:
-    """Leave control characters out of texts: no font has them."""
+    """Leave out of texts what is not to be seen: no font has controls, the standard forbids some,
+    and what turns the direction of text could make it say something else. Characters for private
+    use, which the standard forbids, too, are boxes."""
     if isinstance(value, str):
-        return _CONTROLS.sub("", value)
+        return _PRIVATE.sub(INSTEAD, _CONTROLS.sub("", value))
     if isinstance(value, Mapping):
         return {name: _printable(item) for name, item in value.items()}
     return [_printable(item) for item in value] if isinstance(value, list | tuple) else value

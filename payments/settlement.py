@@ -79,6 +79,8 @@ def follow(receipt: Receipt, actor: Actor) -> None:
     if receipt.kind == Receipt.Kind.CREDIT_NOTE:
         return
     release_excess(receipt, actor)
+    # It is open again where more tax withheld was taken back than was too much.
+    restate(receipt, actor)
     if receipt.status in Receipt.OPEN:
         use_balance(receipt, actor)
     restate(receipt, actor)

@@ -8,6 +8,7 @@ from django.utils.translation import gettext_lazy as _
 from audit.services import record
 from core.actor import Actor
 from core.errors import Conflict, Invalid
+from core.money import round_money
 from payments.models import EventOutcome, InboundEvent, Payment
 from payments.services.arriving import give_up
 from payments.settlement import restate, use_balance
@@ -48,13 +49,19 @@ def keep_as_balance(*, event_id: int, actor: Actor, remark: str = "") -> Payment
     """Take what arrived as a payment of the project that it was meant for: it settles what is left
     of the receipt, and the rest is the project's balance.
 
-    Raises Conflict if nobody can say whose money it is, or it was resolved already.
+    Raises Conflict if nobody can say whose money it is, for parts of the smallest unit of the
+    currency, which no receipt could ask for, or if it was resolved already.
     """
     with transaction.atomic():
         event = InboundEvent.objects.select_related("payment").filter(pk=event_id).first()
         if event is None or event.payment is None or not event.amount:
             raise Conflict(
                 "whose_money", _("Nobody can say whose money this is. Find out and send it back.")
+            )
+        if event.amount != round_money(event.amount, event.currency):
+            raise Conflict(
+                "too_many_decimals",
+                _("This amount has more decimals than its currency. Ask who sent the money."),
             )
         receipt = locked(event.payment.receipt_id)
         said = gettext("Kept as the project's balance")

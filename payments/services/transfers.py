@@ -1,7 +1,7 @@
 """What clerks record: bank transfers, and tax that payers withheld."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time
 from decimal import Decimal
 
@@ -42,6 +42,8 @@ def record_transfer(
     is more than the transfer leaves, Conflict for a reference that was recorded before.
     """
     _check_transfer(transfer, actor)
+    # With blanks around it the same transfer would count as another one.
+    transfer = replace(transfer, reference=transfer.reference.strip())
     external_id = f"manual_{receipt_id}_{transfer.reference}"
     event = ProviderEvent(
         event_id=transfer.reference,

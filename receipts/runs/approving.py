@@ -4,10 +4,11 @@ Approving notes who approved, for one document or hundreds, in one statement; ea
 a transaction of its own. So nothing that was approved is lost where that breaks off.
 """
 
+import logging
 import time
 from collections.abc import Collection
 
-from django.db import transaction
+from django.db import InterfaceError, OperationalError, transaction
 from django.db.models import Q, QuerySet, Sum
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -21,10 +22,11 @@ from core.queue import after_commit
 from core.transitions import transition
 from receipts.models import BillingRun, Receipt, RunEntry
 from receipts.runs.steps import ADVANCE_TASK, ISSUE_TASK, RETRIED, RUN_STEPS
-from receipts.runs.telling import refusal_of
+from receipts.runs.telling import DEFECT, problem, refusal_of
 from receipts.services.drafting import discard_draft
 from receipts.services.issuing import issue_receipt, return_receipt, submit_receipt
 
+log = logging.getLogger(__name__)
 E = RunEntry.State
 R = BillingRun.Status
 S = Receipt.Status
@@ -99,7 +101,14 @@ def to_issue() -> list[int]:
 
 
 def _issue(entry_id: int, receipt_id: int, actor: Actor) -> None:
-    found = refusal_of(lambda: issue_receipt(receipt_id=receipt_id, actor=actor))
+    try:
+        found = refusal_of(lambda: issue_receipt(receipt_id=receipt_id, actor=actor))
+    except (InterfaceError, OperationalError):
+        raise  # the connection or the server, not this document
+    except Exception:
+        # One document that can't be issued does not keep back those after it.
+        log.exception("the document of entry %s of a monthly run was not issued", entry_id)
+        found = problem("defect", DEFECT)
     if found:
         # Where somebody else issued it meanwhile, that is no problem.
         refused = approved().filter(pk=entry_id, receipt=receipt_id)

@@ -29,7 +29,7 @@ from receipts.arithmetic import totals_of
 from receipts.models import BillingRun, Receipt, RunEntry
 from receipts.orders import order_for
 from receipts.runs.steps import ENTRY_STEPS, RUN_STEPS
-from receipts.runs.telling import Problem, problem, refusal_of
+from receipts.runs.telling import DEFECT, Problem, problem, refusal_of
 from receipts.selectors import lines_over, unbilled_charges
 from receipts.services.drafting import write_draft
 from receipts.services.steps import STEPS, figures_of, moved
@@ -102,8 +102,7 @@ def _do(entry_id: int, actor: Actor) -> None:
         raise  # the connection or the server, not this entry
     except Exception:
         log.exception("entry %s of a monthly run failed", entry_id)
-        said = _("Something unexpected happened. The operator finds it in the program's log.")
-        found = problem("defect", said)
+        found = problem("defect", DEFECT)
     if found:
         with transaction.atomic():
             entry = _claimed(entry_id)

@@ -5,10 +5,12 @@ from typing import Any
 
 from django.conf import settings
 from django.utils import translation
+from django.utils.translation import gettext_lazy as _
 
 from core.errors import DomainError, Text
 
 Problem = dict[str, Any]
+DEFECT = _("Something unexpected happened. The operator finds it in the program's log.")
 
 
 def refusal_of(act: Callable[[], object]) -> Problem:

@@ -15,6 +15,7 @@ from core.errors import Conflict, Invalid
 from core.intervals import Interval
 from core.queue import after_commit
 from core.transitions import transition
+from receipts.addressees import addressees_of
 from receipts.arithmetic import totals_of
 from receipts.mailing.outbox import queue_mails
 from receipts.models import MailKind, Receipt, ReceiptStatus
@@ -101,6 +102,13 @@ def _check(receipt: Receipt, actor: Actor) -> None:
         raise Conflict(
             "less_than_nothing",
             _("It comes to less than nothing. Discard it: its charges go on the next receipt."),
+        )
+    projects = set(receipt.lines.order_by().values_list("project", flat=True))
+    billed_to = addressees_of(projects - {receipt.project_id})
+    if set(billed_to.values()) - {receipt.project_id}:
+        raise Conflict(
+            "addressee_changed",
+            _("Usage on it is billed to another project by now. Discard it, and draft it anew."),
         )
 
 
@@ -192,6 +200,12 @@ def create_receipt(
             raise Conflict(
                 "total_changed",
                 _("New usage arrived since you looked. Check the new total and confirm again."),
+            )
+        if receipt.total == 0 and any(line.charged for line in receipt.lines.all()):
+            # Day by day, usage too small for the currency would be rounded away for ever.
+            raise Conflict(
+                "too_small",
+                _("This comes to less than can be paid. It goes on a receipt over a longer time."),
             )
         return issue_receipt(receipt_id=receipt.pk, actor=actor)
 

@@ -5,6 +5,7 @@ from datetime import date
 
 from django.conf import settings
 from django.db import transaction
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from audit.services import record
@@ -65,6 +66,40 @@ def open_series(*, code: str, year: int, last_number: int, pattern: str, actor: 
         data = {"code": code, "year": year, "after": last_number, "pattern": pattern}
         record("series.opened", actor=actor, target=series, data=data)
     return series
+
+
+def will_be_given(number: str) -> bool:
+    """Tell whether a series gives a document this number some day: one that has begun, or would
+    begin this year or later. A document that has it already would stop the series there."""
+    codes = {code_of(ReceiptKind.RECEIPT), code_of(ReceiptKind.CREDIT_NOTE)}
+    begun = Series.objects.filter(code__in=codes)
+    years = set(begun.values_list("code", "fiscal_year"))
+    if any(_sequence(row.pattern, row.code, row.fiscal_year, number) > row.opened_after
+           for row in begun):  # fmt: skip
+        return True
+    this_year = fiscal_year(timezone.localdate())
+    coming = {int(text) for text in re.findall(r"(?=(\d{4}))", number)}
+    coming |= {year - 543 for year in coming} | {this_year}
+    return any(
+        year >= this_year
+        and (code, year) not in years
+        and _sequence(settings.SERIES_PATTERN, code, year, number) > 0
+        for code in codes
+        for year in coming
+    )
+
+
+def _sequence(pattern: str, code: str, year: int, number: str) -> int:
+    """Return which number of a series a text is, or 0 if it is none."""
+    series = Series(code=code, fiscal_year=year, pattern=pattern)
+    return next(
+        (
+            sequence
+            for sequence in {int(digits) for digits in re.findall(r"[0-9]{1,18}", number)}
+            if series.text_of(sequence) == number
+        ),
+        0,
+    )
 
 
 def fiscal_year(day: date) -> int:

@@ -21,6 +21,7 @@ from receipts.arithmetic import Taxation, Totals
 from receipts.models import Line, Receipt, TaxCategory
 from receipts.services.contents import hash_of, parties_of
 from receipts.services.drafting import put_amounts
+from receipts.services.numbering import will_be_given
 from receipts.services.steps import STEPS, figures_of, moved
 from receipts.settling import payable_changed
 from receipts.taxing import Taxed
@@ -58,6 +59,11 @@ def check_opening(opening: Opening) -> Receipt | None:
     found = Receipt.objects.filter(number=opening.number).first()
     if found is not None and _said(found) != opening:
         raise Conflict("number_taken", _("This number belongs to a document that says otherwise."))
+    if found is None and will_be_given(opening.number):
+        raise Conflict(
+            "number_of_series",
+            _("A series here comes to this number. Let the series begin after it first."),
+        )
     return found
 
 

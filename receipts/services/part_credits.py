@@ -1,6 +1,8 @@
 """Giving back a part of an issued receipt by hand: amounts on chosen lines, on a credit note.
 
-Above ``ADJUSTMENT_LIMIT`` a second person approves it; until then nothing is credited.
+Above ``ADJUSTMENT_LIMIT`` a second person approves it; until then nothing is credited. What was
+given back of the same receipt without one counts, or many small credits would do what a large one
+may not.
 """
 
 from collections.abc import Iterable, Sequence
@@ -22,6 +24,7 @@ from pricing.services.line_credits import (
     LineCredit,
     ask_line_credits,
     give_line_credits,
+    given_alone,
     line_credits_waiting,
     refuse_line_credits,
     withdraw_line_credits,
@@ -88,6 +91,7 @@ def ask_credit(
                 "credit_waits", _("Another credit of this receipt waits for approval already.")
             )
         wanted = _checked(receipt, parts)
+        alone = given_alone(receipt.pk)
         rows = ask_line_credits(
             receipt_id=receipt.pk,
             parts=wanted,
@@ -95,7 +99,7 @@ def ask_credit(
             text=reason.strip()[:200],
             actor=actor,
         )
-        if total(part.amount for part in parts) > settings.ADJUSTMENT_LIMIT:
+        if total(part.amount for part in parts) + alone > settings.ADJUSTMENT_LIMIT:
             return None
         return _give(receipt, rows, by=None, actor=actor)
 
