@@ -318,6 +318,7 @@ DATA_UPLOAD_MAX_NUMBER_FIELDS = 5000
 # Mail
 _mail = env.email_url("EMAIL_URL", default="consolemail://")
 EMAIL_BACKEND = _mail.pop("EMAIL_BACKEND")
+EMAIL_FILE_PATH = _mail.get("EMAIL_FILE_PATH") or None
 EMAIL_HOST = _mail.get("EMAIL_HOST") or "localhost"
 EMAIL_PORT = _mail.get("EMAIL_PORT") or 25
 EMAIL_HOST_USER = _mail.get("EMAIL_HOST_USER") or ""

@@ -1,6 +1,7 @@
 """The demo's usage: made, written as files, and imported like anybody's."""
 
 import io
+import re
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from functools import cached_property, partial
@@ -8,7 +9,7 @@ from pathlib import Path
 
 from django.conf import settings
 
-from core.intervals import month_start
+from core.intervals import Interval, local_midnight, month_start, next_month
 from core.site import site_zone
 from hpcbilling import workflows
 from hpcbilling.demo.accounts import CLUSTERS, DEMO, LEGACY_ACCOUNT
@@ -20,6 +21,9 @@ SEED = 20_2611
 SNAPSHOT_AGE = timedelta(hours=8)
 """How long before the demo's making the big files were written; what ended since is in the drop
 folders, for `manage.py pull` or the night."""
+
+CHANGED = "pi_niran"
+"""Whose job changes after it was billed, once somebody imports `changed.psv`."""
 
 HELD_ON = "demo25"
 """The cluster with an incomplete file."""
@@ -94,6 +98,19 @@ class Usage:
         """Return the rows of jobs that were still running when the big file was written."""
         return ended_between(self.rows[cluster], self.snapshot_at, self.made_at)
 
+    def changed(self) -> list[Row]:
+        """Return a long job of the last month as if Slurm had counted half of its CPUs since."""
+        month = Interval(
+            local_midnight(self.months[2], self.zone),
+            local_midnight(next_month(self.months[2]), self.zone),
+        )
+        ended = ended_between(self.rows["demo"], month.start, month.end)
+        mine = [row for row in ended if row["Account"] == CHANGED and row["State"] == "COMPLETED"]
+        row = dict(max(mine, key=lambda row: int(row["ElapsedRaw"]) * int(row["NCPUS"])))
+        half = max(1, int(row["NCPUS"]) // 2)
+        row["AllocTRES"] = re.sub(r"\bcpu=\d+", f"cpu={half}", row["AllocTRES"])
+        return [{**row, "NCPUS": str(half)}]
+
     def _late(self) -> list[Row]:
         """Return a dozen jobs of the last days, to arrive in a file of their own."""
         ended = ended_between(
@@ -118,8 +135,11 @@ def import_all(clusters: dict[str, Cluster], made: Usage, say: Callable[[str], N
     """Import each cluster's files, unless that was done; leave the newest in the drop folders."""
     for name, cluster in clusters.items():
         _import(cluster, f"{name}-history.psv", partial(made.history, name), say)
-        _drop(cluster, f"{name}-update.psv", made.update(name))
+        folder = Path(settings.DROP_FOLDER_ROOT) / cluster.sources.get().place
+        _drop(folder / f"{name}-update.psv", made.update(name))
     _import(clusters[HELD_ON], f"{HELD_ON}-extra.psv", made.incomplete, say)
+    # In no cluster's folder: it is imported by whoever wants to see a correction.
+    _drop(Path(settings.DROP_FOLDER_ROOT) / "changed.psv", made.changed())
 
 
 def _import(
@@ -132,10 +152,8 @@ def _import(
     workflows.import_usage(cluster=cluster, stream=io.BytesIO(content()), origin=origin, actor=DEMO)
 
 
-def _drop(cluster: Cluster, name: str, rows: list[Row]) -> None:
-    folder = Path(settings.DROP_FOLDER_ROOT) / cluster.sources.get().place
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / name
+def _drop(path: Path, rows: list[Row]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
     if rows and not path.exists():
         unfinished = path.with_suffix(".part")
         unfinished.write_bytes(table(rows))

@@ -11,7 +11,7 @@ from audit.models import AuditEvent
 from audit.services import record
 from core.errors import DomainError
 from core.intervals import next_month
-from hpcbilling.demo import accounts, jobs, people
+from hpcbilling.demo import accounts, closed, jobs, people
 from hpcbilling.demo.money import Office
 from usage.models import Cluster
 
@@ -43,6 +43,9 @@ def seed(*, say: Callable[[str], None] = lambda line: None, density: float = 1.0
     jobs.import_all(clusters, made, say)
     say("Making receipts and payments")
     Office(made.months).work()
+    say("Closing the months before the last one")
+    for month in made.months[:2]:
+        closed.close(month)
     with transaction.atomic():
         record(SEEDED, actor=accounts.DEMO, data={"clusters": sorted(clusters)})
     return True

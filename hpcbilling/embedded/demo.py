@@ -69,6 +69,8 @@ def _demonstrate(port: int) -> None:
         "PORT": str(port),
         "DEMO": "true",
         "PROMETHEUS_MULTIPROC_DIR": str(metrics),
+        # One file for each e-mail; the path keeps its first slash by being given two.
+        "EMAIL_URL": os.environ.get("EMAIL_URL") or f"filemail:///{state / 'mail'}",
     }
     _say("Starting PostgreSQL and Redis…")
     with ExitStack() as stack:
@@ -87,7 +89,8 @@ def _demonstrate(port: int) -> None:
             stack.callback(program.stop)
             running.append(program)
         running[0].wait_until(lambda: _ready(port))
-        _say(f"\n{logins}\n\nReady: http://localhost:{port}/   (Ctrl-C stops everything)\n")
+        _say(f"\n{logins}\n\nE-mails are kept in {state / 'mail'}/, none leaves this machine.")
+        _say(f"Ready: http://localhost:{port}/   (Ctrl-C stops everything)\n")
         _watch(running)
 
 

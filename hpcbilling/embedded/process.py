@@ -13,7 +13,7 @@ from pathlib import Path
 
 from hpcbilling.embedded.account import Account
 
-START_SECONDS = 30.0
+START_SECONDS = 90
 STOP_SECONDS = 20.0
 LOG_TAIL_BYTES = 2000
 PR_SET_PDEATHSIG = 1

@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 
@@ -13,17 +13,24 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from django.db.models import QuerySet
 
-from accounts.models import Project, User
+from accounts.models import Period, Project, User
+from accounts.periods import period_of
 from audit.models import AuditEvent
 from audit.selectors import verify_chain
-from hpcbilling.demo import jobs, people, story
+from core.actor import Actor
+from hpcbilling.closing import month_end
+from hpcbilling.closing.findings import Code, unexplained
+from hpcbilling.demo import closed, jobs, people, story
 from hpcbilling.demo.accounts import CLUSTERS, DEMO, create_people
 from hpcbilling.demo.generator import table
 from hpcbilling.demo.money import Office
 from hpcbilling.demo.recordings import submissions
 from payments.selectors import mismatches
 from pricing.models import Charge, JobRating
-from receipts.models import Receipt
+from receipts import runs
+from receipts.cases import case_rows, cases
+from receipts.models import BillingRun, Receipt
+from receipts.runs.reviewing import progress_of
 from tests.nights import pull_cluster
 from usage.models import Cluster, Evidence, ImportRun, Job
 from usage.selectors import runs_waiting
@@ -152,6 +159,39 @@ def test_the_demo_has_something_in_every_queue(drop_root: Path) -> None:
     assert pull is not None
     assert (pull.error, pull.files) == ("", files)
     assert (running().filter(cluster=cluster).count() < was_running) is (files == 1)
+
+
+@pytest.mark.django_db
+def test_a_clerk_can_close_the_last_month(drop_root: Path) -> None:
+    assert story.seed(density=THIN)
+    last = date(2026, 10, 1)
+    before = Period.objects.filter(month__lt=last)
+    assert {(period.status, period.override_reason) for period in before} == {
+        ("closed", closed.REASON)
+    }
+    assert {progress_of(run).is_done for run in BillingRun.objects.all()} == {True}
+    # What stands against it is what the reason tells of.
+    assert {finding.code for finding in unexplained(period_of(last))} == {Code.UNPRICED}
+    ratings = JobRating.objects.filter(status="unpriced", job__end__lt=period_of(last).ends_at)
+    assert set(ratings.values_list("job__account", flat=True)) == {"pi_kamon"}
+    run = month_end.close_and_draft(
+        period=last,
+        actor=Actor.of(User.objects.get(username="clerk")),
+        override_reason=closed.REASON,
+    )
+    assert progress_of(run).to_approve >= 4
+    assert not progress_of(run).problems
+
+    clerk2 = Actor.of(User.objects.get(username="clerk2"))
+    entries = list(runs.to_approve(clerk2).filter(run=run).values_list("pk", flat=True))
+    runs.approve(entry_ids=entries, actor=clerk2)
+    runs.issue_approved(run_id=run.pk)
+    call_command("import_usage", "demo", path=str(drop_root / "changed.psv"), as_of=NOON)
+    (case,) = cases(case_rows(state="documented"))
+    assert case.project.code == "pi_niran"
+    assert case.after < case.before
+    assert case.notes
+    assert case.receipts
 
 
 def state() -> list[int]:
