@@ -116,7 +116,7 @@ class ReceiptAdmin(ReceiptPages):
     list_display = (
         "name",
         "project",
-        "period",
+        "shown_period",
         "state",
         "shown_total",
         "issued_day",
@@ -134,8 +134,9 @@ class ReceiptAdmin(ReceiptPages):
             None,
             {
                 "fields": (
+                    "name",
                     "project_link",
-                    "period",
+                    "shown_period",
                     "status",
                     "shown_net",
                     "shown_tax",
@@ -164,8 +165,9 @@ class ReceiptAdmin(ReceiptPages):
         ),
     )
     readonly_fields = (
+        "name",
         "project_link",
-        "period",
+        "shown_period",
         "shown_net",
         "shown_tax",
         "shown_total",
@@ -195,7 +197,7 @@ class ReceiptAdmin(ReceiptPages):
         return str(receipt)
 
     @column(_("Period"), ordering="window_start")
-    def period(self, receipt: Receipt) -> str:
+    def shown_period(self, receipt: Receipt) -> str:
         # Breaks only between the two days.
         first, dash, last = period_of(receipt).replace(" ", "\N{NO-BREAK SPACE}").partition("–")
         return f"{first}{dash} {last.strip()}"

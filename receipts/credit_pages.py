@@ -28,6 +28,7 @@ from core.admin import (
     money,
 )
 from core.bulk import in_batches
+from core.errors import Text
 from pricing.services.line_credits import line_credits_waiting
 from receipts import services
 from receipts.cases import Case, case_rows, cases
@@ -74,6 +75,15 @@ def _correction_row(row: Correction) -> tuple[Any, ...]:
         row.difference,
         row.reason,
     )
+
+
+def _counted_states() -> list[tuple[str, Text, int]]:
+    """Return the states of corrections, each with how many are in it."""
+    found: list[tuple[str, Text, int]] = []
+    for code, label in STATES:
+        rows = jobs_to_correct() if code == "decision" else case_rows(state=code)
+        found.append((code, label, rows.count()))
+    return found
 
 
 def _case_row(case: Case) -> tuple[Any, ...]:
@@ -140,7 +150,7 @@ class CreditPages(ReadOnlyAdmin):
             request,
             "admin/receipts/receipt/cases.html",
             title=_("Corrections"),
-            states=STATES,
+            states=_counted_states(),
             state=state,
             asked=asked,
             page=page,
@@ -158,7 +168,7 @@ class CreditPages(ReadOnlyAdmin):
             request,
             "admin/receipts/receipt/corrections.html",
             title=_("Corrections"),
-            states=STATES,
+            states=_counted_states(),
             state="decision",
             rows=list(corrections(list(waiting[:SHOWN_CORRECTIONS]))),
             more=max(0, count - SHOWN_CORRECTIONS),

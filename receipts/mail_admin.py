@@ -98,13 +98,18 @@ class MailInline(ReadOnlyInline, MailColumns, TabularInline):
 
     model = Mail
     verbose_name_plural = _("E-mails")
-    fields = ("look", "address", "state", "queued", "sent")
+    fields = ("look", "address", "state_text", "queued", "sent")
     readonly_fields = fields
     ordering = ("pk",)
 
     @column(_("E-mail"))
     def look(self, mail: Mail) -> str:
         return link(admin_url(mail, "change", mail.pk), kind_of(mail))
+
+    @column(_("Status"))
+    def state_text(self, mail: Mail) -> str:
+        # Only lists know columns with colours.
+        return mail.get_status_display()
 
 
 @admin.register(Mail)

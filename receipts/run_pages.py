@@ -68,6 +68,7 @@ class BillingRunAdmin(ReadOnlyAdmin):
 
     list_display = ("shown_month", "state", "documents", "started_at", "started_by")
     list_select_related = ("started_by",)
+    ordering = ("-period", "-pk")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[BillingRun]:
         """Know of each run how far it is, in one query."""
@@ -114,9 +115,11 @@ class BillingRunAdmin(ReadOnlyAdmin):
         if request.method == "POST":
             raise PermissionDenied
         run: BillingRun = self.pick(request, object_id)
-        which = request.GET.get("show", "")
-        which = which if which in FILTERS else "approve"
         found = entries_of(run)
+        progress = progress_of(run)
+        which = request.GET.get("show", "")
+        if which not in FILTERS:
+            which = "all" if progress.is_done else "approve"
         wanted = shown(found, which)
         if query := request.GET.get("q", "").strip():
             wanted = wanted.filter(project__code__icontains=query)
@@ -126,7 +129,7 @@ class BillingRunAdmin(ReadOnlyAdmin):
             "admin/receipts/billingrun/page.html",
             title=_t("Run of %(month)s") % {"month": formatting.month(run.period_id)},
             run=run,
-            progress=progress_of(run),
+            progress=progress,
             rows=page,
             q=query,
             which=which,

@@ -43,6 +43,7 @@ from hpcbilling.closing.accrual import Accrual, accrual
 from hpcbilling.closing.findings import Finding, told, unexplained
 from pricing.labels import resource_name
 from pricing.models import Charge
+from receipts.runs import run_of
 
 TASK = "hpcbilling.close_month"
 STATES = {"open": "info", "ended": "warning", "closed": "success"}
@@ -140,6 +141,7 @@ class PeriodAdmin(ReadOnlyAdmin):
             findings=findings,
             overridden=[told(finding) for finding in period.overridden],
             earlier=earlier_open(period.month).first(),
+            run=run_of(period) if request.user.has_perm("receipts.view_receipt") else None,
             figures=_shown_figures(period) if with_money else None,
             accrual=accrual(period) if with_money else None,
             buttons=self._buttons(request, period),
@@ -291,7 +293,8 @@ def _fitting(request: HttpRequest, period: Period) -> set[str]:
     """Return the names of the buttons that make sense for a period and a person."""
     found = {"accrues"}
     if not period.is_closed:
-        return found | ({"close"} if period.ends_at <= timezone.now() else set())
+        closable = period.ends_at <= timezone.now() and not earlier_open(period.month).exists()
+        return found | ({"close"} if closable else set())
     wish = waiting_wish(period)
     if wish is not None:
         mine = wish.requested_by_id == request.user.pk

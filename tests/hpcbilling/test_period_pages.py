@@ -9,9 +9,10 @@ from pytest_django import DjangoCaptureOnCommitCallbacks
 from accounts.models import Period, PeriodReopening
 from accounts.periods import ensure
 from hpcbilling import workflows
-from hpcbilling.closing import close_period
+from hpcbilling.closing import close_period, month_end
 from hpcbilling.tasks import close_month
 from pricing.models import Charge
+from receipts.models import BillingRun
 from tests.console import last_event, messages_of, url, visitor
 from tests.factories import SYSTEM, Row, import_rows, make_cluster, make_project, make_user
 from tests.pricing.lists import flat, publish
@@ -98,6 +99,21 @@ def test_what_is_unexplained_needs_a_reason_and_the_right(cluster: Cluster, cler
     assert "it waits for a grant" in text
     assert "1 job has no price." in text
     assert visitor("auditor").get(url(Period, "close", MONTH)).status_code == 403
+
+
+def test_an_earlier_month_comes_first(cluster: Cluster, clerk: Client) -> None:
+    import_rows(cluster, Row(2, end=END, account="nowhere"))
+    ensure(date(2026, 9, 1))
+    text = page(clerk)
+    assert "First September 2026 has to be closed." in text
+    assert url(Period, "change", "2026-09-01") in text
+    assert url(Period, "close", MONTH) not in text
+
+
+@pytest.mark.usefixtures("cluster")
+def test_a_closed_month_leads_to_its_run(clerk: Client) -> None:
+    run = month_end.close_and_draft(period=MONTH, actor=SYSTEM)
+    assert url(BillingRun, "change", run.pk) in page(clerk)
 
 
 def test_a_task_that_is_refused_changes_nothing(cluster: Cluster) -> None:

@@ -83,6 +83,18 @@ def test_a_second_click_makes_no_second_document(clerk: Client, genomics: Projec
     assert console.actions().count("receipt.issued") == 1
 
 
+def test_lists_and_pages_say_the_period_and_how_each_mail_stands(
+    clerk: Client, genomics: Project
+) -> None:
+    receipt = create_receipt(project_id=genomics.pk, window=OCTOBER, actor=SYSTEM)
+    listed = clerk.get(console.url(receipt)).content.decode()
+    assert "1\N{NO-BREAK SPACE}Oct\N{NO-BREAK SPACE}2026" in listed
+    page = clerk.get(console.url(receipt, "change", receipt.pk)).content.decode()
+    assert page.count(receipt.number or "?") > 1
+    assert "Queued" in page
+    assert "&#x27;queued&#x27;" not in page
+
+
 def test_a_draft_is_discarded_and_its_charges_wait_again(clerk: Client, genomics: Project) -> None:
     draft = draft_receipt(project_id=genomics.pk, window=OCTOBER, actor=SYSTEM)
     clerk.post(console.url(draft, "discard", draft.pk))
