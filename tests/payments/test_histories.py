@@ -47,6 +47,7 @@ from pricing.replacing import reverse_and_replace
 from receipts.models import Receipt, WriteOff
 from receipts.selectors import charges_in_force
 from receipts.services import create_receipt, credit_reversals, void_receipt
+from receipts.services.steps import locked
 from tests.databases import Database
 from tests.factories import OCTOBER, Row, import_rows, make_cluster, make_project, make_user
 from tests.racing import race
@@ -134,7 +135,7 @@ def _last(rows: object) -> int:
 @transaction.atomic
 def _credit(receipt: Receipt, actor: Actor) -> object:
     """Take back one charge of a receipt, and give a credit note for it."""
-    charge = charges_in_force(receipt).first()
+    charge = charges_in_force(locked(receipt.pk)).first()
     if charge is None:
         raise DomainError("nothing", "There is none.")
     reverse_and_replace(charges=[charge], actor=actor)
