@@ -49,8 +49,9 @@ def test_queues_are_counted() -> None:
         "Late clusters": 0, "Days not read": 0, "Imports waiting for release": 1,
         "Uploads to confirm": 0, "Quarantined rows": 1,
         "Unpriced jobs": 2, "Jobs to be rated": 0, "Price lists to approve": 0,
-        "Months to close": 1, "Drafts": 1, "Adjustments to approve": 0, "Outages to approve": 0,
-        "E-mails not sent": 0, "Broken rules of the books": 0,
+        "Months to close": 1, "Documents to review": 0, "Drafts": 1,
+        "Adjustments to approve": 0, "Outages to approve": 0, "E-mails not sent": 0,
+        "Broken rules of the books": 0,
         "Jobs to be corrected": 0, "Overdue receipts": 0, "Mismatched payments": 0,
         "Differences to Slurm": 0, "Exemptions to approve": 0, "Purchase orders near their end": 0,
     }  # fmt: skip

@@ -125,7 +125,8 @@ def counters_add_up() -> int:
             job_end__lt=counter.ends_at,
         )  # fmt: skip
         sums = charges.aggregate(amount=Sum("amount"), quantity=Sum("quantity"))
-        assert sums == {"amount": counter.amount, "quantity": counter.quantity}
+        found = {name: value or 0 for name, value in sums.items()}
+        assert found == {"amount": counter.amount, "quantity": counter.quantity}, sums
         in_force = live_charges(charges).aggregate(quantity=Sum("quantity"))["quantity"]
         assert (in_force or 0) == counter.quantity
         assert counter.amount == cumulative(rates[counter.rate_id], counter.quantity)

@@ -12,6 +12,7 @@ from hpcbilling.workflows import rate_pending
 from pricing.models import Charge, JobRating, PriceList, RatingReason
 from pricing.selectors import jobs_to_rate, live_charges
 from receipts.corrections import corrections, jobs_to_correct
+from receipts.selectors import uncredited_reversals
 from receipts.services import create_receipt, void_receipt
 from tests.factories import (
     LONG_AGO,
@@ -171,15 +172,16 @@ def test_a_changed_job_is_reversed_and_charged_anew() -> None:
     connection.check_constraints()
 
 
-def test_a_changed_job_that_is_billed_waits_for_a_correction() -> None:
+def test_a_changed_job_that_is_billed_is_charged_anew_and_waits_for_its_documents() -> None:
     project = make_project("genomics")
     cluster = make_cluster()
     import_rows(cluster, Row(tres="cpu=4,node=1"))
     create_receipt(project_id=project.pk, window=OCTOBER, actor=SYSTEM)
     outcome = import_rows(cluster, Row(tres="cpu=2,node=1")).rating
-    assert (outcome.waiting, outcome.charges) == (1, 0)
-    assert amounts() == {"cpu": Decimal("3.00")}
-    assert jobs_to_rate().count() == 1
+    assert (outcome.waiting, outcome.charges) == (0, 2)
+    assert amounts() == {"cpu": Decimal("1.50")}
+    assert jobs_to_rate().count() == 0
+    assert uncredited_reversals().count() == 1, "a credit note takes it with the next run"
     connection.check_constraints()
 
 

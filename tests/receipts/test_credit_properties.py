@@ -17,7 +17,14 @@ from pricing.replacing import reverse_and_replace
 from pricing.selectors import live_charges
 from receipts.models import BillingProfile, Receipt, TaxProfile, TaxRate
 from receipts.selectors import charges_in_force, unbilled_charges, uncredited_reversals
-from receipts.services import Part, ask_credit, create_receipt, credit_reversals, void_receipt
+from receipts.services import (
+    Part,
+    ask_credit,
+    credit_reversals,
+    draft_receipt,
+    issue_receipt,
+    void_receipt,
+)
 from receipts.services.part_credits import left_of
 from tests.factories import OCTOBER, SYSTEM, Row, import_rows, make_cluster, make_project, make_user
 
@@ -46,7 +53,8 @@ def build(seconds: list[int], *, inclusive: bool) -> Receipt:
             for n, length in enumerate(seconds, start=1)
         ),
     )
-    return create_receipt(project_id=project.pk, window=OCTOBER, actor=SYSTEM)
+    draft = draft_receipt(project_id=project.pk, window=OCTOBER, actor=SYSTEM)
+    return issue_receipt(receipt_id=draft.pk, actor=SYSTEM)
 
 
 def act(receipt: Receipt, step: tuple[str, int, int], clerk: Actor) -> None:
