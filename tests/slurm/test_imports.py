@@ -154,8 +154,9 @@ def test_what_jobs_really_used(
     """Slurm adds up the steps' CPU time itself; memory is added up here again, step by step."""
     burned = months.history.jobs["burned"]
     told = printed(
-        slurm, months.tenth, months.tenth, *WITH_STEPS, "TotalCPU,AveRSS,NTasks,ElapsedRaw", "-n",
-        f"-j{burned}",
+        # Late in the day of UTC it is the eleventh in Berlin.
+        slurm, months.tenth, months.tenth + timedelta(days=1), *WITH_STEPS,
+        "TotalCPU,AveRSS,NTasks,ElapsedRaw", "-n", f"-j{burned}",
     )  # fmt: skip
     job, *steps = [line.split("|") for line in told.decode().splitlines()]
     assert len(steps) >= 2
