@@ -8,10 +8,11 @@ from django.db import connection
 from accounts.models import Period
 
 _STATEMENT = """
-    SELECT count(*), coalesce(encode(sha256(string_agg(sha256(convert_to(concat_ws('|',
+    SELECT count(*), coalesce(encode(sha256(string_agg(sha256(convert_to(ROW(
                id, job_id, project_id, share_id, kind, resource, generation, rate_id,
-               price_list_id, extract(epoch FROM job_end)::text, quantity, unit_size, unit_price,
-               counter_before, counter_after, amount, currency, reverses_id), 'UTF8')), ''
+               price_list_id, extract(epoch FROM job_end), quantity, unit_size, unit_price,
+               counter_before, counter_after, amount, currency, reverses_id, estimated, basis
+               )::text, 'UTF8')), ''
                ORDER BY id)), 'hex'), ''),
            coalesce((SELECT jsonb_object_agg(currency, amount::text) FROM (
                SELECT currency, sum(amount) AS amount FROM pricing_charge
@@ -22,7 +23,8 @@ _STATEMENT = """
 
 def seal_of(period: Period) -> dict[str, Any]:
     """Return how many charges are booked into a period, their sums by currency, and a SHA-256 over
-    all of them in the order of their keys.
+    all of them in the order of their keys. Each column has its place in what is hashed, empty or
+    not, so that a figure that moves from one column to another shows.
 
     A closed period's charges never change, so its seal stays what it was.
     """
