@@ -1,6 +1,6 @@
 """Writing the audit log."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.db import connection, models
@@ -29,6 +29,21 @@ def record(
     reader needs to understand the change (amounts as Decimal, no secrets); the request's id and
     address are added where there is a request. Raises NotInTransaction.
     """
+    event = _event(action, actor, target, data)
+    event.save(force_insert=True)
+    return event
+
+
+def record_all(
+    action: str, *, actor: Actor, found: Iterable[tuple[models.Model, Mapping[str, Any]]]
+) -> None:
+    """Add an event for each target with its data, as ``record`` does, in one statement."""
+    AuditEvent.objects.bulk_create(_event(action, actor, target, data) for target, data in found)
+
+
+def _event(
+    action: str, actor: Actor, target: models.Model | None, data: Mapping[str, Any] | None
+) -> AuditEvent:
     if not connection.in_atomic_block:
         raise NotInTransaction(f"audit event {action} is outside a transaction")
     context = get_contextvars()
@@ -45,5 +60,4 @@ def record(
         "request": {key: str(context[key]) for key in ("request_id", "ip") if context.get(key)},
     }
     event.payload = canonical_json({**event.header(), **details})
-    event.save(force_insert=True)
     return event

@@ -29,19 +29,20 @@ def addressees_of(project_ids: Collection[int]) -> dict[int, int]:
     return dict(rows.annotate(addressee=_ADDRESSEE).values_list("pk", "addressee"))
 
 
-def billed_projects(addressee_id: int) -> QuerySet[Project]:
-    """Return the projects whose charges go on the documents of an addressee now."""
-    paid_for = BillingProfile.objects.filter(grouping=Grouping.PAYER, payer=addressee_id)
+def billed_to(addressee_ids: Collection[int]) -> QuerySet[Project]:
+    """Return the projects whose charges go on the documents of these addressees now."""
+    paid_for = BillingProfile.objects.filter(grouping=Grouping.PAYER, payer__in=addressee_ids)
     of_department = Project.objects.filter(
-        department__billing__project=addressee_id, billing_profile__grouping=Grouping.DEPARTMENT
+        department__billing__project__in=addressee_ids,
+        billing_profile__grouping=Grouping.DEPARTMENT,
     )
     maybe = (
-        Q(pk=addressee_id)
+        Q(pk__in=addressee_ids)
         | Q(pk__in=paid_for.values("project"))
         | Q(pk__in=of_department.order_by().values("pk"))
     )
     found = Project.objects.filter(maybe).annotate(addressee=_ADDRESSEE)
-    return found.filter(addressee=addressee_id).order_by("pk")
+    return found.filter(addressee__in=addressee_ids).order_by("pk")
 
 
 def in_run(projects: QuerySet[Project]) -> QuerySet[Project]:

@@ -7,6 +7,7 @@ that notes over the parts of a document come to the document exactly.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal, localcontext
 
 from core.money import exponent, round_half_up, round_money, total
@@ -22,7 +23,7 @@ class LineItem:
 
     Quantity in base units, ``charged`` at six decimals. ``rate_id`` counts where there is no unit
     price because a counter priced it. ``credited`` is what notes said of the same line before, and
-    ``corrects_id`` that line.
+    ``corrects_id`` that line. ``first_end`` is when the first of its jobs ended, where that counts.
     """
 
     currency: str
@@ -38,6 +39,7 @@ class LineItem:
     charge_ids: tuple[int, ...]
     corrects_id: int | None = None
     credited: Decimal = ZERO
+    first_end: datetime | None = None
 
     @property
     def amount(self) -> Decimal:

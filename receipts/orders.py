@@ -1,5 +1,6 @@
 """Purchase orders: which one a receipt is issued under, and which near their end."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -76,6 +77,12 @@ def in_force(project_id: int, day: date) -> PurchaseOrder | None:
     """Return the order of a project that a receipt issued on a day is under, if there is one."""
     orders = PurchaseOrder.objects.filter(project=project_id)
     return orders.filter(starts_on__lte=day, expires_on__gte=day).first()
+
+
+def under_orders(project_ids: Collection[int]) -> set[int]:
+    """Return those of these projects that have a purchase order, whenever it begins and ends."""
+    orders = PurchaseOrder.objects.filter(project__in=project_ids).order_by()
+    return set(orders.values_list("project", flat=True))
 
 
 def order_for(receipt: Receipt, day: date) -> PurchaseOrder | None:

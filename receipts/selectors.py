@@ -85,16 +85,16 @@ def unbilled_in(project: Project, window: Interval, currency: str) -> QuerySet[C
 
 
 def lines_over(charges: QuerySet[Charge]) -> list[LineItem]:
-    """Group charges of one currency into the lines of a document, in their order."""
+    """Group charges into the lines of documents, in their order: of each project and currency."""
     counted = charges.order_by().annotate(counted=COUNTED)
-    rows = list(counted.values_list(*LINE_KEYS).annotate(**_SUMS))
+    rows = list(counted.values_list(*LINE_KEYS).annotate(**_SUMS, first_end=Min("job_end")))
     texts = texts_of(row[2] for row in rows)
     return in_order(
         LineItem(
             currency, project, resource, price, size, rate, texts.get(resource, ""), units, charged,
-            jobs, tuple(ids),
+            jobs, tuple(ids), first_end=first,
         )
-        for currency, project, resource, price, size, rate, units, charged, jobs, ids in rows
+        for currency, project, resource, price, size, rate, units, charged, jobs, ids, first in rows
     )  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 """Which tax a project's documents carry on a day."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -26,7 +27,17 @@ class Taxed:
 def tax_for(project: Project, day: date) -> Taxed:
     """Return how a project's documents of a day are taxed: by its profile, or else at the site's
     rate on top of prices. Raises Conflict where its profile has no rate on that day."""
-    found = BillingProfile.objects.filter(project=project).select_related("tax_profile").first()
+    return taxes_for([project.pk], day)[project.pk]
+
+
+def taxes_for(project_ids: Collection[int], day: date) -> dict[int, Taxed]:
+    """Return the same for several projects, by their keys."""
+    profiles = BillingProfile.objects.filter(project__in=project_ids).order_by()
+    found = {each.project_id: each for each in profiles.select_related("tax_profile")}
+    return {key: _taxed(found.get(key), day) for key in project_ids}
+
+
+def _taxed(found: BillingProfile | None, day: date) -> Taxed:
     if found is None or found.tax_profile is None:
         return Taxed(Taxation(TaxCategory.STANDARD.value, settings.SITE_TAX_RATE))
     profile = found.tax_profile

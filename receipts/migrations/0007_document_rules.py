@@ -320,9 +320,11 @@ RULES = [
         "receipts_linecharge",
         name="receipts_linecharge_joins_draft",
         event="INSERT",
+        declare="lines bigint[];",
         body="""
-            PERFORM 1 FROM receipts_receipt WHERE id IN (
-                SELECT l.receipt_id FROM new_rows n JOIN receipts_line l ON l.id = n.line_id)
+            lines := ARRAY(SELECT DISTINCT line_id FROM new_rows);
+            PERFORM 1 FROM receipts_receipt WHERE id = ANY (ARRAY(
+                SELECT DISTINCT receipt_id FROM receipts_line WHERE id = ANY (lines)))
               ORDER BY id FOR SHARE;
             IF EXISTS (
                 SELECT 1 FROM (

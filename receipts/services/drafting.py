@@ -1,6 +1,7 @@
 """Making drafts: charges are put on lines, which reserves them."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import date
 from itertools import chain
 
@@ -10,7 +11,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Project
-from audit.services import record
+from audit.services import record, record_all
 from core.actor import Actor
 from core.errors import Conflict
 from core.intervals import Interval
@@ -48,23 +49,41 @@ def draft_receipt(
         return write_draft(project=project, lines=lines, window=window, actor=actor)
 
 
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a draft is to say: lines of one currency, for whom and over which time."""
+
+    project: Project
+    lines: Sequence[LineItem]
+    window: Interval
+    taxed: Taxed
+    period: date | None = None
+
+
 def write_draft(
-    *,
-    project: Project,
-    lines: Sequence[LineItem],
-    window: Interval,
-    actor: Actor,
-    period: date | None = None,
-    taxed: Taxed | None = None,
+    *, project: Project, lines: Sequence[LineItem], window: Interval, actor: Actor
 ) -> Receipt:
     """Make a draft with these lines for a project, which is locked; in the caller's transaction."""
-    currency = lines[0].currency
-    taxed = taxed or tax_for(project, timezone.localdate())
-    receipt = Receipt(project=project, period=period, created_by_id=actor.user_id)
-    receipt.window_start, receipt.window_end = window.start, window.end
-    totals = totals_of((line.amount for line in lines), taxed.taxation, currency)
+    taxed = tax_for(project, timezone.localdate())
+    (receipt,) = write_drafts(contents=[Content(project, lines, window, taxed)], actor=actor)
+    return receipt
+
+
+def write_drafts(*, contents: Sequence[Content], actor: Actor) -> list[Receipt]:
+    """Make several drafts in as many statements as one needs; their projects are locked by the
+    caller's transaction."""
+    drafts = [(_receipt(each, actor), each.lines) for each in contents]
+    _save(drafts, actor)
+    return [receipt for receipt, _lines in drafts]
+
+
+def _receipt(content: Content, actor: Actor) -> Receipt:
+    currency, taxed = content.lines[0].currency, content.taxed
+    receipt = Receipt(project=content.project, period=content.period, created_by_id=actor.user_id)
+    receipt.window_start, receipt.window_end = content.window.start, content.window.end
+    totals = totals_of((line.amount for line in content.lines), taxed.taxation, currency)
     put_amounts(receipt, totals, taxed, currency)
-    return save_draft(receipt, lines, actor)
+    return receipt
 
 
 def put_amounts(receipt: Receipt, totals: Totals, taxed: Taxed, currency: str) -> None:
@@ -77,14 +96,21 @@ def put_amounts(receipt: Receipt, totals: Totals, taxed: Taxed, currency: str) -
 
 def save_draft(receipt: Receipt, lines: Sequence[LineItem], actor: Actor) -> Receipt:
     """Save a new document with its lines; in the caller's transaction."""
-    receipt.save(force_insert=True)
-    _write_lines(receipt, in_order(lines))
-    record("receipt.drafted", actor=actor, target=receipt, data=figures_of(receipt))
-    moved("", S.DRAFT)
+    _save([(receipt, lines)], actor)
     return receipt
 
 
-def _write_lines(receipt: Receipt, items: list[LineItem]) -> None:
+def _save(drafts: Sequence[tuple[Receipt, Sequence[LineItem]]], actor: Actor) -> None:
+    receipts = [receipt for receipt, _lines in drafts]
+    Receipt.objects.bulk_create(receipts)
+    _write_lines([(receipt, in_order(lines)) for receipt, lines in drafts])
+    found = ((receipt, figures_of(receipt)) for receipt in receipts)
+    record_all("receipt.drafted", actor=actor, found=found)
+    for _each in receipts:
+        moved("", S.DRAFT)
+
+
+def _write_lines(drafts: Sequence[tuple[Receipt, list[LineItem]]]) -> None:
     lines = Line.objects.bulk_create(
         Line(
             receipt=receipt,
@@ -101,9 +127,10 @@ def _write_lines(receipt: Receipt, items: list[LineItem]) -> None:
             jobs=item.jobs,
             corrects_id=item.corrects_id,
         )
+        for receipt, items in drafts
         for position, item in enumerate(items, start=1)
     )
-    pairs = zip(lines, items, strict=True)
+    pairs = zip(lines, chain.from_iterable(items for _, items in drafts), strict=True)
     _link((line.pk, item.charge_ids) for line, item in pairs)
 
 

@@ -14,7 +14,7 @@ from core.actor import Actor
 from core.errors import Conflict, Invalid
 from pricing.models import Charge
 from receipts import runs
-from receipts.addressees import addressees_of, billed_projects
+from receipts.addressees import addressees_of, billed_to
 from receipts.models import (
     BillingProfile,
     BillingRun,
@@ -26,7 +26,8 @@ from receipts.models import (
     TaxProfile,
 )
 from receipts.selectors import unbilled_charges
-from receipts.services import create_receipt, discard_draft, issue_receipt, write_draft
+from receipts.services import create_receipt, discard_draft, issue_receipt
+from receipts.services.drafting import write_drafts
 from tests.databases import Database
 from tests.factories import (
     OCTOBER,
@@ -166,8 +167,8 @@ def test_addressees_are_those_that_the_database_names() -> None:
         with connection.cursor() as cursor:
             cursor.execute("SELECT receipts_addressee(%s)", [project.pk])
             assert cursor.fetchone() == (addressee.pk,)
-        assert project in billed_projects(addressee.pk)
-    billed = {key: {p.code for p in billed_projects(found[key].pk)} for key in found}
+        assert project in billed_to([addressee.pk])
+    billed = {key: {p.code for p in billed_to([found[key].pk])} for key in found}
     assert billed["office"] == {"office", "first", "second"}
     assert billed["first"] == set()
     assert billed["payer"] == {"payer", "paid"}
@@ -276,14 +277,14 @@ def test_a_purchase_order_that_does_not_cover_it_is_told_and_stops_the_issue() -
 def test_a_defect_stops_its_own_entry_only(monkeypatch: pytest.MonkeyPatch) -> None:
     two_projects()
     shut()
-    real = write_draft
+    real = write_drafts
 
-    def broken(**values: Any) -> Receipt:
-        if values["project"].code == "climate":
+    def broken(**values: Any) -> list[Receipt]:
+        if any(each.project.code == "climate" for each in values["contents"]):
             raise RuntimeError("a defect")
         return real(**values)
 
-    monkeypatch.setattr("receipts.runs.drafting.write_draft", broken)
+    monkeypatch.setattr("receipts.runs.drafting.write_drafts", broken)
     run = run_all()
     assert states(run) == {"genomics": E.DRAFTED, "climate": E.FAILED}
     assert run.entries.get(project__code="climate").problem["code"] == "defect"

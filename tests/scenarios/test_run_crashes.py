@@ -24,8 +24,14 @@ from tests.scenarios.mortal_worker import Death, arm
 
 pytestmark = pytest.mark.slow
 MONTH = date(2026, 10, 1)
-PROJECTS = 30
+PROJECTS = 60
 SEED = 20261121
+
+
+@pytest.fixture(autouse=True)
+def two_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make many transactions of several documents each, and so many places to die in."""
+    monkeypatch.setattr("receipts.runs.drafting.TOGETHER", 2)
 
 
 def deaths() -> list[tuple[str, int]]:
