@@ -13,7 +13,7 @@ from pricing.batches import Outcome
 from pricing.rating import rate_due, rate_jobs, rate_rechecked, rate_run
 from pricing.selectors import due_ratings, runs_to_rate
 from receipts.selectors import on_documents
-from receipts.settled_corrections import settle_corrections
+from receipts.services.corrections import settle_corrections
 from usage.evidence import Readable
 from usage.intake import Progress
 from usage.models import Cluster, ImportRun

@@ -10,7 +10,7 @@ class PaymentsConfig(AppConfig):
     def ready(self) -> None:
         """Listen for receipts that ask for money, or for less than before."""
         listeners = import_string("receipts.settling.LISTENERS")
-        listeners[:] = {*listeners, import_string("payments.settlement.follow")}
+        listeners[:] = {*listeners, import_string("payments.services.settlement.follow")}
         finders = import_string("receipts.verification.OTHERS")
         finders[:] = {*finders, import_string("payments.official_documents.verified")}
         standings = import_string("receipts.settling.STANDINGS")

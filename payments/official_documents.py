@@ -13,7 +13,7 @@ from django.utils.translation import gettext, gettext_noop
 from core.canonical import canonical_json
 from core.errors import Conflict
 from payments.models import OfficialKind, OfficialReceipt
-from payments.official import content_of, hash_of
+from payments.services.official import content_of, hash_of
 from receipts.rendering import figures
 from receipts.rendering.document import (
     Document,

@@ -4,11 +4,10 @@ from celery import shared_task
 
 from core.actor import Actor
 from core.queue import after_commit
-from receipts import runs
-from receipts.mailing import outbox, reminders, sending
 from receipts.models import Receipt
-from receipts.runs.steps import ADVANCE_TASK, ISSUE_TASK
+from receipts.services import outbox, reminders, runs, sending
 from receipts.services.files import pdf_file
+from receipts.services.runs.steps import ADVANCE_TASK, ISSUE_TASK
 
 
 @shared_task(name="receipts.send_mail")

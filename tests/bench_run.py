@@ -15,8 +15,8 @@ from core.actor import Actor
 from hpcbilling.database_roles import DEFAULT, migration_alias
 from hpcbilling.workflows import rate_pending
 from pricing.models import Charge
-from receipts import runs
 from receipts.models import Receipt, RunEntry
+from receipts.services import runs
 from tests import bench, factories
 from tests.factories import OCTOBER, Row
 

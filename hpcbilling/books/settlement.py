@@ -6,7 +6,7 @@ from django.utils.translation import gettext_lazy as _
 
 from hpcbilling.books.found import CHUNK, Break, Check, compare, sql_check
 from payments.models import OfficialReceipt
-from payments.official import hash_of
+from payments.services.official import hash_of
 
 # It succeeded by its own event, or a person kept what came by one that matched nothing.
 _PAYMENTS = """

@@ -43,7 +43,7 @@ from hpcbilling.closing.accrual import Accrual, accrual
 from hpcbilling.closing.findings import Finding, told, unexplained
 from pricing.labels import resource_name
 from pricing.models import Charge
-from receipts.runs import run_of
+from receipts.services.runs import run_of
 
 TASK = "hpcbilling.close_month"
 STATES = {"open": "info", "ended": "warning", "closed": "success"}

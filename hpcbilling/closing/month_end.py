@@ -17,7 +17,7 @@ from hpcbilling.closing.findings import Finding, unexplained
 from hpcbilling.closing.services import close_period
 from pricing.closing import projects_to_true_up, true_up
 from receipts.models import BillingRun
-from receipts.runs import advance, start_run, to_bill
+from receipts.services.runs import advance, start_run, to_bill
 
 Told = Callable[[int, int], None]
 

@@ -22,12 +22,12 @@ from insights.console import Month, Sums
 from pricing.lists import waiting_for_approval
 from pricing.resources import RESOURCES
 from pricing.selectors import adjustments_waiting, outages_waiting
+from receipts.admin.runs import review_page
 from receipts.corrections import jobs_to_correct
-from receipts.mailing.outbox import given_up
 from receipts.orders import near_their_end
-from receipts.run_pages import review_page
-from receipts.runs.reviewing import progress_of, runs_in_review
+from receipts.reviewing import progress_of, runs_in_review
 from receipts.selectors import unbilled_sums
+from receipts.services.outbox import given_up
 from usage.coverage import settled_gaps
 from usage.exemption_decisions import waiting as waiting_exemptions
 from usage.models import Cluster

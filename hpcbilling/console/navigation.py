@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from core.errors import Text
 from pricing.lists import waiting_for_approval
 from pricing.selectors import adjustments_waiting, outages_waiting
-from receipts.runs.reviewing import documents_to_approve
+from receipts.reviewing import documents_to_approve
 
 
 @dataclass(frozen=True)

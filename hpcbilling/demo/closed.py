@@ -7,7 +7,7 @@ from accounts.periods import period_of
 from core.actor import Actor
 from hpcbilling.closing import month_end
 from hpcbilling.closing.findings import unexplained
-from receipts import runs
+from receipts.services import runs
 
 REASON = "pi_kamon has no tier yet: the faculty decides. Its jobs are billed once it has."
 """Why months close although jobs have no price; a clerk closes the last month with it, too."""

@@ -21,7 +21,6 @@ from core.errors import Conflict, DomainError
 from core.locks import lock_rows
 from core.transitions import Table, transition
 from payments.models import EventOutcome, EventReason, InboundEvent, Payment, Withholding
-from payments.official import give_official_receipt
 from payments.providers.base import (
     BadSignature,
     CheckoutRequest,
@@ -30,7 +29,8 @@ from payments.providers.base import (
     ProviderUnavailable,
 )
 from payments.providers.registry import provider as find_provider
-from payments.settlement import allocate, restate, standing
+from payments.services.official import give_official_receipt
+from payments.services.settlement import allocate, restate, standing
 from receipts.models import Receipt
 from receipts.services.steps import locked
 

@@ -16,11 +16,11 @@ from core.money import round_money
 from core.transitions import Table, transition
 from payments.models import Payment, Refund, RefundStatus
 from payments.selectors import unallocated_of
-from payments.settlement import restate, standing, use_balance
+from payments.services.settlement import restate, standing, use_balance
 from receipts.models import Receipt, WriteOff, WriteOffStatus
 from receipts.services import mark_settled
+from receipts.services.corrections import credit_now, waits
 from receipts.services.steps import locked
-from receipts.settled_corrections import credit_now, waits
 
 R, W = RefundStatus, WriteOffStatus
 REFUND_STEPS: Table = {

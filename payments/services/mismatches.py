@@ -11,7 +11,7 @@ from core.errors import Conflict, Invalid
 from core.money import round_money
 from payments.models import EventOutcome, InboundEvent, Payment
 from payments.services.arriving import give_up
-from payments.settlement import restate, use_balance
+from payments.services.settlement import restate, use_balance
 from receipts.models import Receipt
 from receipts.services.steps import locked
 

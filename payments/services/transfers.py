@@ -14,10 +14,10 @@ from core.errors import Conflict, Invalid
 from core.money import round_half_up
 from core.site import site_zone
 from payments.models import OfficialReceipt, Payment, Withholding
-from payments.official import cancel_official_receipt, give_official_receipt
 from payments.providers.base import ProviderEvent
 from payments.services.arriving import Handled, Withheld, apply_event, give_up, settle
-from payments.settlement import restate, standing, take_back_row
+from payments.services.official import cancel_official_receipt, give_official_receipt
+from payments.services.settlement import restate, standing, take_back_row
 from receipts.models import BillingProfile, Receipt
 from receipts.services.steps import locked
 

@@ -17,7 +17,7 @@ from payments.selectors import (
 )
 from payments.selectors import payments_of as find_payments
 from payments.services import suggested_withholding
-from payments.settlement import standing
+from payments.services.settlement import standing
 from receipts.models import Receipt
 
 register = template.Library()

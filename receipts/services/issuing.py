@@ -17,12 +17,12 @@ from core.queue import after_commit
 from core.transitions import transition
 from receipts.addressees import addressees_of
 from receipts.arithmetic import totals_of
-from receipts.mailing.outbox import queue_mails
 from receipts.models import MailKind, Receipt, ReceiptStatus
 from receipts.orders import order_for
 from receipts.services.contents import hash_of, particulars_of, parties_of
 from receipts.services.drafting import draft_receipt, put_amounts
 from receipts.services.numbering import code_of, fiscal_year, next_number
+from receipts.services.outbox import queue_mails
 from receipts.services.steps import STEPS, figures_of, locked, moved, require
 from receipts.settling import payable_changed
 from receipts.taxing import Taxed, tax_for, taxation_of

@@ -7,8 +7,6 @@ import pytest
 from django.utils import timezone
 
 from accounts.models import Department, Project, User
-from receipts.mailing.reminders import queue_reminders
-from receipts.mailing.sending import send_due_mails
 from receipts.models import (
     BillingProfile,
     Contact,
@@ -19,6 +17,8 @@ from receipts.models import (
     TaxRate,
 )
 from receipts.services import create_receipt
+from receipts.services.reminders import queue_reminders
+from receipts.services.sending import send_due_mails
 from tests import campus, console
 from tests.browser.conftest import Visitor
 from tests.factories import OCTOBER, SYSTEM, make_user

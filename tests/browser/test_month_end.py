@@ -13,9 +13,8 @@ from core.intervals import month
 from core.site import site_zone
 from hpcbilling.closing import month_end
 from hpcbilling.workflows import rate_pending
-from receipts import runs
 from receipts.models import BillingRun, Receipt
-from receipts.services import create_receipt
+from receipts.services import create_receipt, runs
 from tests.browser.conftest import Visitor
 from tests.factories import SYSTEM, Row, import_rows, make_cluster, make_project, make_user
 

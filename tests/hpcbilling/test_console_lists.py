@@ -26,9 +26,8 @@ from payments.services import (
     request_write_off,
 )
 from pricing.models import Adjustment, Charge
-from receipts import runs
 from receipts.models import BillingRun, Mail, Receipt, WriteOff
-from receipts.services import Part, ask_credit, create_receipt
+from receipts.services import Part, ask_credit, create_receipt, runs
 from tests.console import url, visitor
 from tests.factories import OCTOBER, SYSTEM, Row, import_rows, make_cluster, make_project, make_user
 from usage.models import Cluster

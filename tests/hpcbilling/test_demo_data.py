@@ -27,10 +27,10 @@ from hpcbilling.demo.money import Office
 from hpcbilling.demo.recordings import submissions
 from payments.selectors import mismatches
 from pricing.models import Charge, JobRating
-from receipts import runs
 from receipts.cases import case_rows, cases
 from receipts.models import BillingRun, Receipt
-from receipts.runs.reviewing import progress_of
+from receipts.reviewing import progress_of
+from receipts.services import runs
 from tests.nights import pull_cluster
 from usage.models import Cluster, Evidence, ImportRun, Job
 from usage.selectors import runs_waiting

@@ -18,7 +18,7 @@ from payments.services import (
     record_transfer,
     start_checkout,
 )
-from payments.settlement import standing
+from payments.services.settlement import standing
 from receipts.models import Receipt
 from receipts.services import Part, ask_credit
 from receipts.services.part_credits import left_of

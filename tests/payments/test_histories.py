@@ -42,7 +42,7 @@ from payments.services import (
     take_back_withholding,
     use_balance_for,
 )
-from payments.settlement import standing
+from payments.services.settlement import standing
 from pricing.replacing import reverse_and_replace
 from receipts.models import Receipt, WriteOff
 from receipts.selectors import charges_in_force

@@ -13,7 +13,6 @@ from core.actor import Actor
 from core.errors import Conflict, Invalid
 from core.intervals import Interval
 from payments.models import Allocation, OfficialReceipt, Payment, Refund, Withholding
-from payments.official import hash_of
 from payments.official_documents import document_of, pdf_file_of, verified
 from payments.selectors import balance_of, balances, mismatches, unallocated_of
 from payments.services import (
@@ -34,7 +33,8 @@ from payments.services import (
     take_back_withholding,
     use_balance_for,
 )
-from payments.settlement import standing
+from payments.services.official import hash_of
+from payments.services.settlement import standing
 from pricing.replacing import reverse_and_replace
 from receipts.models import BillingProfile, Receipt
 from receipts.selectors import charges_in_force, uncredited_reversals

@@ -25,7 +25,7 @@ from receipts.services import (
     draft_receipt,
     issue_receipt,
 )
-from receipts.settled_corrections import correct_jobs
+from receipts.services.corrections import correct_jobs
 from tests.factories import OCTOBER, SYSTEM
 from tests.pricing.lists import counters_add_up, flat, publish
 from tests.pricing.test_histories import CPU, Site

@@ -16,7 +16,7 @@ from receipts.services import (
     issue_receipt,
     void_receipt,
 )
-from receipts.settled_corrections import correct_jobs
+from receipts.services.corrections import correct_jobs
 from tests.factories import OCTOBER, SYSTEM, Row, import_rows, make_cluster, make_project
 from tests.pricing.lists import split
 from tests.pricing.test_due import change_tier, cpu_prices, due, due_by_comparing_everything

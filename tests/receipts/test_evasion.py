@@ -12,10 +12,9 @@ from accounts.models import Project
 from core.actor import Actor
 from core.errors import Conflict
 from core.intervals import Interval
-from receipts import runs
 from receipts.models import BillingProfile, Receipt
 from receipts.selectors import unbilled_charges
-from receipts.services import Part, ask_credit, create_receipt, issue_receipt, open_series
+from receipts.services import Part, ask_credit, create_receipt, issue_receipt, open_series, runs
 from receipts.services.files import pdf_file
 from receipts.services.numbering import fiscal_year
 from receipts.services.openings import Opening, bring_opening
@@ -53,7 +52,7 @@ def test_what_breaks_one_document_keeps_no_other_back(monkeypatch: pytest.Monkey
             raise ValueError("a defect")
         return issue_receipt(receipt_id=receipt_id, actor=actor)
 
-    monkeypatch.setattr("receipts.runs.approving.issue_receipt", issue)
+    monkeypatch.setattr("receipts.services.runs.approving.issue_receipt", issue)
     runs.approve(entry_ids=list(run.entries.values_list("pk", flat=True)), actor=actor("head"))
     assert not runs.issue_approved(run_id=run.pk)
     assert Receipt.objects.filter(status="issued").count() == 1

@@ -15,9 +15,9 @@ from pricing.models import Adjustment, Charge, JobRating, OutageCredit
 from pricing.selectors import live_charges
 from pricing.services.outages import draft_outage, submit_outage
 from receipts.models import Receipt
-from receipts.outages import approve_outage_credit
 from receipts.selectors import unbilled_charges, uncredited_reversals
 from receipts.services import create_receipt, void_receipt
+from receipts.services.outages import approve_outage_credit
 from receipts.services.part_credits import Part, ask_credit
 from tests.factories import (
     OCTOBER,

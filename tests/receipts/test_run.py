@@ -13,7 +13,6 @@ from audit.models import AuditEvent
 from core.actor import Actor
 from core.errors import Conflict, Invalid
 from pricing.models import Charge
-from receipts import runs
 from receipts.addressees import addressees_of, billed_to
 from receipts.models import (
     BillingProfile,
@@ -26,7 +25,7 @@ from receipts.models import (
     TaxProfile,
 )
 from receipts.selectors import unbilled_charges
-from receipts.services import create_receipt, discard_draft, issue_receipt
+from receipts.services import create_receipt, discard_draft, issue_receipt, runs
 from receipts.services.drafting import write_drafts
 from tests.databases import Database
 from tests.factories import (
@@ -284,7 +283,7 @@ def test_a_defect_stops_its_own_entry_only(monkeypatch: pytest.MonkeyPatch) -> N
             raise RuntimeError("a defect")
         return real(**values)
 
-    monkeypatch.setattr("receipts.runs.drafting.write_drafts", broken)
+    monkeypatch.setattr("receipts.services.runs.drafting.write_drafts", broken)
     run = run_all()
     assert states(run) == {"genomics": E.DRAFTED, "climate": E.FAILED}
     assert run.entries.get(project__code="climate").problem["code"] == "defect"

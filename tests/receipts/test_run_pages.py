@@ -13,10 +13,9 @@ from accounts.services import close
 from core.actor import Actor
 from core.intervals import month
 from core.site import site_zone
-from receipts import runs
 from receipts.models import BillingRun, Receipt, RunEntry
-from receipts.runs.reviewing import entries_of, progress_of, runs_in_review, shown
-from receipts.services import create_receipt
+from receipts.reviewing import entries_of, progress_of, runs_in_review, shown
+from receipts.services import create_receipt, runs
 from tests import console
 from tests.factories import SYSTEM, Row, import_rows, make_cluster, make_project
 

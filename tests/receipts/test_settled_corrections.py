@@ -16,7 +16,7 @@ from pricing.taking_back import take_back
 from receipts.models import CorrectionProblem, Line, PurchaseOrder, Receipt
 from receipts.selectors import charges_in_force, unbilled_charges, uncredited_reversals
 from receipts.services import Part, ask_credit, create_receipt, credit_reversals
-from receipts.settled_corrections import (
+from receipts.services.corrections import (
     credit_waiting,
     difference_of,
     receipts_waiting,

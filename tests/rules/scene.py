@@ -78,10 +78,10 @@ from receipts.models import (
     TaxProfile,
     TaxRate,
 )
-from receipts.runs import advance, start_run
 from receipts.services import create_receipt, draft_receipt, submit_receipt, void_receipt
 from receipts.services.drafting import save_draft
 from receipts.services.files import pdf_file
+from receipts.services.runs import advance, start_run
 from tests.factories import Row, exempt, import_rows
 from tests.pricing.lists import flat, publish, slabs
 from usage.models import (

@@ -20,9 +20,9 @@ from hpcbilling.books import CHECKS, check_books
 from hpcbilling.closing.month_end import close_and_draft
 from hpcbilling.workflows import rate_pending
 from payments.services import Transfer, record_transfer
-from receipts import runs
 from receipts.models import BillingRun, Receipt
-from receipts.runs import to_approve
+from receipts.services import runs
+from receipts.services.runs import to_approve
 from tests.factories import (
     Row,
     import_bytes,

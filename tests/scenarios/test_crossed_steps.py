@@ -31,7 +31,7 @@ from payments.services import (
     request_refund,
     start_checkout,
 )
-from payments.settlement import standing
+from payments.services.settlement import standing
 from pricing import rating
 from pricing.content import flat
 from pricing.models import Charge, PriceList

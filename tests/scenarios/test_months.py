@@ -17,7 +17,7 @@ from pricing.models import Charge
 from receipts.models import BillingProfile, DepartmentBilling, Receipt
 from receipts.selectors import receipts_visible_to, uncredited_reversals
 from receipts.services import create_receipt, hash_of, void_receipt
-from receipts.settled_corrections import settle_corrections
+from receipts.services.corrections import settle_corrections
 from tests.factories import make_user, publish_prices
 from tests.scenarios.story import (
     AUGUST,

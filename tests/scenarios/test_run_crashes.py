@@ -15,8 +15,8 @@ from core.actor import Actor
 from hpcbilling.closing import month_end
 from hpcbilling.state_digest import Part, parts
 from hpcbilling.workflows import rate_pending
-from receipts import runs
 from receipts.models import LineCharge, Receipt, RunEntry
+from receipts.services import runs
 from tests import databases
 from tests.databases import Database
 from tests.factories import OCTOBER, SYSTEM, Row, import_rows, make_cluster, make_project
@@ -31,7 +31,7 @@ SEED = 20261121
 @pytest.fixture(autouse=True)
 def two_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make many transactions of several documents each, and so many places to die in."""
-    monkeypatch.setattr("receipts.runs.drafting.TOGETHER", 2)
+    monkeypatch.setattr("receipts.services.runs.drafting.TOGETHER", 2)
 
 
 def deaths() -> list[tuple[str, int]]:

@@ -13,17 +13,17 @@ from core.actor import Actor
 from core.errors import Conflict
 from payments.services import Transfer, record_transfer
 from receipts.mailing.messages import message_for
-from receipts.mailing.outbox import (
+from receipts.mailing.recipients import recipients_of
+from receipts.models import Contact, Mail, MailKind, Receipt
+from receipts.services import create_receipt, void_receipt
+from receipts.services.outbox import (
     forget_addresses,
     given_up,
     let_be,
     queue_mails,
     resend_mail,
 )
-from receipts.mailing.recipients import recipients_of
-from receipts.mailing.sending import pause_after, send_due_mails, send_mail
-from receipts.models import Contact, Mail, MailKind, Receipt
-from receipts.services import create_receipt, void_receipt
+from receipts.services.sending import pause_after, send_due_mails, send_mail
 from receipts.tasks import send_mail as send_mail_task
 from tests import console
 from tests.campus import Campus, october

@@ -4,8 +4,8 @@ import pytest
 from django.core import mail
 from django.urls import reverse
 
-from receipts.mailing.sending import send_due_mails
 from receipts.models import Mail, Receipt
+from receipts.services.sending import send_due_mails
 from tests import console
 
 

@@ -10,10 +10,10 @@ from pytest_django import Settings
 from core.actor import Actor
 from payments.services import Transfer, record_transfer
 from receipts.checks import reminders_can_be_sent
-from receipts.mailing.reminders import queue_reminders, step_on
-from receipts.mailing.sending import send_due_mails
 from receipts.models import Mail, Receipt, RemindersStopped
 from receipts.services import void_receipt
+from receipts.services.reminders import queue_reminders, step_on
+from receipts.services.sending import send_due_mails
 from tests.factories import SYSTEM, make_user
 
 

@@ -14,9 +14,9 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from hpcbilling.embedded.process import free_port
-from receipts.mailing.sending import send_due_mails, send_mail
 from receipts.models import Mail, Receipt
 from receipts.services import create_receipt
+from receipts.services.sending import send_due_mails, send_mail
 from tests import campus, databases
 from tests.factories import OCTOBER, SYSTEM
 
@@ -133,7 +133,7 @@ def test_a_worker_that_dies_after_the_server_took_a_mail_sends_it_again_by_the_s
         raise Killed
 
     with monkeypatch.context() as patched:
-        patched.setattr("receipts.mailing.sending._sent", dies)
+        patched.setattr("receipts.services.sending._sent", dies)
         with pytest.raises(Killed):
             send_due_mails()
     left = Mail.objects.get()

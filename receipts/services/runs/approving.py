@@ -21,10 +21,10 @@ from core.locks import lock_rows
 from core.queue import after_commit
 from core.transitions import transition
 from receipts.models import BillingRun, Receipt, RunEntry
-from receipts.runs.steps import ADVANCE_TASK, ISSUE_TASK, RETRIED, RUN_STEPS
-from receipts.runs.telling import DEFECT, problem, refusal_of
 from receipts.services.drafting import discard_draft
 from receipts.services.issuing import issue_receipt, return_receipt, submit_receipt
+from receipts.services.runs.steps import ADVANCE_TASK, ISSUE_TASK, RETRIED, RUN_STEPS
+from receipts.services.runs.telling import DEFECT, problem, refusal_of
 
 log = logging.getLogger(__name__)
 E = RunEntry.State

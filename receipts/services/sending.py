@@ -9,8 +9,8 @@ from django.db import transaction
 from django.utils import timezone
 
 from receipts.mailing.messages import Message, message_for, still_true
-from receipts.mailing.outbox import due_mails
 from receipts.models import Mail
+from receipts.services.outbox import due_mails
 
 log = logging.getLogger(__name__)
 

@@ -23,7 +23,7 @@ from core.admin import (
 )
 from payments import services
 from payments.models import Payment, Refund, Withholding
-from payments.settlement import standing
+from payments.services.settlement import standing
 from receipts.models import Receipt, WriteOff
 
 R, W = Refund.Status, WriteOff.Status

@@ -16,8 +16,8 @@ from audit.services import record
 from core.actor import Actor
 from core.locks import lock_rows
 from payments.models import Allocation, Payment, Withholding
-from payments.official import give_official_receipt
 from payments.selectors import unallocated_of, with_unallocated
+from payments.services.official import give_official_receipt
 from receipts.models import Receipt, ReceiptStatus
 from receipts.services import mark_settled
 

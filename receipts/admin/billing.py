@@ -17,7 +17,7 @@ from accounts.models import Department, Project
 from audit.console import AuditedAdmin, CsvExport
 from core import formatting
 from core.admin import NOTHING, ConsoleAdmin, column
-from receipts.billing_forms import BillingProfileForm, TaxRateFormSet
+from receipts.admin.billing_forms import BillingProfileForm, TaxRateFormSet
 from receipts.models import (
     BillingProfile,
     Contact,

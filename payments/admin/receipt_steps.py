@@ -23,7 +23,7 @@ from payments.services import (
     suggested_withholding,
     use_balance_for,
 )
-from payments.settlement import Standing, standing
+from payments.services.settlement import Standing, standing
 from receipts.models import Receipt
 
 WITHHELD = ("withheld", "percent", "certificate", "certificate_day")

@@ -35,8 +35,8 @@ from receipts.cases import Case, case_rows, cases
 from receipts.corrections import Correction, corrections, jobs_to_correct
 from receipts.models import Receipt
 from receipts.selectors import CREDITABLE
+from receipts.services.corrections import correct_jobs
 from receipts.services.part_credits import Part, left_of
-from receipts.settled_corrections import correct_jobs
 
 PAGE_CASES = 50
 CSV_JOBS = 1000

@@ -27,7 +27,7 @@ from core.admin import (
 )
 from core.errors import DomainError
 from receipts import services
-from receipts.credit_pages import CreditPages
+from receipts.admin.credit_pages import CreditPages
 from receipts.downloads import TYPES, file_response
 from receipts.forms import window_form
 from receipts.models import Receipt

@@ -1,6 +1,6 @@
 """The run of a month: drafts for all, reviewed, approved, issued."""
 
-from receipts.runs.approving import (
+from receipts.services.runs.approving import (
     approve,
     discard,
     hand_in,
@@ -10,8 +10,8 @@ from receipts.runs.approving import (
     to_approve,
     to_issue,
 )
-from receipts.runs.drafting import advance, unfinished
-from receipts.runs.starting import run_of, start_run, to_bill
+from receipts.services.runs.drafting import advance, unfinished
+from receipts.services.runs.starting import run_of, start_run, to_bill
 
 __all__ = [
     "advance",

@@ -26,8 +26,8 @@ from core.admin import (
     link,
 )
 from receipts.mailing.messages import message_for
-from receipts.mailing.outbox import given_up, let_be, resend_mail
 from receipts.models import Mail, MailKind, MailStatus, Receipt
+from receipts.services.outbox import given_up, let_be, resend_mail
 
 S = MailStatus
 STATUS = {

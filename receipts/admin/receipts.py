@@ -23,24 +23,13 @@ from core.admin import (
 )
 from pricing.labels import unit_name
 from pricing.models import Charge
-from receipts.billing_admin import TaxProfileAdmin
-from receipts.console import ReceiptPages, period_of
-from receipts.mail_admin import MailAdmin, MailInline
+from receipts.admin.mails import MailInline
+from receipts.admin.orders import told
+from receipts.admin.receipt_pages import ReceiptPages, period_of
 from receipts.models import Line, PurchaseOrder, Receipt
 from receipts.orders import in_force, standing
-from receipts.outage_pages import OutageCreditAdmin
-from receipts.purchase_orders import PurchaseOrderAdmin, told
-from receipts.run_pages import BillingRunAdmin
 from receipts.selectors import overdue
 
-__all__ = [
-    "BillingRunAdmin",
-    "MailAdmin",
-    "OutageCreditAdmin",
-    "PurchaseOrderAdmin",
-    "ReceiptAdmin",
-    "TaxProfileAdmin",
-]
 S = Receipt.Status
 STATUS = {
     S.DRAFT: "info",

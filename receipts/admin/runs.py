@@ -28,9 +28,8 @@ from core.admin import (
     money,
 )
 from core.errors import Text
-from receipts import runs
 from receipts.models import BillingRun, RunEntry
-from receipts.runs.reviewing import (
+from receipts.reviewing import (
     FILTERS,
     entries_of,
     progress_in,
@@ -38,7 +37,8 @@ from receipts.runs.reviewing import (
     shown,
     with_progress,
 )
-from receipts.runs.steps import RETRIED
+from receipts.services import runs
+from receipts.services.runs.steps import RETRIED
 
 PER_PAGE = 50
 NAMES: dict[str, Text] = {

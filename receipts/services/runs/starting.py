@@ -14,8 +14,8 @@ from core.locks import lock_rows
 from core.queue import after_commit
 from receipts.addressees import addressees_of, in_run
 from receipts.models import BillingRun, RunEntry
-from receipts.runs.steps import ADVANCE_TASK
 from receipts.selectors import unbilled_charges, uncredited_reversals
+from receipts.services.runs.steps import ADVANCE_TASK
 
 
 def start_run(*, month: date, actor: Actor) -> BillingRun:

@@ -24,7 +24,7 @@ from core.admin import (
     link,
     money,
 )
-from payments.console.receipt_steps import ReceiptSteps
+from payments.admin.receipt_steps import ReceiptSteps
 from payments.models import Allocation, Payment, Refund
 from payments.selectors import balances, unallocated_of, with_parts, with_unallocated
 from payments.services import request_refund

@@ -7,8 +7,8 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 
-from receipts.mailing.outbox import queue_mails
 from receipts.models import Mail, MailKind, Receipt, RemindersStopped
+from receipts.services.outbox import queue_mails
 from receipts.settling import left_of
 
 

@@ -34,7 +34,7 @@ from pricing.admin.adjustments import STATUS
 from pricing.models import Adjustment, OutageCredit, ReviewStatus
 from pricing.outages import Credit, credits_of, figures_of
 from pricing.services import outages as services
-from receipts.outages import approve_outage_credit
+from receipts.services.outages import approve_outage_credit
 from usage.models import Cluster, Job
 
 S = ReviewStatus

@@ -16,10 +16,9 @@ from audit.exports import csv_response, record_export
 from core.admin import ConsoleForm, admin_url, button
 from core.forms import DayInput
 from insights import aging, statement_files
-from insights import ledger_admin as _ledger_admin  # noqa: F401 - registers
 from insights.statements import Span, Statement, department_statement, project_statement
-from receipts.admin import ReceiptAdmin
-from receipts.billing_admin import BilledDepartmentAdmin, BilledProjectAdmin
+from receipts.admin.billing import BilledDepartmentAdmin, BilledProjectAdmin
+from receipts.admin.receipts import ReceiptAdmin
 from receipts.forms import window_form
 from receipts.models import Receipt
 

@@ -32,12 +32,12 @@ from receipts.addressees import addressees_of, billed_to, in_run
 from receipts.arithmetic import LineItem, totals_of
 from receipts.models import BillingRun, Receipt, RunEntry
 from receipts.orders import order_for, under_orders
-from receipts.runs.steps import ENTRY_STEPS, RUN_STEPS
-from receipts.runs.telling import DEFECT, Problem, problem, refusal_of
 from receipts.selectors import lines_over, unbilled_charges, uncredited_reversals
+from receipts.services.corrections import credit_waiting
 from receipts.services.drafting import Content, write_drafts
+from receipts.services.runs.steps import ENTRY_STEPS, RUN_STEPS
+from receipts.services.runs.telling import DEFECT, Problem, problem, refusal_of
 from receipts.services.steps import STEPS, figures_of, moved
-from receipts.settled_corrections import credit_waiting
 from receipts.taxing import taxes_for
 
 log = logging.getLogger(__name__)
