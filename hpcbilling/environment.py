@@ -8,9 +8,13 @@ reached. So a forgotten variable can never turn a production site into a develop
 import json
 import os
 from collections.abc import Mapping
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
+from babel.numbers import is_currency
 from django.core.exceptions import ImproperlyConfigured
+
+from core.money import round_money
 
 DEVELOPMENT = "development"
 PRODUCTION = "production"
@@ -85,6 +89,39 @@ def required(variables: Mapping[str, str], name: str, environment: str, stand_in
     if environment == PRODUCTION:
         raise ImproperlyConfigured(f"{name} is missing. Set it as .env.example shows.")
     return stand_in
+
+
+def amounts_by_currency(text: str, name: str, site_currency: str) -> dict[str, Decimal]:
+    """Read amounts of 0 or more, as `THB=1000,USD=30`; a bare number is in the site's currency.
+
+    Raises ImproperlyConfigured, naming the variable, for what is no amount of a known currency, or
+    where a currency is there twice.
+    """
+    found: dict[str, Decimal] = {}
+    for part in text.split(","):
+        left, equals, right = part.partition("=")
+        currency, number = (left.strip(), right) if equals else (site_currency, left)
+        amount = _amount(number, currency)
+        if amount is None:
+            raise ImproperlyConfigured(
+                f"{name}: {part.strip()!r} is no amount of 0 or more in a currency. Use a number in"
+                f" {site_currency}, or amounts by currency such as THB=1000,USD=30."
+            )
+        if currency in found:
+            raise ImproperlyConfigured(f"{name} says {currency} twice.")
+        found[currency] = amount
+    return found
+
+
+def _amount(text: str, currency: str) -> Decimal | None:
+    """Read an amount that the currency can have, or return None."""
+    try:
+        amount = Decimal(text.strip())
+    except InvalidOperation:
+        return None
+    if not (is_currency(currency) and amount.is_finite() and 0 <= amount < 10**12):
+        return None
+    return amount if amount == round_money(amount, currency) else None
 
 
 def explain_no_database(error: Exception) -> str:

@@ -55,14 +55,16 @@ SITE_TIME_ZONE = env.str("SITE_TIME_ZONE", default="Asia/Bangkok")
 CANARY_PERCENT = env.int("CANARY_PERCENT", default=50)
 if CANARY_PERCENT < 1:
     raise ImproperlyConfigured("CANARY_PERCENT is a percentage of 1 or more.")
-# Credits and fees by hand above this need a second person's approval; 0: all do.
-ADJUSTMENT_LIMIT = Decimal(env.str("ADJUSTMENT_LIMIT", default="1000"))
-if not (ADJUSTMENT_LIMIT.is_finite() and ADJUSTMENT_LIMIT >= 0):
-    raise ImproperlyConfigured("ADJUSTMENT_LIMIT is an amount of 0 or more.")
-# Corrections of an issued receipt that come to at least this get their documents at once.
-CORRECTION_THRESHOLD = Decimal(env.str("CORRECTION_THRESHOLD", default="100"))
-if not (CORRECTION_THRESHOLD.is_finite() and CORRECTION_THRESHOLD >= 0):
-    raise ImproperlyConfigured("CORRECTION_THRESHOLD is an amount of 0 or more.")
+# By currency. What one person alone gives or charges by hand on a document, up to this; a currency
+# that is not named, or 0: a second person approves everything.
+ADJUSTMENT_LIMIT = environment.amounts_by_currency(
+    env.str("ADJUSTMENT_LIMIT", default="1000"), "ADJUSTMENT_LIMIT", SITE_CURRENCY
+)
+# By currency. Corrections of an issued receipt that come to at least this get their documents at
+# once; a currency that is not named, or 0: all do.
+CORRECTION_THRESHOLD = environment.amounts_by_currency(
+    env.str("CORRECTION_THRESHOLD", default="100"), "CORRECTION_THRESHOLD", SITE_CURRENCY
+)
 SITE_ADDRESS = env.str("SITE_ADDRESS", default="")
 SITE_BANK_DETAILS = env.str("SITE_BANK_DETAILS", default="")  # shown to who pays by transfer
 SITE_TAX_ID = env.str("SITE_TAX_ID", default="")

@@ -17,9 +17,10 @@ from core.transitions import Table, transition
 from payments.models import Payment, Refund, RefundStatus
 from payments.selectors import unallocated_of
 from payments.services.settlement import restate, standing, use_balance
+from receipts.differences import waits
 from receipts.models import Receipt, WriteOff, WriteOffStatus
 from receipts.services import mark_settled
-from receipts.services.corrections import credit_now, waits
+from receipts.services.corrections import credit_now
 from receipts.services.steps import locked
 
 R, W = RefundStatus, WriteOffStatus

@@ -33,6 +33,7 @@ from core.admin import (
 from core.intervals import local_midnight
 from core.site import site_zone
 from pricing.admin.charges import ProjectFilter
+from pricing.limits import limit_in
 from pricing.models import Adjustment, AdjustmentKind, Charge, ReviewStatus
 from pricing.selectors import charge_of_adjustment
 from pricing.services import adjustments as services
@@ -193,7 +194,7 @@ class AdjustmentAdmin(CsvExport, ReadOnlyAdmin):
             said = _t("The draft is made. Look at it and submit it.")
             return Done(said, admin_url(made, "change", made.pk))
 
-        limit = formatting.money(settings.ADJUSTMENT_LIMIT, settings.SITE_CURRENCY)
+        limit = formatting.money(limit_in(settings.SITE_CURRENCY), settings.SITE_CURRENCY)
         step = Step(
             title=_("New adjustment"),
             submit=_("Make the draft"),

@@ -22,6 +22,7 @@ from core.locks import lock_rows
 from core.money import round_money
 from pricing import reviewing
 from pricing.counting import Priced
+from pricing.limits import limit_in
 from pricing.lines import WIDE_COLUMNS, ChargeLines
 from pricing.models import Adjustment, AdjustmentKind, Charge, ChargeKind
 from pricing.selectors import charge_of_adjustment, live_charges
@@ -106,7 +107,7 @@ def submit_adjustment(*, adjustment_id: int, actor: Actor) -> Adjustment:
         reviewing.person_of(actor)
         reviewing.submit(row)
         record("adjustment.submitted", actor=actor, target=row, data=told(row))
-        if abs(row.amount) <= settings.ADJUSTMENT_LIMIT:
+        if abs(row.amount) <= limit_in(row.currency):
             give(row, by=None, actor=actor)
     return row
 

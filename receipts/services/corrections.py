@@ -7,15 +7,14 @@ else with the next run.
 """
 
 import logging
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
-from decimal import Decimal
 
 from django.conf import settings
-from django.db import IntegrityError, connection, transaction
-from django.db.models import Max, Min, Q, QuerySet, Sum
-from django.db.models.functions import Coalesce
+from django.db import IntegrityError, transaction
+from django.db.models import Max, Min, Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _t
 from django.utils.translation import override
@@ -24,11 +23,11 @@ from core.actor import Actor
 from core.errors import DomainError
 from core.site import site_days
 from pricing.batches import Outcome
-from pricing.models import Charge, ChargeKind
+from pricing.models import Charge
 from pricing.rating import rate_jobs
+from receipts.differences import receipts_to_correct, receipts_waiting, replacements, waiting_in
 from receipts.models import BillingProfile, CorrectionProblem, DocumentLanguage, Receipt
 from receipts.selectors import (
-    CREDITABLE,
     lines_over,
     on_documents,
     unbilled_charges,
@@ -39,7 +38,6 @@ from receipts.services.numbering import fiscal_year, hold_series
 from receipts.services.steps import locked
 
 log = logging.getLogger(__name__)
-OF = "reverses__document_line__line__receipt"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,16 +53,15 @@ class Settled:
 def settle_corrections(*, actor: Actor) -> Settled:
     """Make the documents of corrections that come to at least the threshold.
 
-    Each receipt in a transaction of its own, all or nothing: the credit note over the reversals
-    that wait, and a receipt over what was charged in their place, issued at once. The lock of the
-    project makes two workers at once make one. Where it can't be done (no purchase order covers the
-    new receipt, its tax is not known), the problem is kept for the page of corrections, and it is
-    tried again the next time.
+    Which do is one query, as thousands may wait for the run. Each of them has a transaction of its
+    own, all or nothing: the credit note over the reversals that wait, and a receipt over what was
+    charged in their place, issued at once. The lock of the project makes two workers at once make
+    one. Where it can't be done (no purchase order covers the new receipt, its tax is not known),
+    the problem is kept for the page of corrections, and it is tried again the next time.
     """
-    counts = {"corrected": 0, "waiting": 0, "failed": 0}
-    for receipt_id in receipts_waiting():
-        counts[_tried(receipt_id, actor)] += 1
-    return Settled(**counts)
+    tried = Counter(_tried(receipt_id, actor) for receipt_id in receipts_to_correct())
+    failed = tried["failed"]
+    return Settled(tried["corrected"], receipts_waiting().count() - failed, failed)
 
 
 def correct_jobs(*, job_ids: Iterable[int], actor: Actor) -> Outcome:
@@ -80,7 +77,7 @@ def credit_waiting(*, project_id: int, currency: str, until: date, actor: Actor)
     however little they come to; in the caller's transaction, which has locked the project and bills
     what was charged in their place. Raises what ``credit_reversals`` does."""
     booked = uncredited_reversals().filter(currency=currency, period__lte=until)
-    for receipt in _waiting_in(booked).filter(project=project_id):
+    for receipt in waiting_in(booked).filter(project=project_id):
         credit_now(receipt=receipt, actor=actor)
 
 
@@ -91,27 +88,7 @@ def credit_now(*, receipt: Receipt, actor: Actor) -> None:
     CorrectionProblem.objects.filter(receipt=receipt).delete()
 
 
-def waits(receipt: Receipt) -> bool:
-    """Tell whether a receipt that may be credited has reversals that no note has."""
-    return _waiting_in(uncredited_reversals()).filter(pk=receipt.pk).exists()
-
-
-def receipts_waiting() -> list[int]:
-    """Return the receipts with reversals that no note has, the oldest first."""
-    return list(_waiting_in(uncredited_reversals()).values_list("pk", flat=True))
-
-
-def _waiting_in(reversals: QuerySet[Charge]) -> QuerySet[Receipt]:
-    """The receipts that may be credited and that reversals are of, directly or by a credit note
-    over them, in the order in which they are locked."""
-    rows = reversals.order_by().annotate(of=Coalesce(f"{OF}__corrects", OF))
-    found = rows.values_list("of", flat=True).distinct()
-    return Receipt.objects.filter(pk__in=found, status__in=CREDITABLE).order_by("pk")
-
-
 def _tried(receipt_id: int, actor: Actor) -> str:
-    if not _is_enough(receipt_id):
-        return "waiting"
     try:
         with transaction.atomic():
             return _settle(receipt_id, actor)
@@ -125,7 +102,7 @@ def _tried(receipt_id: int, actor: Actor) -> str:
 
 def _settle(receipt_id: int, actor: Actor) -> str:
     receipt = locked(receipt_id)
-    if not _is_enough(receipt_id):
+    if not receipts_to_correct([receipt_id]):
         return "waiting"
     charges = replacements(receipt)
     ids = list(charges.values_list("pk", flat=True))
@@ -166,33 +143,6 @@ def _bill(receipt: Receipt, charges: QuerySet[Charge], actor: Actor) -> Receipt:
     return issue_receipt(receipt_id=draft.pk, actor=actor)
 
 
-def _is_enough(receipt_id: int) -> bool:
-    receipt = Receipt.objects.get(pk=receipt_id)
-    enough = abs(difference_of(receipt)) >= settings.CORRECTION_THRESHOLD
-    return enough and _waiting(receipt).exists()
-
-
-def difference_of(receipt: Receipt) -> Decimal:
-    """Return what was charged in place of a receipt's waiting reversals, less what they take
-    back."""
-    taken = _sum(_waiting(receipt))
-    return _sum(replacements(receipt)) + taken
-
-
-def replacements(receipt: Receipt) -> QuerySet[Charge]:
-    """Return what was charged in place of a receipt's reversals that wait and is on no document:
-    of the same jobs, and what their counters then lacked; for the same addressee."""
-    waiting = _waiting(receipt).order_by()
-    jobs = waiting.filter(job__isnull=False).values("job")
-    rates = waiting.filter(counter_after__isnull=False).values("rate")
-    again = Q(job__in=jobs) | Q(
-        kind=ChargeKind.ADJUSTMENT, rate__in=rates, project__in=waiting.values("project")
-    )
-    found = unbilled_charges().filter(again, currency=receipt.currency)
-    projects = found.order_by().values_list("project", flat=True).distinct()
-    return found.filter(project__in=billed_to(receipt.project_id, projects))
-
-
 def _off(receipt: Receipt) -> list[int]:
     """What the receipt took off and had to be charged anew, to go on the new one."""
     line = "document_line__line__receipt"
@@ -206,22 +156,3 @@ def _off(receipt: Receipt) -> list[int]:
     anew = unbilled_charges().filter(job=None, amount__lt=0, currency=receipt.currency)
     rows = anew.values_list("pk", "resource", "project") if keys else ()
     return [pk for pk, resource, project in rows if (resource, project) in keys]
-
-
-def _waiting(receipt: Receipt) -> QuerySet[Charge]:
-    return uncredited_reversals().filter(**{OF: receipt})
-
-
-def _sum(charges: QuerySet[Charge]) -> Decimal:
-    return charges.order_by().aggregate(sum=Sum("amount"))["sum"] or Decimal(0)
-
-
-def billed_to(addressee_id: int, projects: Iterable[int]) -> list[int]:
-    """Return which of some projects have their charges on the receipts of an addressee."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT id FROM accounts_project"
-            " WHERE id = ANY(%s) AND receipts_addressee(id) = %s ORDER BY id",
-            [list(projects), addressee_id],
-        )
-        return [row[0] for row in cursor.fetchall()]

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from django.conf import settings
 from django.db import transaction
 from django.db.models import Sum
 from django.db.models.functions import Coalesce
@@ -19,6 +18,7 @@ from core.actor import Actor
 from core.errors import Conflict, Invalid
 from core.money import round_money, total
 from pricing import reviewing
+from pricing.limits import limit_in
 from pricing.models import Adjustment
 from pricing.services.line_credits import (
     LineCredit,
@@ -99,7 +99,7 @@ def ask_credit(
             text=reason.strip()[:200],
             actor=actor,
         )
-        if total(part.amount for part in parts) + alone > settings.ADJUSTMENT_LIMIT:
+        if total(part.amount for part in parts) + alone > limit_in(receipt.currency):
             return None
         return _give(receipt, rows, by=None, actor=actor)
 

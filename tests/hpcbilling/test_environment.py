@@ -5,6 +5,7 @@ import os
 import secrets
 import subprocess
 import sys
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -126,3 +127,43 @@ def test_a_command_without_database_says_what_to_do() -> None:
     assert done.returncode == 1
     assert "make demo" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_amounts_are_by_currency() -> None:
+    done = start(
+        {"ENVIRONMENT": "test", "ADJUSTMENT_LIMIT": "USD=30.50, 1000, JPY=3000"},
+        "ADJUSTMENT_LIMIT",
+        "CORRECTION_THRESHOLD",
+    )
+    assert done.returncode == 0, done.stderr
+    shown = json.loads(done.stdout)
+    assert shown["ADJUSTMENT_LIMIT"] == str(
+        {"USD": Decimal("30.50"), "THB": Decimal(1000), "JPY": Decimal(3000)}
+    )
+    assert shown["CORRECTION_THRESHOLD"] == "{'THB': Decimal('100')}"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "'' is no amount of 0 or more"),
+        ("a lot", "'a lot' is no amount"),
+        ("-1", "'-1' is no amount"),
+        ("NaN", "'NaN' is no amount"),
+        ("THB=1000,", "'' is no amount"),
+        ("usd=30", "'usd=30' is no amount"),
+        ("BAHT=30", "'BAHT=30' is no amount"),
+        ("JPY=30.5", "'JPY=30.5' is no amount"),
+        ("1000,THB=30", "says THB twice"),
+    ],
+)
+def test_a_site_with_wrong_amounts_does_not_start(text: str, said: str) -> None:
+    for name in ("ADJUSTMENT_LIMIT", "CORRECTION_THRESHOLD"):
+        with pytest.raises(ImproperlyConfigured, match=f"^{name}.*{said}"):
+            environment.amounts_by_currency(text, name, "THB")
+
+
+def test_the_settings_say_which_amount_is_wrong() -> None:
+    done = start({"ENVIRONMENT": "test", "CORRECTION_THRESHOLD": "XYZ=1"})
+    assert done.returncode != 0
+    assert "CORRECTION_THRESHOLD: 'XYZ=1' is no amount of 0 or more in a currency" in done.stderr

@@ -65,7 +65,7 @@ def test_parts_of_the_smallest_unit_are_not_kept(receipt: Receipt, actor: Actor)
 def test_balance_pays_what_taking_back_withheld_tax_leaves_open(
     receipt: Receipt, actor: Actor, settings: Settings
 ) -> None:
-    settings.ADJUSTMENT_LIMIT = Decimal(10_000)
+    settings.ADJUSTMENT_LIMIT = {"THB": Decimal(10_000)}
     withheld = Withheld(Decimal(30), Decimal(3), "W1", TODAY())
     transfer = Transfer("1", TODAY(), receipt.total - 30, "THB")
     record_transfer(receipt_id=receipt.pk, transfer=transfer, actor=actor, withheld=withheld)

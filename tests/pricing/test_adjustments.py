@@ -243,7 +243,7 @@ def test_the_database_wants_an_approved_adjustment_for_each_charge(
     genomics: Project, clerk: Actor, settings: Settings
 ) -> None:
     submitted(genomics, clerk)  # makes the period
-    settings.ADJUSTMENT_LIMIT = Decimal(0)
+    settings.ADJUSTMENT_LIMIT = {"THB": Decimal(0)}
     made = submitted(genomics, clerk)
     with pytest.raises(IntegrityError, match="what was approved"):
         raw(made)

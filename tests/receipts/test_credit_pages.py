@@ -71,7 +71,7 @@ def test_a_clerk_gives_a_part_back(clerk: Client, receipt: Receipt) -> None:
 def test_a_second_person_decides_above_the_limit(
     clerk: Client, receipt: Receipt, settings: Settings
 ) -> None:
-    settings.ADJUSTMENT_LIMIT = Decimal(0)
+    settings.ADJUSTMENT_LIMIT = {"THB": Decimal(0)}
     assert credit(receipt) is None
     shown = clerk.get(console.url(receipt, "change", receipt.pk)).content.decode()
     assert "Waits for approval" in shown
@@ -85,7 +85,7 @@ def test_a_second_person_decides_above_the_limit(
 def test_what_waits_is_refused_or_withdrawn(
     clerk: Client, receipt: Receipt, settings: Settings
 ) -> None:
-    settings.ADJUSTMENT_LIMIT = Decimal(0)
+    settings.ADJUSTMENT_LIMIT = {"THB": Decimal(0)}
     credit(receipt)
     refuse = console.url(receipt, "refuse_credit", receipt.pk)
     assert clerk.post(refuse, {"reason": ""}).context["form"].errors
@@ -98,7 +98,7 @@ def test_what_waits_is_refused_or_withdrawn(
 def test_jobs_that_prices_change_are_corrected_when_a_person_confirms(
     clerk: Client, receipt: Receipt, settings: Settings
 ) -> None:
-    settings.CORRECTION_THRESHOLD = Decimal(0)
+    settings.CORRECTION_THRESHOLD = {"THB": Decimal(0)}
     publish_prices("mu", EARLY, cpu="1", mem="0.05", gpu="10")
     rate_pending(actor=SYSTEM)
     page = clerk.get(reverse(PAGE))
@@ -146,7 +146,7 @@ def test_what_is_below_the_threshold_waits_and_says_so(
 def test_researchers_see_what_corrects_a_receipt(
     client: Client, people: Campus, receipt: Receipt, settings: Settings
 ) -> None:
-    settings.CORRECTION_THRESHOLD = Decimal(0)
+    settings.CORRECTION_THRESHOLD = {"THB": Decimal(0)}
     note = credit(receipt)
     assert note is not None
     client.force_login(people.alice)
@@ -176,7 +176,7 @@ def test_researchers_see_what_corrects_a_receipt(
 def test_a_job_tells_its_corrections(
     client: Client, people: Campus, receipt: Receipt, settings: Settings
 ) -> None:
-    settings.CORRECTION_THRESHOLD = Decimal(0)
+    settings.CORRECTION_THRESHOLD = {"THB": Decimal(0)}
     grown(people)
     note = Receipt.objects.get(kind="credit_note")
     client.force_login(User.objects.get(username="alice"))

@@ -87,7 +87,7 @@ def test_a_part_is_given_back_on_its_line(receipt: Receipt, clerk: Actor) -> Non
 def test_above_the_limit_a_second_person_gives_it(
     receipt: Receipt, clerk: Actor, second: Actor, settings: Settings
 ) -> None:
-    settings.ADJUSTMENT_LIMIT = D(1)
+    settings.ADJUSTMENT_LIMIT = {"THB": D(1)}
     parts = [part(receipt, "cpu", "1"), part(receipt, "mem", "0.01")]
     asked: dict[str, Any] = {
         "receipt_id": receipt.pk,
@@ -112,7 +112,7 @@ def test_above_the_limit_a_second_person_gives_it(
 def test_what_waits_can_be_refused_or_withdrawn(
     receipt: Receipt, clerk: Actor, second: Actor, settings: Settings
 ) -> None:
-    settings.ADJUSTMENT_LIMIT = D(0)
+    settings.ADJUSTMENT_LIMIT = {"THB": D(0)}
     asked: dict[str, Any] = {
         "receipt_id": receipt.pk,
         "parts": [part(receipt, "cpu", "1")],

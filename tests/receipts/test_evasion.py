@@ -109,7 +109,7 @@ def test_usage_too_small_for_the_currency_is_not_rounded_away_day_by_day() -> No
 
 
 def test_small_credits_add_up_to_one_that_needs_a_second_person(settings: Settings) -> None:
-    settings.ADJUSTMENT_LIMIT = Decimal(2)
+    settings.ADJUSTMENT_LIMIT = {"THB": Decimal(2)}
     genomics = make_project("genomics")
     import_rows(make_cluster(), Row(1, end=OCTOBER.start + DAY, seconds=36_000))
     receipt = create_receipt(project_id=genomics.pk, window=OCTOBER, actor=SYSTEM)

@@ -138,7 +138,7 @@ def test_the_pi_leaves_and_the_project_moves_to_another_department(story: Story)
 
 
 def test_a_part_payment_then_a_credit_note(story: Story, settings: Settings) -> None:
-    settings.CORRECTION_THRESHOLD = Decimal(1000)
+    settings.CORRECTION_THRESHOLD = {"THB": Decimal(1000)}
     project = story.project("genomics")
     first = story.job("genomics", moment(AUGUST, 3), hours=6)
     story.usage(first, story.job("genomics", moment(AUGUST, 4), hours=4))
