@@ -89,9 +89,8 @@ def _line(row: Adjustment) -> LineItem:
     original = Line.objects.get(pk=row.credits_line_id)
     earlier = original.credited_by.exclude(receipt__status__in=Receipt.BEFORE_ISSUE)
     before = earlier.aggregate(sum=Sum("charged"))["sum"] or Decimal(0)
-    jobs = row.items.order_by().values("job").distinct().count()
     return LineItem(
         row.currency, original.project_id, original.resource, original.unit_price,
-        original.unit_size, original.rate_id, row.text, 0, row.amount, jobs, (charge.pk,),
+        original.unit_size, original.rate_id, row.text, 0, row.amount, 0, (charge.pk,),
         original.pk, before,
     )  # fmt: skip
