@@ -11,6 +11,7 @@ import time
 import traceback
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
 from functools import partial
 from threading import Barrier
 
@@ -67,7 +68,8 @@ def crowd(seed: str, site: Site, steps: int) -> list[str]:
 
 @pytest.fixture
 def site(committed_db: Database, settings: Settings) -> Site:
-    settings.CORRECTION_THRESHOLD, settings.ADJUSTMENT_LIMIT = 1, 15
+    settings.CORRECTION_THRESHOLD = {"THB": Decimal(1)}
+    settings.ADJUSTMENT_LIMIT = {"THB": Decimal(15)}
     return build()
 
 
