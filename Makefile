@@ -48,6 +48,11 @@ test-crash: venv
 test-slow: venv catalogues
 	.venv/bin/pytest -n auto --dist worksteal -m slow
 
+# All properties with ten times the examples of `make test`.
+.PHONY: test-properties
+test-properties: venv catalogues
+	HYPOTHESIS_PROFILE=deep .venv/bin/pytest -n auto --dist worksteal -m "hypothesis and not slow and not slurm"
+
 # Against a real Slurm, which is installed (Debian, as root) and started on loopback: three minutes.
 .PHONY: test-slurm
 test-slurm: venv catalogues

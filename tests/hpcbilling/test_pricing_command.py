@@ -24,6 +24,7 @@ from pricing.models import PriceList
 from pricing.price_file import BadFile, Entry, Holder, read, read_file, write
 from pricing.services import Head, propose_price_list
 from tests import console
+from tests.examples import few
 from tests.factories import (
     Row,
     approve,
@@ -311,7 +312,7 @@ def test_a_wrong_exemption_is_told_by_line(file: Path, old: str, new: str, messa
 class Generated(TestCase):
     """Lists of all kinds: what is there is exported, planned without a difference, and restored."""
 
-    @settings(max_examples=10, deadline=None)
+    @settings(max_examples=few(5), deadline=None)
     @given(
         st.lists(
             st.tuples(

@@ -49,6 +49,7 @@ from receipts.selectors import charges_in_force
 from receipts.services import create_receipt, credit_reversals, void_receipt
 from receipts.services.steps import locked
 from tests.databases import Database
+from tests.examples import few
 from tests.factories import OCTOBER, Row, import_rows, make_cluster, make_project, make_user
 from tests.racing import race
 
@@ -178,7 +179,7 @@ STEPS = st.tuples(st.sampled_from(NAMES), st.integers(0, 5), st.integers(1, 80))
 
 
 @pytest.mark.django_db
-@settings(max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=few(4), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(STEPS, min_size=4, max_size=14))
 def test_any_history_keeps_each_baht_in_one_place(db: None, history: list[Step]) -> None:
     with transaction.atomic():

@@ -26,6 +26,7 @@ from receipts.services import (
     issue_receipt,
 )
 from receipts.services.corrections import correct_jobs
+from tests.examples import few
 from tests.factories import OCTOBER, SYSTEM
 from tests.pricing.lists import counters_add_up, flat, publish
 from tests.pricing.test_histories import CPU, Site
@@ -116,7 +117,7 @@ def everything_is_said_once(site: Billed) -> None:
         assert billed + _sum(live.filter(document_line=None), "amount") == _sum(live, "amount")
 
 
-@settings(max_examples=4, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=few(3), deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(events, min_size=4, max_size=10))
 @example(CHANGED_AFTER_ISSUE)
 @example(CAPPED)

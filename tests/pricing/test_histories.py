@@ -14,6 +14,7 @@ from core.errors import Conflict
 from hpcbilling.workflows import rate_pending
 from receipts.models import Receipt
 from receipts.services import create_receipt, void_receipt
+from tests.examples import few
 from tests.factories import OCTOBER, SYSTEM, Row, import_rows, make_cluster, make_project
 from tests.pricing.lists import counters_add_up, flat, publish, slabs, split
 from usage.models import Cluster
@@ -71,7 +72,7 @@ class Site:
         publish(*rates, at=START + timedelta(days=2), project=self.projects[1] if place else None)
 
 
-@settings(max_examples=4, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=few(3), deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(events, min_size=3, max_size=9))
 @example(VOID_OF_ONE_SHARE)
 def test_charges_by_counters_add_up(history: list[tuple[str, int, int]]) -> None:

@@ -27,6 +27,7 @@ from pricing.services.outages import (
     withdraw_outage,
 )
 from tests import console
+from tests.examples import few
 from tests.factories import SYSTEM, Row, import_rows, make_cluster, make_project, make_user
 from tests.pricing.lists import flat, publish
 from usage.models import Cluster
@@ -187,7 +188,7 @@ def test_what_can_t_be_meant_is_refused(cluster: Cluster, clerk: Actor) -> None:
     assert not OutageCredit.objects.exists()
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=few(5), deadline=None)
 @given(
     st.lists(
         st.tuples(st.integers(-150, 60), st.integers(1, 200), st.integers(1, 10_000)),

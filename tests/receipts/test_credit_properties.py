@@ -26,6 +26,7 @@ from receipts.services import (
     void_receipt,
 )
 from receipts.services.part_credits import left_of
+from tests.examples import few
 from tests.factories import OCTOBER, SYSTEM, Row, import_rows, make_cluster, make_project, make_user
 
 NUMBERS = count(1)
@@ -84,7 +85,7 @@ def check(receipt: Receipt) -> None:
     connection.check_constraints()
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=12)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=few(4))
 @given(
     seconds=st.lists(st.integers(1, 50_000), min_size=3, max_size=3),
     steps=STEPS,

@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 
+from tests.examples import few
 from tests.factories import COLUMNS, Row, make_cluster
 from tests.usage.loading import BATCHES, load, table
 from usage.merge import VALUE_FIELDS
@@ -70,7 +71,7 @@ def deliveries(draw: st.DrawFn) -> list[tuple[tuple[str, ...], list[dict[str, st
 
 
 class AnyOrder(TestCase):
-    @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=few(8), deadline=None, suppress_health_check=list(HealthCheck))
     @given(files=deliveries(), batch=st.sampled_from(BATCHES))
     def test_any_split_and_order_of_rows_gives_the_same_jobs(
         self, files: list[tuple[tuple[str, ...], list[dict[str, str]]]], batch: int

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.examples import few
 from tests.factories import SYSTEM
 from usage.models import Cluster, Job
 from usage.services import create_cluster, prepare_import, run_import
@@ -143,7 +144,7 @@ unfinished = st.builds(
 )
 
 
-@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=few(6), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(entries | unfinished, min_size=1, max_size=5), st.sampled_from(ZONES))
 def test_every_second_is_in_the_day_it_belongs_to(log: list[Entry], zone_name: str) -> None:
     zone = ZoneInfo(zone_name)

@@ -14,6 +14,7 @@ from hpcbilling.workflows import rate_pending
 from pricing.models import PriceList
 from pricing.selectors import live_charges
 from pricing.study import study
+from tests.examples import few
 from tests.factories import (
     COLUMNS,
     OCTOBER,
@@ -111,7 +112,7 @@ def usage_of(price_list: PriceList, *, thorough: bool) -> Decimal:
     return sum((x.after for x in found.resources if x.code != "true_up"), Decimal(0))
 
 
-@settings(max_examples=12)
+@settings(max_examples=few(5))
 @given(held=contents(), wanted=contents(), rows=rows_of())
 def test_a_study_is_what_rating_makes_of_a_list(
     held: dict[str, Any], wanted: dict[str, Any], rows: list[str]
