@@ -12,7 +12,7 @@ from django.utils import timezone
 from accounts.periods import PeriodBook
 from audit.services import record
 from core.actor import Actor
-from core.bulk import copy_lines
+from core.bulk import copy_lines, make_room
 from core.intervals import microseconds
 from core.money import total
 from pricing.counting import Counters
@@ -124,6 +124,7 @@ class Batch:
             for job in self._jobs
             if (rating := self._earlier.get(job.pk)) and (anyway or _is_due(job, rating))
         ]
+        make_room()
         special = self._books.special
         if due or special:
             first = [job for job in self._jobs if job.pk in special and job.pk not in self._earlier]

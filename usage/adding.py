@@ -9,10 +9,11 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from struct import Struct
 
-from django.db import IntegrityError, connection
+from django.db import IntegrityError
 from django.utils import timezone
 from psycopg import errors, sql
 
+from core.bulk import copy_blocks, make_room
 from usage.models import ImportRun
 from usage.normalise import JobRow
 from usage.sources.sacct import Parsed
@@ -149,14 +150,10 @@ def add(lines: bytes) -> None:
     statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT BINARY)").format(
         sql.Identifier(TABLE), sql.SQL(", ").join(map(sql.Identifier, COLUMNS))
     )
+    make_room()
     try:
-        with (
-            connection.cursor() as cursor,
-            connection.wrap_database_errors,
-            cursor.copy(statement) as copy,
-        ):
-            for start in range(0, len(lines), _BLOCK_BYTES):
-                copy.write(lines[start : start + _BLOCK_BYTES])
+        starts = range(0, len(lines), _BLOCK_BYTES)
+        copy_blocks(statement, (lines[start : start + _BLOCK_BYTES] for start in starts))
     except IntegrityError as error:
         if isinstance(error.__cause__, errors.UniqueViolation):
             raise KnownAfterAll from error
