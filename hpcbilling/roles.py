@@ -155,6 +155,7 @@ _NEVER = {
         ("payments", "inboundevent"),
         ("payments", "allocation"),
         ("payments", "officialcancellation"),
+        ("payments", "officialfile"),
         ("payments", "officialreceipt"),
         ("payments", "refund"),
         ("payments", "withholding"),

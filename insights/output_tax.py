@@ -20,7 +20,8 @@ TAX_INVOICES = ("tax_invoice", "receipt_tax_invoice")
 
 @dataclass(frozen=True, slots=True)
 class Supply:
-    """A document of the report; of a credit note the amounts are below zero."""
+    """A document of the report; of a credit note and of the cancellation of an official receipt
+    the amounts are below zero."""
 
     day: date
     number: str
@@ -33,6 +34,8 @@ class Supply:
     tax: Decimal
     currency: str
     corrects: str = ""
+    replaces: str = ""
+    is_cancelled: bool = False
 
     @property
     def category_text(self) -> str:
@@ -59,8 +62,9 @@ def supplies(month: date) -> list[Supply]:
     """Return the documents with their tax point in a month, by day and number.
 
     Tax invoices count on the day of their issue, and so do the credit notes over them; official
-    receipts that are tax invoices on the day on which the payment was recorded, and below zero on
-    the day on which they were cancelled.
+    receipts that are tax invoices on the day on which they were given, and below zero on the day on
+    which they were cancelled. A receipt says at its issue which of the two its tax is declared by.
+    What a closed month says never changes: the database takes nothing into it.
     """
     span = month_of(month, site_zone())
     return sorted([*_at_issue(span), *_at_payment(span)], key=lambda row: (row.day, row.number))
@@ -135,7 +139,8 @@ def _official(official: OfficialReceipt, at: datetime, sign: int) -> Supply:
         net=sign * official.net_amount,
         tax=sign * official.tax_amount,
         currency=official.currency,
-        corrects=official.number if sign < 0 else "",
+        replaces=official.content["replaces"] if sign > 0 else "",
+        is_cancelled=sign < 0,
     )
 
 

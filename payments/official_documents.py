@@ -1,11 +1,11 @@
 """Official receipts as files: what was stored when they were given, printed."""
 
 import hashlib
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
 from django.conf import settings
-from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone, translation
 from django.utils.translation import gettext, gettext_noop
@@ -18,14 +18,12 @@ from receipts.rendering import figures
 from receipts.rendering.document import (
     Document,
     Kind,
-    Language,
     Line,
     Party,
     Tax,
     TaxCategory,
     Text,
 )
-from receipts.rendering.pdf import pdf_of
 from receipts.verification import Verified
 
 _PARTY = (
@@ -107,8 +105,10 @@ def _remarks(official: OfficialReceipt) -> list[Text]:
     if details["replaces"]:
         said.append(
             _both(
-                gettext_noop("It replaces %(number)s, which is cancelled."),
+                gettext_noop("It replaces %(number)s of %(day)s, which is cancelled: %(reason)s."),
                 number=details["replaces"],
+                day=figures.day(date.fromisoformat(details["replaces_of"])),
+                reason=details["replaces_because"],
             )
         )
     return said
@@ -131,12 +131,6 @@ def _party(stored: dict[str, str]) -> Party:
     return Party(**{"name": "", **{name: stored[name] for name in _PARTY if stored.get(name)}})
 
 
-def pdf_file_of(official: OfficialReceipt, language: str = "", *, copy: bool = False) -> bytes:
-    """Return an official receipt as PDF, in its own language or in the one that is asked for."""
-    chosen = Language(language or official.content.get("language") or "both")
-    return pdf_of(document_of(official), chosen, copy=copy)
-
-
 def verified(token: str) -> Verified | None:
     """Return what anyone may know of the official receipt with a token, or None."""
     official = OfficialReceipt.objects.filter(verify_token=token).first()
@@ -150,19 +144,3 @@ def verified(token: str) -> Verified | None:
         sha256=official.sha256,
         is_genuine=hash_of(official) == official.sha256,
     )
-
-
-def pdf_response(request: HttpRequest, official: OfficialReceipt) -> HttpResponse:
-    """Return an official receipt as a file, in the language and with the mark that are asked for.
-
-    Raises Http404 for a language that there is none of.
-    """
-    language = request.GET.get("language", "")
-    if language not in {"", *Language}:
-        raise Http404
-    content = pdf_file_of(official, language, copy=request.GET.get("copy") == "1")
-    answer = HttpResponse(content, content_type="application/pdf")
-    name = "".join(each if each.isascii() and each.isalnum() else "-" for each in official.number)
-    answer["Content-Disposition"] = f'attachment; filename="{name}.pdf"'
-    answer["Cache-Control"] = "private, no-store"
-    return answer

@@ -19,7 +19,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from core.actor import Actor
 from core.errors import DomainError
-from payments.official_documents import pdf_response
+from payments.downloads import pdf_response
 from payments.providers.base import BadSignature
 from payments.providers.dummy import DummyProvider, read_checkout, signed_headers
 from payments.providers.registry import UnknownProvider, provider

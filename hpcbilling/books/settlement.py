@@ -85,27 +85,66 @@ _STANDING = """
      WHERE (s.status = 'written_off' OR s.written_off IS NOT NULL)
        AND (s.status <> 'written_off' OR s.written_off IS DISTINCT FROM s.payable - s.settled)
 """
-# Each says what one act settled; those in force say of a receipt's tax its rounded share.
+# Each says what one act settled, of the kind that its receipt promised; those in force say together
+# what settles the receipt. Their tax is what is left of the receipt's once all is settled; before,
+# a cancellation or a credit note may leave it a cent off, which the next one makes good.
 _OFFICIAL = """
+    WITH given AS (
+        SELECT o.*, c.id IS NULL AS in_force
+          FROM payments_officialreceipt o
+          LEFT JOIN payments_officialcancellation c ON c.official_id = o.id
+    ), sums AS (
+        SELECT d.id, d.number, d.decimals, receipts_payable(d.id) AS payable,
+               receipts_tax_left(d.id) AS tax_left, payments_settled(d.id) AS settled,
+               coalesce(d.particulars ->> 'at_payment', 'none') AS at_payment,
+               coalesce(g.amount, 0) AS amount, coalesce(g.tax, 0) AS tax, coalesce(g.gone, 0)
+               + (SELECT count(*) FROM receipts_receipt n WHERE n.corrects_id = d.id) AS changes
+          FROM receipts_receipt d
+          LEFT JOIN (SELECT receipt_id, sum(amount) FILTER (WHERE in_force) AS amount,
+                            sum(tax_amount) FILTER (WHERE in_force) AS tax,
+                            count(*) FILTER (WHERE NOT in_force) AS gone
+                       FROM given GROUP BY receipt_id) g ON g.receipt_id = d.id
+         WHERE d.kind <> 'credit_note' AND d.status NOT IN ('draft', 'pending')
+    )
     SELECT o.number, f.field, f.stored, f.computed
-      FROM payments_officialreceipt o
+      FROM given o JOIN receipts_receipt d ON d.id = o.receipt_id
       LEFT JOIN payments_allocation a ON a.id = o.allocation_id AND a.receipt_id = o.receipt_id
       LEFT JOIN payments_withholding w ON w.id = o.withholding_id AND w.receipt_id = o.receipt_id
      CROSS JOIN LATERAL (VALUES
-        ('amount', o.amount::text, (coalesce(a.amount, 0) + coalesce(w.amount, 0))::text),
+        ('amount', o.amount::text,
+         (least(o.amount - coalesce(w.amount, 0), coalesce(a.amount, 0))
+          + coalesce(w.amount, 0))::text),
         ('withheld', o.withheld::numeric(18, 4)::text,
          coalesce(w.amount, 0)::numeric(18, 4)::text),
-        ('net + tax', o.amount::text, (o.net_amount + o.tax_amount)::text)
+        ('net + tax', o.amount::text, (o.net_amount + o.tax_amount)::text),
+        ('kind', o.kind, d.particulars ->> 'at_payment')
      ) f (field, stored, computed)
      WHERE f.stored IS DISTINCT FROM f.computed
     UNION ALL
-    SELECT d.number, 'tax of official receipts', sum(o.tax_amount)::text,
-           payments_share(sum(o.amount), d.tax_amount, d.total, d.decimals::integer)::text
-      FROM payments_officialreceipt o JOIN receipts_receipt d ON d.id = o.receipt_id
-     WHERE NOT EXISTS (SELECT 1 FROM payments_officialcancellation c WHERE c.official_id = o.id)
-     GROUP BY d.id
-    HAVING sum(o.tax_amount) IS DISTINCT FROM
-           payments_share(sum(o.amount), d.tax_amount, d.total, d.decimals::integer)
+    SELECT s.number, 'in force', s.amount::text,
+           CASE s.at_payment WHEN 'none' THEN 0 ELSE s.settled END::text
+      FROM sums s WHERE s.amount <> CASE s.at_payment WHEN 'none' THEN 0 ELSE s.settled END
+    UNION ALL
+    SELECT coalesce(d.number, 'draft ' || d.id), 'payments and certificates',
+           'official receipts in force', 'what each settles'
+      FROM receipts_receipt d
+     WHERE d.id IN (SELECT receipt_id FROM payments_allocation
+                     UNION SELECT receipt_id FROM payments_withholding
+                     UNION SELECT receipt_id FROM payments_officialreceipt)
+       AND payments_documented(d.id) IS NOT TRUE
+    UNION ALL
+    SELECT s.number, 'tax of official receipts', s.tax::text,
+           payments_share(s.amount, s.tax_left, s.payable, s.decimals::integer)::text
+      FROM sums s
+     WHERE s.amount > 0
+       AND abs(s.tax - payments_share(s.amount, s.tax_left, s.payable, s.decimals::integer))
+           > CASE WHEN s.amount = s.payable THEN 0
+                  ELSE 2 * s.changes * 10.0 ^ (-s.decimals) END
+"""
+_FILES = """
+    SELECT o.number, 'sha256', f.sha256, encode(sha256(f.content), 'hex')
+      FROM payments_officialfile f JOIN payments_officialreceipt o ON o.id = f.official_id
+     WHERE f.sha256 <> encode(sha256(f.content), 'hex')
 """
 
 
@@ -120,5 +159,6 @@ CHECKS = (
     sql_check("allocations", _("No payment is allocated beyond its amount"), _BEYOND_PAYMENT),
     sql_check("settlement", _("A receipt's status is what its settlement says"), _STANDING),
     sql_check("official", _("Official receipts say what was settled"), _OFFICIAL),
+    sql_check("official_files", _("Files of official receipts are as first rendered"), _FILES),
     Check("official_hashes", _("Official receipts match their hash"), _official_content),
 )

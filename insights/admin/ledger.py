@@ -43,7 +43,7 @@ LAYOUT_TEXTS: dict[str, Text] = {
 }
 TAX_COLUMNS = (
     "date", "number", "buyer", "tax_id", "branch", "category", "rate", "net", "tax", "currency",
-    "corrects",
+    "corrects", "replaces", "cancelled",
 )  # fmt: skip
 
 
@@ -219,5 +219,5 @@ class JournalExportAdmin(ReadOnlyAdmin):
 def _tax_row(row: Supply) -> tuple[Any, ...]:
     return (
         row.day, row.number, row.buyer, row.tax_id, row.branch, row.category, row.rate, row.net,
-        row.tax, row.currency, row.corrects,
+        row.tax, row.currency, row.corrects, row.replaces, "yes" if row.is_cancelled else "",
     )  # fmt: skip

@@ -7,8 +7,8 @@ from django.utils.translation import gettext_lazy as _
 
 from audit.console import CsvExport
 from core.admin import ReadOnlyAdmin, admin_url, button, column, link, money
+from payments.downloads import pdf_response
 from payments.models import OfficialReceipt
-from payments.official_documents import pdf_response
 from receipts.models import Receipt
 
 

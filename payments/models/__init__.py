@@ -2,6 +2,7 @@
 
 from payments.models.attempts import EventOutcome, EventReason, InboundEvent, Payment
 from payments.models.official import OfficialCancellation, OfficialKind, OfficialReceipt
+from payments.models.official_files import OfficialFile
 from payments.models.refunds import Refund, RefundStatus
 from payments.models.settling import Allocation, Withholding
 
@@ -11,6 +12,7 @@ __all__ = [
     "EventReason",
     "InboundEvent",
     "OfficialCancellation",
+    "OfficialFile",
     "OfficialKind",
     "OfficialReceipt",
     "Payment",

@@ -21,9 +21,12 @@ class OfficialReceipt(models.Model):
 
     ``amount`` is money and withheld tax together, ``withheld`` the latter. The tax is the rounded
     share of all that was settled so far minus what official receipts in force say of it already, so
-    that those of a whole receipt come to its own net and tax. One that was wrong is cancelled and
-    another one ``replaces`` it. Invariants, kept by the database: the number is the next of its
-    series; shares are as said; an act has one that is not cancelled; nothing of it ever changes.
+    that those of a whole receipt come to the net and tax that its credit notes left of it. One that
+    says too much is cancelled, and another one ``replaces`` it. Invariants, kept by the database:
+    the number is the next of its series; the kind is what the receipt promised at its issue; shares
+    are as said; an act has one that is not cancelled; at commit those in force say of each payment
+    and certificate what it settles of the receipt; nothing of it ever changes, and neither issue
+    nor cancellation is put into a closed month.
     """
 
     append_only = True

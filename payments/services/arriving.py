@@ -29,7 +29,7 @@ from payments.providers.base import (
     ProviderUnavailable,
 )
 from payments.providers.registry import provider as find_provider
-from payments.services.official import give_official_receipt
+from payments.services.official import Act, give_official_receipt
 from payments.services.settlement import allocate, restate, standing
 from receipts.models import Receipt
 from receipts.services.steps import locked
@@ -314,10 +314,8 @@ def settle(
         allocation = allocate(payment=payment, receipt=receipt, amount=amount, actor=actor)
     if withheld is not None:
         withholding = note_withheld(receipt, withheld, actor)
-    day = timezone.localdate(paid_at)
-    give_official_receipt(
-        receipt=receipt, allocation=allocation, withholding=withholding, day=day, actor=actor
-    )
+    act = Act(timezone.localdate(paid_at), allocation, amount, withholding)
+    give_official_receipt(receipt=receipt, act=act, actor=actor)
     restate(receipt, actor, paid_at)
 
 

@@ -17,7 +17,7 @@ from core.actor import Actor
 from core.locks import lock_rows
 from payments.models import Allocation, Payment, Withholding
 from payments.selectors import unallocated_of, with_unallocated
-from payments.services.official import give_official_receipt
+from payments.services.official import Act, correct_official_receipts, give_official_receipt
 from receipts.models import Receipt, ReceiptStatus
 from receipts.services import mark_settled
 
@@ -78,12 +78,21 @@ def follow(receipt: Receipt, actor: Actor) -> None:
     project's balance, and the balance pays what is left."""
     if receipt.kind == Receipt.Kind.CREDIT_NOTE:
         return
-    release_excess(receipt, actor)
+    if standing(receipt).settled:
+        release_excess(receipt, actor)
+        correct_official_receipts(receipt=receipt, reason=_because(receipt), actor=actor)
     # It is open again where more tax withheld was taken back than was too much.
     restate(receipt, actor)
     if receipt.status in Receipt.OPEN:
         use_balance(receipt, actor)
     restate(receipt, actor)
+
+
+def _because(receipt: Receipt) -> str:
+    """Why what was settled is not any more, as it stands on the official receipts concerned."""
+    notes = receipt.credit_notes.exclude(status__in=Receipt.BEFORE_ISSUE).order_by("-issued_at")
+    number = notes.values_list("number", flat=True).first()
+    return gettext("Credited by %(number)s") % {"number": number or receipt.number}
 
 
 def restate(receipt: Receipt, actor: Actor, paid_at: datetime | None = None) -> None:
@@ -162,7 +171,7 @@ def use_balance(receipt: Receipt, actor: Actor) -> Decimal:
         part = min(left, unallocated_of(payment))
         if part > 0:
             made = allocate(payment=payment, receipt=receipt, amount=part, actor=actor)
-            day = timezone.localdate()
-            give_official_receipt(receipt=receipt, allocation=made, day=day, actor=actor)
+            act = Act(timezone.localdate(), allocation=made, money=part)
+            give_official_receipt(receipt=receipt, act=act, actor=actor)
             left -= part
     return wanted - left

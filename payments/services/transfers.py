@@ -13,10 +13,10 @@ from core.actor import Actor
 from core.errors import Conflict, Invalid
 from core.money import round_half_up
 from core.site import site_zone
-from payments.models import OfficialReceipt, Payment, Withholding
+from payments.models import Payment, Withholding
 from payments.providers.base import ProviderEvent
 from payments.services.arriving import Handled, Withheld, apply_event, give_up, settle
-from payments.services.official import cancel_official_receipt, give_official_receipt
+from payments.services.official import correct_official_receipts
 from payments.services.settlement import restate, standing, take_back_row
 from receipts.models import BillingProfile, Receipt
 from receipts.services.steps import locked
@@ -198,20 +198,6 @@ def take_back_withholding(*, withholding_id: int, actor: Actor, reason: str) -> 
             raise Conflict("taken_back", _("This was taken back by someone else already."))
         row.receipt = receipt
         made = take_back_row(row, reason=reason, actor=actor)
-        _give_anew(row, reason=reason, actor=actor)
+        correct_official_receipts(receipt=receipt, reason=reason, actor=actor)
         restate(receipt, actor)
     return made
-
-
-def _give_anew(row: Withholding, *, reason: str, actor: Actor) -> None:
-    found = OfficialReceipt.objects.filter(withholding=row, cancellation=None)
-    for wrong in found.select_related("allocation"):
-        cancel_official_receipt(official=wrong, reason=reason, actor=actor)
-        if wrong.allocation is not None:
-            give_official_receipt(
-                receipt=row.receipt,
-                allocation=wrong.allocation,
-                day=wrong.paid_on,
-                replaces=wrong,
-                actor=actor,
-            )

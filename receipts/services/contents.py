@@ -38,12 +38,13 @@ def parties_of(project: Project, order: PurchaseOrder | None = None) -> dict[str
 
 
 def particulars_of(receipt: Receipt, taxed: Taxed) -> dict[str, object]:
-    """Return what else the document says for ever: what it is called, why it is taxed so, the
-    price lists behind it, and how to pay it."""
+    """Return what else the document says for ever: what it is called, what is given when it is
+    paid, why it is taxed so, the price lists behind it, and how to pay it."""
     profile = BillingProfile.objects.filter(project=receipt.project_id).first() or BillingProfile()
     notes = receipt.kind == Receipt.Kind.CREDIT_NOTE
     return {
         "title": "credit_note" if notes else settings.DOCUMENT_AT_ISSUE,
+        "at_payment": "none" if notes else settings.DOCUMENT_AT_PAYMENT,
         "corrects": receipt.corrects.number if receipt.corrects else "",
         "tax_reason": taxed.reason,
         "exemption_certificate": taxed.certificate,

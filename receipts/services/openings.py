@@ -5,6 +5,7 @@ from datetime import date
 from decimal import Decimal
 from secrets import token_urlsafe
 
+from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -120,6 +121,7 @@ def _issue(receipt: Receipt, opening: Opening, actor: Actor) -> None:
         "parties": parties_of(opening.project),
         "particulars": {
             "title": "opening",
+            "at_payment": _at_payment(),
             "corrects": "",
             "tax_reason": "",
             "price_lists": [],
@@ -141,3 +143,9 @@ def _issue(receipt: Receipt, opening: Opening, actor: Actor) -> None:
         **stamps,
     )
     receipt.status = Receipt.Status.ISSUED
+
+
+def _at_payment() -> str:
+    """What is given when it is paid: what of it is tax is known elsewhere only, so that it is no
+    tax invoice."""
+    return "none" if settings.DOCUMENT_AT_PAYMENT == "none" else "receipt"

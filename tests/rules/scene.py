@@ -27,7 +27,7 @@ from hpcbilling import workflows
 from hpcbilling.closing.seal import seal_of
 from insights.journal import export_journal
 from insights.models import BooksCheck
-from payments.models import InboundEvent, Refund, Withholding
+from payments.models import InboundEvent, OfficialReceipt, Refund, Withholding
 from payments.services import (
     Transfer,
     Withheld,
@@ -41,6 +41,7 @@ from payments.services import (
     start_checkout,
     take_back_withholding,
 )
+from payments.services.official_files import official_file
 from pricing import content
 from pricing.closing import true_up
 from pricing.models import (
@@ -432,6 +433,7 @@ def _settlement(cluster: Cluster, alice: User) -> None:
     record_transfer(receipt_id=receipt.pk, transfer=transfer, withheld=withheld, actor=actor)
     row = Withholding.objects.get()
     take_back_withholding(withholding_id=row.pk, actor=actor, reason="another's certificate")
+    official_file(official=OfficialReceipt.objects.earliest("pk"))
     again = Withheld(one, Decimal(3), "WHT-2", today)
     record_withholding(receipt_id=receipt.pk, withheld=again, actor=actor)
     too_much = Transfer("T-5", today, Decimal(5000), "THB")

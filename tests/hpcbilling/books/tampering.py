@@ -335,6 +335,33 @@ TAMPERS = (
         "UPDATE payments_officialreceipt SET amount = amount + 1, net_amount = net_amount + 1",
     ),
     Tamper(
+        "official",
+        "in force",
+        "INSERT INTO payments_officialcancellation (official_id, reason, cancelled_at)"
+        " SELECT max(id), 'wrong', now() FROM payments_officialreceipt",
+    ),
+    Tamper(
+        "official",
+        "in force",
+        "DELETE FROM payments_officialcancellation",
+    ),
+    Tamper(
+        "official",
+        "payments and certificates",
+        "UPDATE payments_officialreceipt SET allocation_id = ("
+        " SELECT max(id) FROM payments_allocation)",
+    ),
+    Tamper(
+        "official",
+        "kind",
+        "UPDATE payments_officialreceipt SET kind = 'receipt_tax_invoice'",
+    ),
+    Tamper(
+        "official_files",
+        "sha256",
+        "UPDATE payments_officialfile SET content = 'x'",
+    ),
+    Tamper(
         "official_hashes",
         "sha256",
         "UPDATE payments_officialreceipt SET paid_on = paid_on - 1",

@@ -4,8 +4,10 @@ from tests.rules.attacks.making import SECOND, UUID, Attack, change, copy_of, de
 
 OPEN = "SELECT min(id) FROM receipts_receipt WHERE status = 'issued' AND kind = 'receipt'"
 PART = "status = 'part_paid'"
+VOID = "SELECT min(id) FROM receipts_receipt WHERE status = 'void'"
 KEPT = "SELECT payment_id FROM payments_refund LIMIT 1"
 LATE = "2026-11-21T00:00:00Z"
+DOCUMENTED = "payments_*_documented"
 
 
 def withhold(**values: str) -> Attack:
@@ -16,7 +18,8 @@ def withhold(**values: str) -> Attack:
     }  # fmt: skip
     return Attack(
         f"INSERT INTO payments_withholding (receipt_id, recorded_at, {', '.join(row)})"
-        f" SELECT id, now(), {', '.join(row.values())} FROM receipts_receipt WHERE {PART}"
+        f" SELECT id, now(), {', '.join(row.values())} FROM receipts_receipt WHERE {PART}",
+        also=(DOCUMENTED,),
     )
 
 
@@ -33,6 +36,7 @@ WITHHOLDINGS = {
     "withholding_has_certificate": withhold(certificate="''"),
     "payments_withholding_reverses_id_key": take_back("WHT-1"),
     "payments_withholding_fits": take_back("WHT-2", percent="4"),
+    "payments_withholding_documented": withhold(),
     "payments_withholding_agrees": withhold(amount="receipts_payable(id) - payments_settled(id)"),
     "payments_withholding_refuse": Attack(change("payments_withholding", amount="2")),
     "payments_withholding_no_truncate": truncate("payments_withholding"),
@@ -55,34 +59,56 @@ def official(where: str = "true", **values: object) -> Attack:
     """Give an official receipt of something once more, with some of it changed."""
     fresh = {"number": "new", "sequence": 999, "verify_token": "new", "replaces_id": None}
     made = copy_of("payments_officialreceipt", where, **{**fresh, **values})
-    return Attack(made, also=("payments_official_fits",))
+    return Attack(made, also=("payments_official_fits", DOCUMENTED))
+
+
+def cancel(when: str = "now()", reason: str = "wrong", *, early: bool = False) -> Attack:
+    """Cancel an official receipt that is in force, maybe earlier than it was given."""
+    return Attack(
+        "INSERT INTO payments_officialcancellation (official_id, reason, cancelled_at)"
+        f" SELECT max(id), '{reason}', {when} FROM payments_officialreceipt",
+        also=(DOCUMENTED, *(("payments_cancellation_fits",) if early else ())),
+    )
 
 
 KEEP = {"number": "new", "sequence": 999, "verify_token": "new"}
 OFFICIAL = {
     "payments_official_fits": official(),
+    "payments_official_documented": official(),
+    # Of what another receipt was settled by; then the credit note of this one.
+    "payments_note_documented": Attack(
+        official().sql.replace("'id', nextval", f"'receipt_id', ({VOID}), 'id', nextval")
+        + "; UPDATE receipts_receipt SET status = status WHERE kind = 'credit_note'",
+        also=("payments_official_fits", DOCUMENTED),
+    ),
+    "payments_official_in_open_month": official(issued_at="2020-01-05T00:00:00Z"),
+    "payments_cancellation_in_open_month": cancel("'2020-01-05'", early=True),
+    "payments_cancellation_fits": cancel("'2026-01-05'"),
+    "payments_cancellation_documented": cancel(),
+    "official_file_once": Attack(copy_of("payments_officialfile")),
+    "official_file_language": Attack(copy_of("payments_officialfile", language="fr")),
+    "official_file_digest": Attack(copy_of("payments_officialfile", is_copy=True, sha256="0" * 64)),
+    "payments_officialfile_refuse": Attack(delete("payments_officialfile")),
+    "payments_officialfile_no_truncate": truncate("payments_officialfile"),
     "official_receipt_number_once": official(sequence=1, where="sequence = 1"),
     "official_receipt_amounts": official(amount=-1),
     "official_receipt_of_an_act": official(allocation_id=None, withholding_id=None),
     "official_receipt_has_hash": official(sha256=""),
     "payments_officialreceipt_number_key": Attack(
         copy_of("payments_officialreceipt", sequence=999, verify_token="new", replaces_id=None),
-        also=("payments_official_fits",),
+        also=("payments_official_fits", DOCUMENTED),
     ),
     "payments_officialreceipt_verify_token_key": Attack(
         copy_of("payments_officialreceipt", sequence=999, number="new", replaces_id=None),
-        also=("payments_official_fits",),
+        also=("payments_official_fits", DOCUMENTED),
     ),
     "payments_officialreceipt_replaces_id_key": Attack(
         copy_of("payments_officialreceipt", "replaces_id IS NOT NULL", **KEEP),
-        also=("payments_official_fits",),
+        also=("payments_official_fits", DOCUMENTED),
     ),
     "payments_officialreceipt_refuse": Attack(delete("payments_officialreceipt")),
     "payments_officialreceipt_no_truncate": truncate("payments_officialreceipt"),
-    "official_cancellation_has_reason": Attack(
-        "INSERT INTO payments_officialcancellation (official_id, reason, cancelled_at)"
-        " SELECT max(id), '', now() FROM payments_officialreceipt"
-    ),
+    "official_cancellation_has_reason": cancel(reason=""),
     "payments_officialcancellation_official_id_key": Attack(
         copy_of("payments_officialcancellation")
     ),
@@ -175,7 +201,12 @@ ATTACKS: dict[str, Attack] = {
     "payments_allocation_agrees": Attack(
         "INSERT INTO payments_allocation (payment_id, receipt_id, amount, created_at)"
         f" SELECT ({KEPT}), id, receipts_payable(id) - payments_settled(id), now()"
-        f" FROM receipts_receipt WHERE {PART}"
+        f" FROM receipts_receipt WHERE {PART}",
+        also=(DOCUMENTED,),
+    ),
+    "payments_allocation_documented": Attack(
+        "INSERT INTO payments_allocation (payment_id, receipt_id, amount, created_at)"
+        f" SELECT ({KEPT}), id, 0.01, now() FROM receipts_receipt WHERE {PART}"
     ),
     "payments_allocation_refuse": Attack(change("payments_allocation", amount="0.01")),
     "payments_allocation_no_truncate": truncate("payments_allocation"),
