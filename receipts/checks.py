@@ -77,6 +77,31 @@ def documents_can_be_made(**_options: Any) -> list[checks.CheckMessage]:
 
 
 @checks.register()
+def tax_is_declared_once(**_options: Any) -> list[checks.CheckMessage]:
+    """The tax point is the issue or the payment: not both, and not neither."""
+    at_issue = settings.DOCUMENT_AT_ISSUE != "invoice"
+    at_payment = settings.DOCUMENT_AT_PAYMENT == "receipt_tax_invoice"
+    if at_issue and at_payment:
+        return [
+            checks.Error(
+                "DOCUMENT_AT_ISSUE and DOCUMENT_AT_PAYMENT both give a tax invoice.",
+                hint="Its tax would be declared twice: let one of them be no tax invoice.",
+                id="receipts.E005",
+            )
+        ]
+    if settings.SITE_TAX_RATE and not at_issue and not at_payment:
+        return [
+            checks.Warning(
+                "SITE_TAX_RATE is charged, but neither DOCUMENT_AT_ISSUE nor DOCUMENT_AT_PAYMENT"
+                " gives a tax invoice.",
+                hint="Output tax is declared by tax invoices: choose which of the two is one.",
+                id="receipts.W006",
+            )
+        ]
+    return []
+
+
+@checks.register()
 def reminders_can_be_sent(**_options: Any) -> list[checks.CheckMessage]:
     """Days and attempts are counts, and the steps of reminding follow each other."""
     steps = settings.REMIND_AFTER_DAYS

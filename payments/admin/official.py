@@ -1,24 +1,50 @@
 """Official receipts in the console: what was given after payment."""
 
+from typing import Any
+
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _t
 from django.utils.translation import gettext_lazy as _
 
 from audit.console import CsvExport
-from core.admin import ReadOnlyAdmin, admin_url, button, column, link, money
+from core import formatting
+from core.admin import NOTHING, ReadOnlyAdmin, admin_url, button, column, link, money
 from payments.downloads import pdf_response
 from payments.models import OfficialReceipt
 from receipts.models import Receipt
+
+
+class CancelledFilter(admin.SimpleListFilter):
+    """Those that count, and those that count no more."""
+
+    title = _("status")
+    parameter_name = "cancelled"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [("0", _("in force")), ("1", _("is cancelled"))]
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        if self.value() not in {"0", "1"}:
+            return queryset
+        return queryset.filter(cancellation__isnull=self.value() == "0")
 
 
 @admin.register(OfficialReceipt)
 class OfficialReceiptAdmin(CsvExport, ReadOnlyAdmin):
     """What payers got for what they paid, by number."""
 
-    list_display = ("number", "paid_on", "receipt_link", "shown_amount", "shown_withheld", "state")
-    list_select_related = ("receipt", "cancellation")
-    list_filter = ("kind", "series")
+    list_display = (
+        "number",
+        "paid_on",
+        "receipt_link",
+        "shown_amount",
+        "shown_withheld",
+        "state",
+        "replaces_link",
+    )
+    list_select_related = ("receipt", "cancellation", "replaces", "replaced_by")
+    list_filter = (CancelledFilter, "kind", "series")
     search_fields = ("^number", "^receipt__number", "=receipt__project__code")
     date_hierarchy = "paid_on"
     fields = (
@@ -31,7 +57,9 @@ class OfficialReceiptAdmin(CsvExport, ReadOnlyAdmin):
         "shown_net",
         "shown_tax",
         "state",
-        "replaces",
+        "because",
+        "replaces_link",
+        "replaced_link",
         "issued_at",
         "sha256",
     )
@@ -42,6 +70,9 @@ class OfficialReceiptAdmin(CsvExport, ReadOnlyAdmin):
         "shown_net",
         "shown_tax",
         "state",
+        "because",
+        "replaces_link",
+        "replaced_link",
     )
     actions_detail = ("file",)
     csv_columns = {
@@ -55,7 +86,9 @@ class OfficialReceiptAdmin(CsvExport, ReadOnlyAdmin):
         "net": "net_amount",
         "tax": "tax_amount",
         "currency": "currency",
+        "replaces": "replaces__number",
         "cancelled": "cancellation__cancelled_at",
+        "reason": "cancellation__reason",
     }
 
     @button(_("Document"), path="file", icon="picture_as_pdf", permission="view")
@@ -83,8 +116,29 @@ class OfficialReceiptAdmin(CsvExport, ReadOnlyAdmin):
     def shown_tax(self, official: OfficialReceipt) -> str:
         return money(official.tax_amount, official.currency)
 
-    @column(_("Status"))
-    def state(self, official: OfficialReceipt) -> str:
+    @column(_("Status"), label={"in_force": "success", "cancelled": "danger"})
+    def state(self, official: OfficialReceipt) -> tuple[str, str]:
+        if hasattr(official, "cancellation"):
+            return "cancelled", _t("is cancelled")
+        return "in_force", _t("in force")
+
+    @column(_("Why it is cancelled"))
+    def because(self, official: OfficialReceipt) -> str:
         if not hasattr(official, "cancellation"):
-            return _t("in force")
-        return _t("cancelled: %(reason)s") % {"reason": official.cancellation.reason}
+            return NOTHING
+        gone = official.cancellation
+        return f"{gone.reason} ({formatting.moment(gone.cancelled_at)})"
+
+    @column(_("Replaces"))
+    def replaces_link(self, official: OfficialReceipt) -> str:
+        return _linked(official.replaces)
+
+    @column(_("Replaced by"))
+    def replaced_link(self, official: OfficialReceipt) -> str:
+        return _linked(getattr(official, "replaced_by", None))
+
+
+def _linked(official: OfficialReceipt | None) -> str:
+    if official is None:
+        return NOTHING
+    return link(admin_url(official, "change", official.pk), official)

@@ -235,7 +235,7 @@ class PaymentAdmin(CsvExport, ReceiptSteps):
 
         step = Step(
             title=_("A payment was taken back by the bank"),
-            submit=_("Release"),
+            submit=_("Release the payment"),
             run=run,
             form=BounceForm,
             back=admin_url(payment, "change", payment.pk),

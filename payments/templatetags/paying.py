@@ -56,7 +56,9 @@ def settlement_of(receipt: Receipt) -> dict[str, Any]:
         "left": max(now.left, Decimal(0)),
         "rows": [(row, label_of(row.payment.provider)) for row in rows.order_by("pk")],
         "withheld": withholdings_of(receipt),
-        "official": receipt.official_receipts.select_related("cancellation").order_by("pk"),
+        "official": receipt.official_receipts.select_related(
+            "cancellation", "replaces", "replaced_by"
+        ).order_by("pk"),
         "shown": receipt.number is not None and receipt.kind != Receipt.Kind.CREDIT_NOTE,
     }
 

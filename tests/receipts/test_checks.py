@@ -3,7 +3,7 @@
 import pytest
 from pytest_django import Settings
 
-from receipts.checks import documents_can_be_made
+from receipts.checks import documents_can_be_made, tax_is_declared_once
 
 
 def test_the_defaults_are_right() -> None:
@@ -30,3 +30,22 @@ def test_what_makes_no_document_is_said(name: str, value: str, settings: Setting
     (found,) = documents_can_be_made()
     assert name in found.msg
     assert found.hint
+
+
+@pytest.mark.parametrize(
+    ("rate", "at_issue", "at_payment", "found"),
+    [
+        (0, "invoice", "receipt", []),
+        (7, "invoice", "receipt", ["receipts.W006"]),
+        (7, "invoice", "receipt_tax_invoice", []),
+        (7, "tax_invoice", "receipt", []),
+        (7, "tax_invoice", "none", []),
+        (0, "receipt_tax_invoice", "receipt_tax_invoice", ["receipts.E005"]),
+    ],
+)
+def test_a_tax_is_declared_at_issue_or_at_payment(
+    rate: int, at_issue: str, at_payment: str, found: list[str], settings: Settings
+) -> None:
+    settings.SITE_TAX_RATE = rate
+    settings.DOCUMENT_AT_ISSUE, settings.DOCUMENT_AT_PAYMENT = at_issue, at_payment
+    assert [one.id for one in tax_is_declared_once()] == found
