@@ -57,6 +57,10 @@ _DECIDED = """
         SELECT 'write_off.' || status, id::text, 'write-off ' || id FROM receipts_writeoff
         UNION ALL
         SELECT 'official_receipt.issued', id::text, number FROM payments_officialreceipt
+        UNION ALL
+        SELECT 'official_receipt.cancelled', o.id::text, o.number
+          FROM payments_officialcancellation c
+          JOIN payments_officialreceipt o ON o.id = c.official_id
     )
     SELECT s.about, s.action, coalesce(t.times, 0)::text, '1'
       FROM steps s LEFT JOIN told t ON t.action = s.action AND t.target_id = s.target_id

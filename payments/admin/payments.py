@@ -27,7 +27,7 @@ from core.admin import (
 from payments.admin.receipt_steps import ReceiptSteps
 from payments.models import Allocation, Payment, Refund
 from payments.selectors import balances, unallocated_of, with_parts, with_unallocated
-from payments.services import bounce_payment, request_refund
+from payments.services import request_refund
 from receipts.models import Receipt
 
 STATUS = {
@@ -41,12 +41,6 @@ class RefundForm(ConsoleForm):
     """What is to be given back, and why."""
 
     amount = forms.DecimalField(label=_("Amount"), max_digits=18, decimal_places=4)
-    reason = forms.CharField(label=_("Reason"), max_length=200)
-
-
-class BounceForm(ConsoleForm):
-    """Why the bank took a payment back."""
-
     reason = forms.CharField(label=_("Reason"), max_length=200)
 
 
@@ -138,7 +132,7 @@ class PaymentAdmin(CsvExport, ReceiptSteps):
     search_fields = ("^receipt__number", "=external_id", "=receipt__project__code")
     date_hierarchy = "created_at"
     actions_list = ("balances", "export_csv")
-    actions_detail = ("refund", "bounce")
+    actions_detail = ("refund",)
     inlines = (AllocationInline, RefundInline)
     fields = (
         "receipt_link",
@@ -178,12 +172,9 @@ class PaymentAdmin(CsvExport, ReceiptSteps):
 
     def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
         found = self.get_object(request, str(object_id))
-        if found is None or found.status != Payment.Status.SUCCEEDED:
+        if found is None or unallocated_of(found) <= 0:
             return []
-        left = unallocated_of(found)
-        possible = {"refund": left > 0, "bounce": left > 0 or found.allocated > 0}
-        actions = super().get_actions_detail(request, object_id)
-        return [each for each in actions if possible[each.action_name.rpartition("_")[2]]]
+        return list(super().get_actions_detail(request, object_id))
 
     @button(_("Balances"), path="balances", icon="savings", permission="view")
     def balances(self, request: HttpRequest) -> HttpResponse:
@@ -221,34 +212,6 @@ class PaymentAdmin(CsvExport, ReceiptSteps):
                 (_("Settles nothing"), money(left, payment.currency)),
             ),
             intro=_("It is set aside at once, and paid out when a second person has approved it."),
-        )
-        return self.step(request, step)
-
-    @button(_("Taken back by the bank"), path="bounce", icon="money_off", permission="refund")
-    def bounce(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Say that the bank took a payment back: it settles nothing any more."""
-        payment: Payment = self.pick(request, object_id)
-
-        def run(actor: Actor, values: dict[str, Any]) -> str:
-            bounce_payment(payment_id=payment.pk, actor=actor, **values)
-            return _t("It settles nothing any more. A colleague has to approve it as a refund.")
-
-        step = Step(
-            title=_("A payment was taken back by the bank"),
-            submit=_("Release the payment"),
-            run=run,
-            form=BounceForm,
-            back=admin_url(payment, "change", payment.pk),
-            target=payment,
-            facts=(
-                (_("Receipt"), payment.receipt),
-                (_("Project"), payment.receipt.project),
-                (_("Amount"), money(payment.amount, payment.currency)),
-            ),
-            intro=_(
-                "What it settles asks for the money again, and official receipts over it are"
-                " cancelled. The amount is set aside as a refund, whose reference is the bank's."
-            ),
         )
         return self.step(request, step)
 

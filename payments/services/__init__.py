@@ -7,7 +7,6 @@ from payments.services.arriving import (
     receive_webhook,
     start_checkout,
 )
-from payments.services.bounces import bounce_payment
 from payments.services.decisions import (
     approve_refund,
     approve_write_off,
@@ -34,7 +33,6 @@ __all__ = [
     "apply_event",
     "approve_refund",
     "approve_write_off",
-    "bounce_payment",
     "keep_as_balance",
     "pay_out_refund",
     "receive_webhook",

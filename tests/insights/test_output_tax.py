@@ -31,7 +31,6 @@ from payments.services import (
     Transfer,
     Withheld,
     approve_refund,
-    bounce_payment,
     pay_out_refund,
     record_transfer,
     record_withholding,
@@ -247,28 +246,6 @@ def test_cents_of_rounding_are_made_good_when_the_rest_is_credited(
     books_balance()
 
 
-def test_what_bounced_is_cancelled_and_given_again_when_it_is_paid(
-    at_payment: None, genomics: Project, one: Actor, other: Actor
-) -> None:
-    with on(OCT):
-        receipt = bill(genomics, 1, one)
-        pay(receipt, receipt.total, one)
-    with on(NOV):
-        refund = bounce_payment(
-            payment_id=Payment.objects.get().pk, reason="cheque bounced", actor=one
-        )
-        approve_refund(refund_id=refund.pk, actor=other)
-        pay_out_refund(refund_id=refund.pk, actor=one, reference="KTB-1")
-        receipt.refresh_from_db()
-        assert (receipt.status, in_force(receipt)) == ("issued", [])
-        assert not balance_of(genomics, "THB")
-    assert declared() == [receipt.tax_amount, -receipt.tax_amount, 0]
-    with on(DEC):
-        pay(receipt, receipt.total, one)
-    assert declared() == [receipt.tax_amount, -receipt.tax_amount, receipt.tax_amount]
-    books_balance()
-
-
 def test_at_issue_credit_notes_count_and_payments_do_not(
     at_issue: None, genomics: Project, one: Actor
 ) -> None:
@@ -330,7 +307,7 @@ def test_every_receipt_is_declared_by_its_own_document(at_payment: None, genomic
     with on(OCT):
         receipt = bill(genomics, 1, one)
         pay(receipt, receipt.total, one)
-        bounce_payment(payment_id=Payment.objects.get().pk, reason="bounced", actor=one)
+        void_receipt(receipt_id=receipt.pk, actor=one, reason="wrong")
     given, cancelled = supplies(OCT)
     assert (given.number, given.tax, given.is_cancelled) == (
         cancelled.number, -cancelled.tax, not cancelled.is_cancelled,

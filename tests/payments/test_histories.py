@@ -33,7 +33,6 @@ from payments.services import (
     Withheld,
     approve_refund,
     approve_write_off,
-    bounce_payment,
     keep_as_balance,
     record_transfer,
     record_withholding,
@@ -110,12 +109,6 @@ def act(step: Step, one: Actor, other: Actor, reference: str) -> str:
                 payment_id=payments[which % len(payments)].pk, amount=amount, reason="x", actor=one
             )
         ),
-        "bounce": lambda: (
-            payments
-            and bounce_payment(
-                payment_id=payments[which % len(payments)].pk, reason="bounced", actor=one
-            )
-        ),
         "approve": lambda: approve_refund(refund_id=_last(Refund.objects.all()), actor=other),
         "reject": lambda: reject_refund(
             refund_id=_last(Refund.objects.all()), actor=other, reason="no"
@@ -180,7 +173,7 @@ def _sum(rows: object) -> Decimal:
 
 NAMES = (
     "pay", "pay", "pay", "withhold", "take back", "keep", "credit", "void", "use", "bill",
-    "ask refund", "bounce", "approve", "reject", "ask write-off", "write off",
+    "ask refund", "approve", "reject", "ask write-off", "write off",
 )  # fmt: skip
 STEPS = st.tuples(st.sampled_from(NAMES), st.integers(0, 5), st.integers(1, 80))
 

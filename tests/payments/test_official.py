@@ -15,9 +15,9 @@ from pytest_django import Settings
 from accounts.models import User
 from core.actor import Actor
 from core.errors import Conflict
-from payments.models import OfficialFile, OfficialReceipt, Payment, Refund
+from payments.models import OfficialFile, OfficialReceipt
 from payments.official_documents import document_of
-from payments.services import Transfer, bounce_payment, record_transfer
+from payments.services import Transfer, record_transfer
 from payments.services.official_files import official_file
 from receipts.models import DocumentLanguage, Receipt
 from receipts.rendering.document import Language
@@ -158,25 +158,6 @@ def test_the_console_tells_those_in_force_from_those_cancelled(
         assert other in answer
     page = client.get(reverse("admin:payments_officialreceipt_change", args=[old.pk]))
     assert old.cancellation.reason in page.text
-
-
-def test_a_clerk_says_that_the_bank_took_a_payment_back(
-    receipt: Receipt, clerk: User, client: Client
-) -> None:
-    client.force_login(clerk)
-    payment = Payment.objects.get()
-    address = reverse("admin:payments_payment_bounce", args=[payment.pk])
-    change = reverse("admin:payments_payment_change", args=[payment.pk])
-    assert address in client.get(change).text
-    assert client.post(address, {"reason": "cheque bounced"}).status_code == 302
-    receipt.refresh_from_db()
-    assert receipt.status == "issued"
-    assert OfficialReceipt.objects.get().cancellation.reason == "cheque bounced"
-    refund = Refund.objects.get()
-    assert (refund.status, refund.amount) == ("requested", payment.amount)
-    assert address not in client.get(change).text
-    with pytest.raises(Conflict):
-        bounce_payment(payment_id=payment.pk, reason="again", actor=Actor.of(clerk))
 
 
 def test_one_asked_for_by_many_at_once_is_one_file(committed_db: Database) -> None:

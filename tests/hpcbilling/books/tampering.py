@@ -295,6 +295,11 @@ TAMPERS = (
     ),
     Tamper(
         "audit_events",
+        "official_receipt.cancelled",
+        "DELETE FROM audit_auditevent WHERE action = 'official_receipt.cancelled'",
+    ),
+    Tamper(
+        "audit_events",
         "official_receipt.issued",
         "DELETE FROM audit_auditevent WHERE action = 'official_receipt.issued'",
     ),
