@@ -40,6 +40,7 @@ from payments.services import (
 from payments.services.settlement import standing
 from receipts.models import BillingProfile, Receipt, TaxProfile, TaxRate
 from receipts.services import Part, ask_credit, create_receipt, void_receipt
+from tests.examples import few
 from tests.factories import OCTOBER, Row, import_rows, make_cluster, make_project, make_user
 from tests.payments.test_histories import STEPS, Step, act, site
 
@@ -353,7 +354,7 @@ MODES = {
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("mode", MODES)
-@examples(max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(max_examples=few(4), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(history=st.lists(STEPS, min_size=4, max_size=14))
 def test_whatever_happens_output_tax_is_declared_once(
     db: None, mode: str, history: list[Step]
