@@ -11,4 +11,4 @@ def few(count: int) -> int:
     A default of Hypothesis would be a hundred stories of a second each. `make test-properties` and
     `HYPOTHESIS_PROFILE=thorough` look longer at all properties, these too.
     """
-    return max(1, count * settings.default.max_examples // SUITE)
+    return max(1, count * settings().max_examples // SUITE)
