@@ -85,6 +85,8 @@ def _postgres_options(*, throw_away: bool) -> dict[str, str]:
             "fsync": "off",
             "synchronous_commit": "off",
             "full_page_writes": "off",
+            "wal_init_zero": "off",
+            "wal_buffers": "16MB",  # as larger servers have it by default
             "max_wal_size": "2GB",
         }
     return options

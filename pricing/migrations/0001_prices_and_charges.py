@@ -117,12 +117,13 @@ RULES = [
         "pricing_charge",
         name="pricing_charge_project",
         event="INSERT",
-        declare="found bigint;",
+        declare="wanted bigint[]; found bigint;",
         body="""
-            PERFORM 1 FROM accounts_project WHERE id IN (SELECT project_id FROM new_rows)
-              ORDER BY id FOR KEY SHARE;
+            SELECT array_agg(n.project_id) INTO wanted
+              FROM (SELECT project_id FROM new_rows GROUP BY project_id) n;
+            PERFORM 1 FROM accounts_project WHERE id = ANY (wanted) ORDER BY id FOR KEY SHARE;
             GET DIAGNOSTICS found = ROW_COUNT;
-            IF found <> (SELECT count(DISTINCT project_id) FROM new_rows) THEN
+            IF found <> cardinality(wanted) THEN
                 RAISE EXCEPTION 'a charge must have a project'
                     USING ERRCODE = 'foreign_key_violation';
             END IF;
