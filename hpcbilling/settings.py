@@ -403,6 +403,7 @@ UNFOLD: dict[str, Any] = {
     "DASHBOARD_CALLBACK": "hpcbilling.console.home.home",
     "SIDEBAR": {"navigation": "hpcbilling.console.navigation.sidebar"},
     "STYLES": ["hpcbilling.console.navigation.style"],
+    "SCRIPTS": ["hpcbilling.console.navigation.script"],
     "COLORS": {"primary": colours.PRIMARY},
 }
 IMPORT_EXPORT_USE_TRANSACTIONS = True

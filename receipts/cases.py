@@ -88,16 +88,17 @@ def cases(rows: Iterable[dict[str, Any]]) -> Iterator[Case]:
     jobs = Job.objects.select_related("cluster").in_bulk({row["job"] for row in found})
     projects = Project.objects.in_bulk({row["project"] for row in found})
     after = _after(found)
-    notes = {row[OF]: [key for key in _list(row["notes"]) if key] for row in found}
-    wanted = {key for keys in notes.values() for key in keys} | {row[OF] for row in found}
+    receipts = {row[OF] for row in found}
+    wanted = receipts | {key for row in found for key in _list(row["notes"]) if key}
     wanted |= {key for _, keys in after.values() for key in keys}
     documents = Receipt.objects.select_related("project").in_bulk(wanted)
     problems = dict(
-        CorrectionProblem.objects.filter(pk__in=notes).values_list("receipt", "problem")
+        CorrectionProblem.objects.filter(pk__in=receipts).values_list("receipt", "problem")
     )
     for row in found:
         amount, again = after[_key(row)]
-        own = [key for key in _list(row["notes"]) if key]
+        # A draft may be discarded between one look and the next.
+        own = [key for key in _list(row["notes"]) if key in documents]
         yield Case(
             job=jobs[row["job"]],
             project=projects[row["project"]],
@@ -107,7 +108,7 @@ def cases(rows: Iterable[dict[str, Any]]) -> Iterator[Case]:
             after=amount,
             waits=bool(row["waiting"]),
             notes=tuple(documents[key] for key in own),
-            receipts=tuple(documents[key] for key in sorted(again)),
+            receipts=tuple(documents[key] for key in sorted(again) if key in documents),
             problem=problems.get(row[OF], "") if row["waiting"] else "",
         )
 

@@ -365,6 +365,11 @@ def style(request: HttpRequest) -> str:  # noqa: ARG001 - unfold passes the requ
     return static("console/console.css")
 
 
+def script(request: HttpRequest) -> str:  # noqa: ARG001 - unfold passes the request
+    """Return the address of the console's own script (unfold calls this)."""
+    return static("console/console.js")
+
+
 def _may(request: HttpRequest, entry: Entry) -> bool:
     return not entry.permission or request.user.has_perm(entry.permission)
 

@@ -42,6 +42,7 @@ class RefundForm(ConsoleForm):
 
     amount = forms.DecimalField(label=_("Amount"), max_digits=18, decimal_places=4)
     reason = forms.CharField(label=_("Reason"), max_length=200)
+    seen = forms.DecimalField(required=False, widget=forms.HiddenInput)
 
 
 class ReceiptFilter(LinkedFilter):
@@ -202,7 +203,7 @@ class PaymentAdmin(CsvExport, ReceiptSteps):
             submit=_("Ask"),
             run=run,
             form=RefundForm,
-            initial={"amount": left.normalize() if left else None},
+            initial={"amount": left.normalize() if left else None, "seen": left},
             back=admin_url(payment, "change", payment.pk),
             target=payment,
             facts=(

@@ -70,6 +70,7 @@ class WithholdingForm(WithheldFields):
         super().__init__(*args, **kwargs)
         for field in self.fields.values():
             field.required = True
+        self.fields["seen"] = forms.DecimalField(required=False, widget=forms.HiddenInput)
 
 
 class WriteOffForm(ConsoleForm):
@@ -179,7 +180,9 @@ class ReceiptSteps(ReadOnlyAdmin):
         def run(actor: Actor, values: dict[str, Any]) -> str:
             withheld = withheld_of(values)
             if withheld is not None:
-                record_withholding(receipt_id=receipt.pk, withheld=withheld, actor=actor)
+                record_withholding(
+                    receipt_id=receipt.pk, withheld=withheld, actor=actor, seen=values["seen"]
+                )
             return _recorded(receipt)
 
         expected = suggested_withholding(receipt)
@@ -191,6 +194,7 @@ class ReceiptSteps(ReadOnlyAdmin):
             initial={
                 "withheld": expected.amount.normalize() if expected else None,
                 "percent": expected.percent.normalize() if expected else None,
+                "seen": standing(receipt).left,
             },
             back=admin_url(receipt, "change", receipt.pk),
             facts=(*standing_facts(receipt), *_expected(receipt)),

@@ -32,10 +32,14 @@ WRITE_OFF_STEPS: Table = {W.REQUESTED: frozenset({W.APPROVED, W.REJECTED})}
 NOT_ALONE = _("Whoever asks for it does not approve it: ask a colleague.")
 
 
-def request_refund(*, payment_id: int, amount: Decimal, reason: str, actor: Actor) -> Refund:
+def request_refund(
+    *, payment_id: int, amount: Decimal, reason: str, actor: Actor, seen: Decimal | None = None
+) -> Refund:
     """Ask for a part of a payment that settles nothing to be given back; it is set aside at once.
 
-    Raises Invalid without a reason, for a bad amount, and for more than is left.
+    ``seen`` is what settled nothing when the person looked: a second click asks for nothing twice.
+    Raises Invalid without a reason, for a bad amount, and for more than is left, Conflict if some
+    of it was used or asked back since the person looked.
     """
     person = _check_request(reason, actor)
     if not amount.is_finite() or amount <= 0:
@@ -44,7 +48,16 @@ def request_refund(*, payment_id: int, amount: Decimal, reason: str, actor: Acto
         payment = _locked_payment(payment_id)
         if amount != round_money(amount, payment.currency):
             raise Invalid("amount", _("Enter no more decimals than the currency has."))
-        if amount > unallocated_of(payment):
+        left = unallocated_of(payment)
+        if seen is not None and seen != left:
+            raise Conflict(
+                "left_changed",
+                _(
+                    "Some of this payment was used or asked back since you looked, so nothing was"
+                    " asked for now. Look at its refunds; if more is to be given back, do it anew."
+                ),
+            )
+        if amount > left:
             raise Invalid("amount", _("This is more than is left of the payment."))
         refund = Refund.objects.create(
             payment=payment,

@@ -149,10 +149,14 @@ def suggested_withholding(receipt: Receipt) -> Withheld | None:
     return Withheld(amount, profile.withholding_percent, "", timezone.localdate())
 
 
-def record_withholding(*, receipt_id: int, withheld: Withheld, actor: Actor) -> None:
+def record_withholding(
+    *, receipt_id: int, withheld: Withheld, actor: Actor, seen: Decimal | None = None
+) -> None:
     """Record tax withheld by itself: its certificate came later than the money, or without any.
 
-    Raises Invalid for bad values and for more than is left, Conflict if the receipt is not open.
+    ``seen`` is what was left to pay when the person looked: a second click records nothing twice.
+    Raises Invalid for bad values and for more than is left, Conflict if the receipt is not open, or
+    was paid or credited in part since the person looked.
     """
     if actor.user_id is None:
         raise Invalid("actor", _("Tax withheld is recorded by a person."))
@@ -160,6 +164,14 @@ def record_withholding(*, receipt_id: int, withheld: Withheld, actor: Actor) -> 
         receipt = locked(receipt_id)
         if receipt.status not in Receipt.OPEN:
             raise Conflict("not_payable", _("This receipt is not open for payment."))
+        if seen is not None and seen != standing(receipt).left:
+            raise Conflict(
+                "left_changed",
+                _(
+                    "Something was paid, withheld or credited since you looked, so nothing was"
+                    " recorded now. Look at what is left to pay."
+                ),
+            )
         _check_withheld(receipt, withheld)
         settle(receipt=receipt, withheld=withheld, paid_at=_noon(withheld.day), actor=actor)
 

@@ -36,6 +36,7 @@ from receipts.corrections import Correction, corrections, jobs_to_correct
 from receipts.models import Receipt
 from receipts.selectors import CREDITABLE
 from receipts.services.corrections import correct_jobs
+from receipts.services.crediting import left_after
 from receipts.services.part_credits import Part, left_of
 
 PAGE_CASES = 50
@@ -219,7 +220,11 @@ class CreditPages(ReadOnlyAdmin):
                 if values.get(f"line_{item.line.pk}")
             ]
             note = services.ask_credit(
-                receipt_id=receipt.pk, parts=parts, reason=values["reason"], actor=actor
+                receipt_id=receipt.pk,
+                parts=parts,
+                reason=values["reason"],
+                seen=values["seen"],
+                actor=actor,
             )
             if note is None:
                 said = _t("A second person has to approve this. It waits on the receipt's page.")
@@ -236,6 +241,7 @@ class CreditPages(ReadOnlyAdmin):
                 submit=_("Issue the credit note"),
                 run=run,
                 form=form,
+                initial={"seen": left_after(receipt, ())},
                 back=admin_url(receipt, "change", receipt.pk),
                 target=receipt,
                 facts=_facts(receipt),
@@ -326,6 +332,7 @@ class _Reason(ConsoleForm):
     reason = forms.CharField(
         label=_("Reason"), max_length=200, help_text=_("It is printed on the credit note.")
     )
+    seen = forms.DecimalField(required=False, widget=forms.HiddenInput)
     field_order: Any = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -27,7 +27,7 @@ from core.admin import (
     column,
     money,
 )
-from core.errors import Text
+from core.errors import Conflict, Text
 from receipts.models import BillingRun, RunEntry
 from receipts.reviewing import (
     FILTERS,
@@ -41,6 +41,11 @@ from receipts.services import runs
 from receipts.services.runs.steps import RETRIED
 
 PER_PAGE = 50
+NONE_WAITED = _(
+    "None of these documents waits for your approval any more: they are approved already, were sent"
+    " back, or you handed them in yourself."
+)
+NONE_TRIED = _("None of these is to be tried again any more: somebody has done it already.")
 NAMES: dict[str, Text] = {
     "approve": _("To be approved"),
     "marked": _("Look closely"),
@@ -155,6 +160,8 @@ class BillingRunAdmin(ReadOnlyAdmin):
 
         def act(actor: Actor, values: dict[str, Any]) -> Text:
             count = runs.approve(entry_ids=values["entries"], actor=actor)
+            if not count:
+                raise Conflict("approved", NONE_WAITED)
             said = ngettext(
                 "%(count)s document is approved and on its way.",
                 "%(count)s documents are approved and on their way.",
@@ -183,6 +190,8 @@ class BillingRunAdmin(ReadOnlyAdmin):
 
         def act(actor: Actor, values: dict[str, Any]) -> Text:
             count = runs.retry(entry_ids=values["entries"], actor=actor)
+            if not count:
+                raise Conflict("retried", NONE_TRIED)
             said = ngettext("%(count)s is tried again.", "%(count)s are tried again.", count)
             return said % {"count": formatting.number(count)}
 

@@ -76,16 +76,31 @@ def _left(line: Line, waiting: dict[int | None, Decimal], currency: str) -> Left
 
 
 def ask_credit(
-    *, receipt_id: int, parts: Sequence[Part], reason: str, actor: Actor
+    *,
+    receipt_id: int,
+    parts: Sequence[Part],
+    reason: str,
+    actor: Actor,
+    seen: Decimal | None = None,
 ) -> Receipt | None:
     """Give back amounts on lines of an issued receipt; returns the credit note, or None where a
     second person has to approve it first.
 
-    Raises Invalid for amounts that the lines don't have, Conflict where the receipt can't be
-    credited, another credit of it waits, or nobody in person asks.
+    ``seen`` is what the receipt asked for, after its notes, when the person looked: a second click,
+    or a colleague's, credits nothing twice. Raises Invalid for amounts that the lines don't have,
+    Conflict where the receipt can't be credited or was since the person looked, another credit of
+    it waits, or nobody in person asks.
     """
     with transaction.atomic():
         receipt = creditable(receipt_id, reason)
+        if seen is not None and seen != left_after(receipt, ()):
+            raise Conflict(
+                "credited_since",
+                _(
+                    "This receipt was credited since you looked, so nothing was given back now."
+                    " Look at its credit notes; if more is to be given back, do it anew."
+                ),
+            )
         if line_credits_waiting(receipt.pk).exists():
             raise Conflict(
                 "credit_waits", _("Another credit of this receipt waits for approval already.")

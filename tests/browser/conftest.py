@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import requests
 from django.conf import settings
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 from pytest_django.plugin import DjangoDbBlocker
 
 from tests import databases
@@ -30,6 +30,8 @@ FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
+# As long as pages get to load: a busy machine is no defect of a page.
+expect.set_options(timeout=20_000)
 PICTURES = Path(__file__).parents[2] / "test-artifacts" / "pictures"
 
 

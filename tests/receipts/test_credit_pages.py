@@ -143,6 +143,34 @@ def test_what_is_below_the_threshold_waits_and_says_so(
     assert row.before != row.after
 
 
+def test_jobs_of_one_receipt_that_different_notes_corrected_are_listed(
+    clerk: Client, people: Campus, receipt: Receipt, settings: Settings
+) -> None:
+    settings.CORRECTION_THRESHOLD = {"THB": Decimal(0)}
+    grown(people)
+    end = datetime(2026, 10, 6, 5, tzinfo=UTC)
+    row = Row(2, user="bob", end=end, seconds=7200, tres="cpu=8,node=1")
+    import_bytes(people.cluster, sacct(row), as_of=datetime(2026, 11, 2, tzinfo=UTC))
+    page = clerk.get(reverse(PAGE), {"state": "documented"})
+    notes = {row.job.job_id: row.notes for row in page.context["rows"]}
+    assert {number: len(found) for number, found in notes.items()} == {1: 1, 2: 1}
+    assert notes[1] != notes[2]
+
+
+def test_two_clicks_credit_once(clerk: Client, receipt: Receipt) -> None:
+    address = console.url(receipt, "credit", receipt.pk)
+    form = clerk.get(address).context["form"]
+    values = {
+        f"line_{first(receipt).line_id}": "0.50",
+        "reason": "slow disks",
+        "seen": str(form["seen"].initial),
+    }
+    clerk.post(address, values)
+    again = clerk.post(address, values, follow=True)
+    assert "credited since you looked" in console.messages_of(again)[-1]
+    assert Receipt.objects.filter(kind="credit_note").count() == 1
+
+
 def test_researchers_see_what_corrects_a_receipt(
     client: Client, people: Campus, receipt: Receipt, settings: Settings
 ) -> None:

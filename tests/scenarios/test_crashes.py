@@ -132,7 +132,7 @@ def test_twenty_deaths_change_nothing(
             lambda: f"all deaths: {deaths_log.read_text()}",
         )
         assert worker.process.poll() is None, worker.log_tail()
-        wait_until(lambda: done(run), 60, worker.log_tail)
+        wait_until(lambda: done(run), 180, worker.log_tail)
     check_nothing_is_lost_or_doubled(undisturbed)
 
 
@@ -154,7 +154,7 @@ def test_a_killed_pool_is_replaced_by_another(
     log = tmp_path / "worker.log"
     with running(CELERY, committed_db, own_redis, log) as first:
         app.send_task("hpcbilling.run_import", args=(run.pk,))
-        wait_until(lambda: has_begun(run), 60, first.log_tail)
+        wait_until(lambda: has_begun(run), 180, first.log_tail)
         kill = os.killpg if whole_group else os.kill
         kill(first.process.pid, signal.SIGKILL)
         first.process.wait(10)
@@ -163,10 +163,10 @@ def test_a_killed_pool_is_replaced_by_another(
             for task in ("hpcbilling.resume", "hpcbilling.rate_pending"):
                 app.send_task(task)
             # The next round of the schedule, for what the orphan still held at the first.
-            wait_until(lambda: orphans_left(run) == 0, 60, second.log_tail)
+            wait_until(lambda: orphans_left(run) == 0, 180, second.log_tail)
             for task in ("hpcbilling.resume", "hpcbilling.rate_pending"):
                 app.send_task(task)
-            wait_until(lambda: done(run), 60, second.log_tail)
+            wait_until(lambda: done(run), 180, second.log_tail)
     check_nothing_is_lost_or_doubled(undisturbed)
 
 

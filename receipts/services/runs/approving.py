@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts.models import User
 from audit.services import record
 from core.actor import Actor
-from core.errors import Invalid
+from core.errors import Conflict, Invalid
 from core.locks import lock_rows
 from core.queue import after_commit
 from core.transitions import transition
@@ -118,9 +118,8 @@ def _issue(entry_id: int, receipt_id: int, actor: Actor) -> None:
 def send_back(*, entry_id: int, actor: Actor, reason: str) -> None:
     """Make a draft again of an entry's document, saying why."""
     with transaction.atomic():
-        entry = RunEntry.objects.get(pk=entry_id)
-        if entry.receipt_id is not None:
-            return_receipt(receipt_id=entry.receipt_id, actor=actor, reason=reason)
+        entry, receipt = _document_of(entry_id)
+        return_receipt(receipt_id=receipt.pk, actor=actor, reason=reason)
         texts = {"texts": {"": reason.strip()}, "code": "returned"}
         rows = RunEntry.objects.filter(pk=entry.pk, state=E.DRAFTED)
         rows.update(approved_by=None, approved_at=None, problem=texts)
@@ -129,19 +128,27 @@ def send_back(*, entry_id: int, actor: Actor, reason: str) -> None:
 def hand_in(*, entry_id: int, actor: Actor) -> None:
     """Hand a document in again that was sent back; another person approves it then."""
     with transaction.atomic():
-        entry = RunEntry.objects.get(pk=entry_id)
-        if entry.receipt_id is not None:
-            submit_receipt(receipt_id=entry.receipt_id, actor=actor)
+        entry, receipt = _document_of(entry_id)
+        submit_receipt(receipt_id=receipt.pk, actor=actor)
         RunEntry.objects.filter(pk=entry.pk).update(problem={})
 
 
 def discard(*, entry_id: int, actor: Actor, reason: str) -> None:
     """Delete an entry's document; its charges can be billed again, by this entry or another way."""
     with transaction.atomic():
-        receipt = Receipt.objects.get(run_entry=entry_id)
+        _entry, receipt = _document_of(entry_id)
         if receipt.status == S.PENDING:
             return_receipt(receipt_id=receipt.pk, actor=actor, reason=reason)
         discard_draft(receipt_id=receipt.pk, actor=actor)
+
+
+def _document_of(entry_id: int) -> tuple[RunEntry, Receipt]:
+    """Return an entry with its document, as its page showed it. Raises Conflict if somebody has
+    discarded that meanwhile."""
+    entry = RunEntry.objects.select_related("receipt").get(pk=entry_id)
+    if entry.receipt is None:
+        raise Conflict("gone", _("This draft was discarded by someone else."))
+    return entry, entry.receipt
 
 
 def retry(*, entry_ids: Collection[int], actor: Actor) -> int:

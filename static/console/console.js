@@ -1,0 +1,21 @@
+/* The console's forms are sent once, however often somebody clicks; every page works without. */
+"use strict";
+
+const AGAIN_AFTER = 8000; // milliseconds; an answer that is a file leaves the page as it is
+
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (form.method !== "post" || event.defaultPrevented) return;
+  if (form.dataset.sent) {
+    event.preventDefault();
+    return;
+  }
+  form.dataset.sent = "1";
+  window.setTimeout(() => { delete form.dataset.sent; }, AGAIN_AFTER);
+});
+
+// Coming back with the browser's back button shows the page as it was: let forms be sent again.
+window.addEventListener("pageshow", (event) => {
+  if (!event.persisted) return;
+  document.querySelectorAll("form[data-sent]").forEach((form) => { delete form.dataset.sent; });
+});
