@@ -203,10 +203,7 @@ def test_a_month_closes_while_documents_of_it_are_issued_credited_and_adjusted(
     told = race(
         lambda: close_period(month=OCTOBER, actor=one).status,
         lambda: close_period(month=OCTOBER, actor=other).status,
-        *(
-            lambda pk=draft.pk: issue_receipt(receipt_id=pk, actor=one).status  # type: ignore[misc] # a default of a lambda
-            for draft in drafts
-        ),
+        *(lambda pk=draft.pk: issue_receipt(receipt_id=pk, actor=one).status for draft in drafts),
         credit,
         lambda: void_receipt(receipt_id=voided.pk, actor=one, reason="wrong").status,
         adjust,
