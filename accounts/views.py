@@ -13,16 +13,31 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
+from accounts.models import User
+
 
 class Login(LoginView):
-    """The one door for people, staff included. Messages are the same for names that nobody has."""
+    """The one door for people, staff included. Messages are the same for names that nobody has.
+
+    Who works in the console lands there, unless another page was asked for.
+    """
 
     template_name = "accounts/login.html"
+
+    def get_redirect_url(self, request: HttpRequest | None = None) -> str:
+        """Return the page that was asked for; the front page is none, everybody is sent there."""
+        wanted = super().get_redirect_url()
+        return "" if wanted == settings.LOGIN_REDIRECT_URL else wanted
+
+    def get_default_redirect_url(self) -> str:
+        """Return where a person's work begins."""
+        staff = isinstance(self.request.user, User) and self.request.user.is_staff
+        return reverse("admin:index") if staff else str(super().get_default_redirect_url())
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Show the form; who is signed in and wants nothing special goes home."""
         if request.user.is_authenticated and not self.get_redirect_url():
-            return redirect(settings.LOGIN_REDIRECT_URL)
+            return redirect(self.get_default_redirect_url())
         return super().get(request, *args, **kwargs)
 
     @transaction.atomic

@@ -6,6 +6,7 @@ from datetime import date, datetime
 import structlog
 from celery import current_app, shared_task
 from django.core.management import call_command
+from django.utils.translation import override
 
 from accounts.models import User
 from audit.models import AuditHead
@@ -15,7 +16,7 @@ from core.intervals import Interval
 from core.queue import after_commit
 from hpcbilling import workflows
 from hpcbilling.books.results import check_and_keep
-from hpcbilling.closing import month_end
+from hpcbilling.closing import attempts, month_end
 from hpcbilling.pulls import due, running, watch
 from hpcbilling.reconciliation.services import reconcile, reconcile_open_months
 from usage.models import Cluster
@@ -95,10 +96,15 @@ def check_books(user_id: int | None = None) -> None:
 
 @shared_task(name="hpcbilling.close_month")
 def close_month(month: str, user_id: int | None = None, reason: str = "") -> None:
-    """Close a month at someone's wish, and begin its run."""
-    actor = BEAT if user_id is None else Actor.of(User.objects.get(pk=user_id))
-    with suppress(DomainError):  # what stands against it shows on the month's page
-        month_end.close(period=date.fromisoformat(month), actor=actor, override_reason=reason)
+    """Close a month at someone's wish, and begin its run. How far it is, and why it was refused,
+    shows on the month's page, in the language of who asked."""
+    user = None if user_id is None else User.objects.get(pk=user_id)
+    actor = BEAT if user is None else Actor.of(user)
+    first = date.fromisoformat(month)
+    with override(user.language if user else None), attempts.watched(first, actor.name) as attempt:
+        month_end.close(
+            period=first, actor=actor, override_reason=reason, true_ups=attempt.advance
+        )
 
 
 @shared_task(name="hpcbilling.close_last_month")

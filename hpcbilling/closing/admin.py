@@ -10,7 +10,8 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import Count, Sum
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
-from django.urls import reverse
+from django.shortcuts import render
+from django.urls import path, reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _t
 from django.utils.translation import gettext_lazy as _
@@ -38,7 +39,7 @@ from core.admin import (
 )
 from core.errors import Conflict
 from core.queue import after_commit
-from hpcbilling.closing import services
+from hpcbilling.closing import attempts, services
 from hpcbilling.closing.accrual import Accrual, accrual
 from hpcbilling.closing.findings import Finding, told, unexplained
 from pricing.labels import resource_name
@@ -78,6 +79,13 @@ class PeriodAdmin(ReadOnlyAdmin):
     def has_money_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Who may see what all projects owe."""
         return request.user.has_perm("pricing.view_charge")
+
+    def get_urls(self) -> list[Any]:
+        page = self.admin_site.admin_view(self.progress)
+        return [
+            path("<path:object_id>/progress/", page, name="accounts_period_progress"),
+            *super().get_urls(),
+        ]
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         """Return the list, with the figures of the open periods added up once for all."""
@@ -137,6 +145,7 @@ class PeriodAdmin(ReadOnlyAdmin):
             title=formatting.month(period.month),
             period=period,
             state=state_of(period),
+            attempt=None if period.is_closed else attempts.attempt_at(period.month),
             ended=period.ends_at <= timezone.now(),
             findings=findings,
             overridden=[told(finding) for finding in period.overridden],
@@ -168,8 +177,10 @@ class PeriodAdmin(ReadOnlyAdmin):
 
         def run(actor: Actor, values: dict[str, Any]) -> str:
             services.check(month=period.month, actor=actor, reason=values.get("reason", ""))
+            if not attempts.ask(period.month, actor.name):
+                raise Conflict("asked", _("This month is being closed already."))
             after_commit(TASK, period.month.isoformat(), actor.user_id, values.get("reason", ""))
-            return _t("The month is being closed. It shows here in a moment: look again.")
+            return _t("The month is being closed. This page shows how far it is.")
 
         step = Step(
             title=_t("Close %(month)s") % {"month": formatting.month(period.month)},
@@ -188,6 +199,16 @@ class PeriodAdmin(ReadOnlyAdmin):
             ),
         )
         return self.step(request, step)
+
+    def progress(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Show how far a closing is; the month's page asks for this part every other second."""
+        period: Period = self.pick(request, object_id)
+        attempt = None if period.is_closed else attempts.attempt_at(period.month)
+        context = {"period": period, "attempt": attempt}
+        response = render(request, "admin/accounts/period/_attempt.html", context)
+        if attempt is None or not attempt.is_moving:
+            response["HX-Refresh"] = "true"
+        return response
 
     @button(_("Accrual"), path="accrual", icon="account_balance_wallet", permission="money")
     def accrues(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
@@ -293,7 +314,9 @@ def _fitting(request: HttpRequest, period: Period) -> set[str]:
     """Return the names of the buttons that make sense for a period and a person."""
     found = {"accrues"}
     if not period.is_closed:
-        closable = period.ends_at <= timezone.now() and not earlier_open(period.month).exists()
+        attempt = attempts.attempt_at(period.month)
+        ended = period.ends_at <= timezone.now() and not (attempt and attempt.is_moving)
+        closable = ended and not earlier_open(period.month).exists()
         return found | ({"close"} if closable else set())
     wish = waiting_wish(period)
     if wish is not None:

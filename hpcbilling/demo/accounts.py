@@ -24,7 +24,12 @@ CLUSTERS = {"demo": "22.05", "demo25": "25.05"}
 """The clusters by name, with the version of Slurm whose recording each one multiplies."""
 
 LEGACY_ACCOUNT = ("cfd_legacy", "pi_wichai")
-NEW_PRICES = {"cpu": Decimal("0.80"), "gpu": Decimal("12.50"), "mem": Decimal("0.05")}
+NEW_PRICES = {
+    "cpu": Decimal("0.80"),
+    "gpu": Decimal("12.50"),
+    "mem": Decimal("0.05"),
+    "sku:storage": Decimal("140.00"),
+}
 """The second list of the tier ``mu``, from the month before last on."""
 
 

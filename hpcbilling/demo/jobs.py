@@ -9,7 +9,7 @@ from pathlib import Path
 
 from django.conf import settings
 
-from core.intervals import Interval, local_midnight, month_start, next_month
+from core.intervals import local_midnight, month_start, next_month
 from core.site import site_zone
 from hpcbilling import workflows
 from hpcbilling.demo.accounts import CLUSTERS, DEMO, LEGACY_ACCOUNT
@@ -37,6 +37,7 @@ WORKLOADS = {
         Workload("", ("prasert",), 1, 1.5),
         Workload(LEGACY_ACCOUNT[0], ("kanya",), 2, 4.0, days=(400, 45)),
         Workload("workshop26", ("anan", "malee"), 4, 0.5, days=(19, 6)),
+        Workload("eg_robots", ("kanya", "prasert"), 1, 2.0),
     ),
     "demo25": (
         Workload("pi_suda", ("suda", "malee"), 4, 4.0, gpu_share=0.7),
@@ -100,16 +101,27 @@ class Usage:
 
     def changed(self) -> list[Row]:
         """Return a long job of the last month as if Slurm had counted half of its CPUs since."""
-        month = Interval(
-            local_midnight(self.months[2], self.zone),
-            local_midnight(next_month(self.months[2]), self.zone),
-        )
-        ended = ended_between(self.rows["demo"], month.start, month.end)
-        mine = [row for row in ended if row["Account"] == CHANGED and row["State"] == "COMPLETED"]
-        row = dict(max(mine, key=lambda row: int(row["ElapsedRaw"]) * int(row["NCPUS"])))
-        half = max(1, int(row["NCPUS"]) // 2)
-        row["AllocTRES"] = re.sub(r"\bcpu=\d+", f"cpu={half}", row["AllocTRES"])
-        return [{**row, "NCPUS": str(half)}]
+        return [halved(self._by_size(CHANGED, self.months[2])[-1])]
+
+    def recounted(self) -> list[Row]:
+        """Return two jobs of months that are closed as if Slurm had counted half of their CPUs
+        since: a large one, whose correction is a document by itself, and one of little worth, whose
+        correction waits for the next run."""
+        large = self._by_size("pi_wichai", self.months[0])[-1]
+        small = self._by_size("pi_suda", self.months[1])
+        return [halved(large), halved(small[len(small) // 3])]
+
+    def _by_size(self, account: str, first: date) -> list[Row]:
+        """Return the jobs of an account that ended well in a month with more than one CPU, the
+        largest last."""
+        start, end = (local_midnight(day, self.zone) for day in (first, next_month(first)))
+        rows = ended_between(self.rows["demo"], start, end)
+        mine = [
+            row
+            for row in rows
+            if row["Account"] == account and row["State"] == "COMPLETED" and int(row["NCPUS"]) > 1
+        ]
+        return sorted(mine, key=lambda row: int(row["ElapsedRaw"]) * int(row["NCPUS"]))
 
     def _late(self) -> list[Row]:
         """Return a dozen jobs of the last days, to arrive in a file of their own."""
@@ -118,6 +130,13 @@ class Usage:
         )
         ran = [row for row in ended if row["State"] == "COMPLETED"]
         return ran[-12:]
+
+
+def halved(row: Row) -> Row:
+    """Return a row as if its job had had half of its CPUs."""
+    half = str(max(1, int(row["NCPUS"]) // 2))
+    tres = re.sub(r"\bcpu=\d+", f"cpu={half}", row["AllocTRES"])
+    return {**row, "NCPUS": half, "AllocTRES": tres}
 
 
 def _thinner(workload: Workload, density: float) -> Workload:
@@ -142,14 +161,29 @@ def import_all(clusters: dict[str, Cluster], made: Usage, say: Callable[[str], N
     _drop(Path(settings.DROP_FOLDER_ROOT) / "changed.psv", made.changed())
 
 
+def import_recounted(made: Usage) -> None:
+    """Import what Slurm says otherwise by now of jobs that were billed, unless that was done."""
+    cluster = Cluster.objects.get(name="demo")
+    _import(
+        cluster, "demo-recounted.psv", lambda: table(made.recounted()), lambda line: None,
+        as_of=made.made_at,
+    )  # fmt: skip
+
+
 def _import(
-    cluster: Cluster, origin: str, content: Callable[[], bytes], say: Callable[[str], None]
+    cluster: Cluster,
+    origin: str,
+    content: Callable[[], bytes],
+    say: Callable[[str], None],
+    as_of: datetime | None = None,
 ) -> None:
     ended = ImportRun.objects.filter(cluster=cluster, origin=origin, finished_at__isnull=False)
     if ended.exists():
         return
     say(f"Importing {origin}")
-    workflows.import_usage(cluster=cluster, stream=io.BytesIO(content()), origin=origin, actor=DEMO)
+    workflows.import_usage(
+        cluster=cluster, stream=io.BytesIO(content()), origin=origin, actor=DEMO, as_of=as_of
+    )
 
 
 def _drop(path: Path, rows: list[Row]) -> None:

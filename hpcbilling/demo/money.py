@@ -4,6 +4,7 @@ All of them happen on the day of the demo's making, and say so: nothing is dated
 """
 
 import json
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 
@@ -14,9 +15,18 @@ from accounts.models import Project, User
 from core.actor import Actor
 from core.intervals import Interval, month
 from core.site import site_zone
-from payments.models import InboundEvent
+from payments.models import InboundEvent, Withholding
 from payments.providers.dummy import signed_headers
-from payments.services import Transfer, receive_webhook, record_transfer, start_checkout
+from payments.services import (
+    Transfer,
+    Withheld,
+    receive_webhook,
+    record_transfer,
+    record_withholding,
+    start_checkout,
+    suggested_withholding,
+    take_back_withholding,
+)
 from receipts.models import Receipt
 from receipts.services import create_receipt, draft_receipt, void_receipt
 
@@ -32,16 +42,18 @@ class Office:
 
     def work(self) -> None:
         """Do everything that is not done yet."""
-        for day in (self.first, self.second):
-            self._pay_online(self._receipt("pi_suda", day, self.suda), self.suda)
+        self._pay_online(self._receipt("pi_suda", self.first, self.suda), self.suda)
+        self._receipt("pi_suda", self.second, self.suda)
         self._transfer(self._receipt("pi_niran", self.first, self.clerk), "KTB-4410217")
         self._receipt("pi_niran", self.second, self.clerk)
         for day in (self.first, self.second):
-            self._transfer(self._receipt("siamseed", day, self.clerk), f"SCB-{day:%y%m}-0093")
+            self._withhold(self._receipt("siamseed", day, self.clerk), f"{day:%y%m}-0093")
+        self._wrong_certificate()
         self._wrong_order()
         too_much = self._receipt("pi_wichai", self.second, self.clerk)
         self._transfer(too_much, "BBL-7730155", more=Decimal(100))
-        self._receipt("pi_apinya", self.second, self.clerk)
+        part = self._receipt("pi_apinya", self.second, self.clerk)
+        self._transfer(part, "GSB-2216044", more=-(part.total / 3).quantize(Decimal(1)))
         self._draft("pi_apinya", self.third, self.clerk2)
         self._draft("siamseed", self.third, self.clerk)
 
@@ -88,6 +100,32 @@ class Office:
                 reference, timezone.localdate(), receipt.total + more, receipt.currency
             )
             record_transfer(receipt_id=receipt.pk, transfer=transfer, actor=self.clerk)
+
+    def _withhold(self, receipt: Receipt, number: str) -> None:
+        """Pay by transfer what is left after the tax that the payer withheld."""
+        expected = suggested_withholding(receipt)
+        if receipt.status != Receipt.Status.ISSUED or expected is None:
+            return
+        withheld = replace(expected, certificate=f"WHT-{number}")
+        amount = receipt.total - withheld.amount
+        transfer = Transfer(f"SCB-{number}", timezone.localdate(), amount, receipt.currency)
+        record_transfer(
+            receipt_id=receipt.pk, transfer=transfer, actor=self.clerk, withheld=withheld
+        )
+
+    def _wrong_certificate(self) -> None:
+        """A certificate that was for another invoice: taken back, and the right one recorded."""
+        wrong = Withholding.objects.filter(receipt__project__code="siamseed").earliest("pk")
+        if not Withholding.objects.filter(reverses__isnull=False).exists():
+            take_back_withholding(
+                withholding_id=wrong.pk, actor=self.clerk2, reason="For another invoice"
+            )
+        receipt = Receipt.objects.get(pk=wrong.receipt_id)
+        if receipt.status in Receipt.OPEN:
+            right = Withheld(
+                wrong.amount, wrong.percent, f"{wrong.certificate}-A", timezone.localdate()
+            )
+            record_withholding(receipt_id=receipt.pk, withheld=right, actor=self.clerk)
 
 
 def _actor(username: str) -> Actor:

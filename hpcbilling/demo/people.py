@@ -88,6 +88,7 @@ PROJECTS = (
         "Siam Seed Co., Ltd.", tax_id="0105536000313", po_number="SS-26-0077",
     ),
     Project("pi_kamon", "Quantum chemistry", "SC", "", "kamon", ("anan",)),
+    Project("eg_robots", "Walking robots", "EG", "mu", "kanya", ("prasert",)),
 )  # fmt: skip
 """`tier` is empty where the finance office has not decided: its jobs wait as unpriced."""
 

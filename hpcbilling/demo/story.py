@@ -11,8 +11,11 @@ from audit.models import AuditEvent
 from audit.services import record
 from core.errors import DomainError
 from core.intervals import next_month
-from hpcbilling.demo import accounts, closed, jobs, people
+from hpcbilling.books.results import check_and_keep
+from hpcbilling.demo import accounts, billing, closed, jobs, people
+from hpcbilling.demo.decisions import Decisions
 from hpcbilling.demo.money import Office
+from insights.models import BooksCheck
 from usage.models import Cluster
 
 SEEDED = "demo.seeded"
@@ -38,6 +41,7 @@ def seed(*, say: Callable[[str], None] = lambda line: None, density: float = 1.0
     accounts.create_people()
     accounts.create_projects(tier_change=made.months[2])
     accounts.map_accounts(clusters["demo"])
+    billing.set_up(made.months[0])
     accounts.publish_prices(made.months[1])
     accounts.propose_prices(next_month(timezone.localdate()))
     jobs.import_all(clusters, made, say)
@@ -46,6 +50,13 @@ def seed(*, say: Callable[[str], None] = lambda line: None, density: float = 1.0
     say("Closing the months before the last one")
     for month in made.months[:2]:
         closed.close(month)
+    billing.map_revenue(made.months[2])
+    say("Deciding what takes two people")
+    Decisions(made.months).work()
+    jobs.import_recounted(made)
+    say("Checking the books")
+    if BooksCheck.objects.count() == 0:
+        check_and_keep(actor=accounts.DEMO)
     with transaction.atomic():
         record(SEEDED, actor=accounts.DEMO, data={"clusters": sorted(clusters)})
     return True

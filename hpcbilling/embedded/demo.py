@@ -26,6 +26,16 @@ from hpcbilling.embedded.services import PROJECT
 from hpcbilling.environment import DEVELOPMENT, services_directory
 
 PYTHON = sys.executable
+SELLER = {
+    "SITE_NAME": "HPC Billing",
+    "SITE_ADDRESS": "Computing Centre, Example University, 999 Science Road, Bangkok 10400",
+    "SITE_TAX_ID": "0994000160011",
+    "SITE_BRANCH": "00000",
+    "SITE_CONTACT": "billing@demo.example, 02 555 0100",
+    "SITE_BANK_DETAILS": "Example Bank, HPC account 123-4-56789-0",
+    "SITE_PROMPTPAY_ID": "0994000160011",
+}
+"""Who the demo's documents are from: nobody that there is."""
 
 
 def commands() -> dict[str, list[str]]:
@@ -68,6 +78,7 @@ def _demonstrate(port: int) -> None:
         "ENVIRONMENT": os.environ.get("ENVIRONMENT", DEVELOPMENT),
         "PORT": str(port),
         "DEMO": "true",
+        **{name: os.environ.get(name, value) for name, value in SELLER.items()},
         "PROMETHEUS_MULTIPROC_DIR": str(metrics),
         # One file for each e-mail; the path keeps its first slash by being given two.
         "EMAIL_URL": os.environ.get("EMAIL_URL") or f"filemail:///{state / 'mail'}",

@@ -14,6 +14,7 @@ from core import formatting
 from core.actor import Actor
 from core.admin import ConsoleForm, ReadOnlyAdmin, Step, admin_url, money
 from core.forms import DayInput
+from payments.selectors import balance_of
 from payments.services import (
     Transfer,
     Withheld,
@@ -238,10 +239,20 @@ class ReceiptSteps(ReadOnlyAdmin):
             submit=_("Use"),
             run=run,
             back=admin_url(receipt, "change", receipt.pk),
-            facts=standing_facts(receipt),
+            facts=(*standing_facts(receipt), *_to_use(receipt)),
             intro=_("What the project paid and settles nothing yet pays this receipt."),
         )
         return self.step(request, step)
+
+
+def _to_use(receipt: Receipt) -> tuple[tuple[Any, Any], ...]:
+    """What the project has to pay with, and how it stands afterwards."""
+    balance = balance_of(receipt.project, receipt.currency)
+    used = min(balance, max(standing(receipt).left, balance * 0))
+    return (
+        (_("Balance of the project"), formatting.money(balance, receipt.currency)),
+        (_("Of that for this receipt"), formatting.money(used, receipt.currency)),
+    )
 
 
 def _expected(receipt: Receipt) -> tuple[tuple[Any, Any], ...]:
