@@ -125,6 +125,11 @@ class Step:
     context: dict[str, Any] = field(default_factory=dict)
 
 
+def plain_number(value: Any) -> Any:
+    """Return a number as a field of a form shows it: without the zeros that its column adds."""
+    return f"{value.normalize():f}" if isinstance(value, Decimal) and value.is_finite() else value
+
+
 class ConsoleAdmin(ModelAdmin):
     """The base of every list and form in the console."""
 
@@ -178,8 +183,10 @@ class ConsoleAdmin(ModelAdmin):
         return HttpResponseRedirect(request.get_full_path())
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        """Keep long texts to a few lines."""
+        """Keep long texts to a few lines, and numbers to the decimals that they have."""
         made = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if isinstance(made, forms.DecimalField):
+            made.prepare_value = plain_number  # type: ignore[method-assign]
         if made is not None and isinstance(made.widget, forms.Textarea):
             made.widget.attrs["rows"] = 3
         return made
@@ -238,6 +245,22 @@ class ReadOnlyAdmin(ConsoleAdmin):
     """Facts and documents: seen here by who may, changed only by their own steps."""
 
     warn_unsaved_form = False
+    filled_only: Collection[str] = ()
+    """Fields about what may never happen, such as voiding: shown once they say something."""
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Leave out what has not happened."""
+        found = super().get_fieldsets(request, obj)
+        if obj is None:
+            return found
+        empty = {name for name in self.filled_only if getattr(obj, name) in (None, "")}
+        return [
+            (
+                title,
+                {**options, "fields": [each for each in options["fields"] if each not in empty]},
+            )
+            for title, options in found
+        ]
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
@@ -257,6 +280,7 @@ class ReadOnlyInline:
     can_delete = False
     show_change_link = False
     hide_title = True
+    template_after = "admin/console/empty_inline.html"
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False

@@ -102,9 +102,7 @@ def close_month(month: str, user_id: int | None = None, reason: str = "") -> Non
     actor = BEAT if user is None else Actor.of(user)
     first = date.fromisoformat(month)
     with override(user.language if user else None), attempts.watched(first, actor.name) as attempt:
-        month_end.close(
-            period=first, actor=actor, override_reason=reason, true_ups=attempt.advance
-        )
+        month_end.close(period=first, actor=actor, override_reason=reason, true_ups=attempt.advance)
 
 
 @shared_task(name="hpcbilling.close_last_month")

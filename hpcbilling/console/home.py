@@ -19,11 +19,13 @@ from hpcbilling.books.results import breaks_by_check, latest
 from hpcbilling.pulls import watch
 from insights import console
 from insights.console import Month, Sums
+from payments.models import Refund
 from pricing.lists import waiting_for_approval
 from pricing.resources import RESOURCES
 from pricing.selectors import adjustments_waiting, outages_waiting
 from receipts.admin.runs import review_page
 from receipts.corrections import jobs_to_correct
+from receipts.models import WriteOff
 from receipts.orders import near_their_end
 from receipts.reviewing import progress_of, runs_in_review
 from receipts.selectors import unbilled_sums
@@ -260,6 +262,23 @@ def _mails() -> Card:
     return Card(_("E-mails not sent"), waiting.count(), more, url, alarm=True)
 
 
+def _refunds() -> Card:
+    waiting = Refund.objects.filter(status__in=("requested", "approved"))
+    first = waiting.select_related("payment__receipt").order_by("requested_at").first()
+    more = _("%(name)s is the first") % {"name": first} if first else ""
+    url = _list("payments_refund_changelist")
+    return Card(_("Refunds to approve or pay out"), waiting.count(), more, url)
+
+
+def _write_offs() -> Card:
+    waiting = WriteOff.objects.filter(status="requested")
+    first = waiting.select_related("receipt").order_by("requested_at").first()
+    more = _("%(name)s is the first") % {"name": first} if first else ""
+    return Card(
+        _("Write-offs to approve"), waiting.count(), more, _list("receipts_writeoff_changelist")
+    )
+
+
 def _mismatches() -> Card:
     count = console.mismatched_payments().count()
     more = ngettext("Money came that fits no receipt", "Monies came that fit no receipt", count)
@@ -289,6 +308,8 @@ _CARDS: tuple[tuple[str, Callable[[], Card]], ...] = (
     ("receipts.view_receipt", _overdue),
     ("receipts.view_mail", _mails),
     ("payments.view_inboundevent", _mismatches),
+    ("payments.approve_refund", _refunds),
+    ("receipts.approve_writeoff", _write_offs),
 )
 
 

@@ -34,6 +34,7 @@ SELLER = {
     "SITE_CONTACT": "billing@demo.example, 02 555 0100",
     "SITE_BANK_DETAILS": "Example Bank, HPC account 123-4-56789-0",
     "SITE_PROMPTPAY_ID": "0994000160011",
+    "DOCUMENT_AT_PAYMENT": "receipt_tax_invoice",
 }
 """Who the demo's documents are from: nobody that there is."""
 

@@ -10,6 +10,8 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _t
 from django.utils.translation import gettext_lazy as _
 
@@ -123,7 +125,8 @@ class LedgerAccountAdmin(AuditedAdmin, CsvExport, ConsoleAdmin):
 class JournalExportAdmin(ReadOnlyAdmin):
     """Journals of closed periods that were handed out, and the pages of a month."""
 
-    list_display = ("month", "name", "lines", "closed", "created_at", "created_by", "sha256")
+    list_display = ("month", "name", "lines", "closed", "created_at", "created_by", "digest")
+    ordering = ("-period_id", "layout")
     list_display_links = None
     list_select_related = ("created_by",)
     actions_list = ("journal", "output_tax")
@@ -131,6 +134,10 @@ class JournalExportAdmin(ReadOnlyAdmin):
     def has_export_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Who may hand the journal out."""
         return request.user.has_perm("insights.export_journal")
+
+    @column("SHA-256")
+    def digest(self, export: JournalExport) -> SafeString:
+        return format_html('<span title="{0}">{1}…</span>', export.sha256, export.sha256[:12])
 
     @button(_("Journal of a month"), path="journal", icon="menu_book", permission="view")
     def journal(self, request: HttpRequest) -> HttpResponse:

@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _t
 from django.utils.translation import gettext_lazy as _
 
 from audit.console import CsvExport
+from core import formatting
 from core.actor import Actor
 from core.admin import (
     ConsoleForm,
@@ -27,6 +28,9 @@ from payments.services.settlement import standing
 from receipts.models import Receipt, WriteOff
 
 R, W = Refund.Status, WriteOff.Status
+
+ANSWER = ("approved_by", "approved_at", "rejected_by", "rejected_at", "rejected_because")
+"""What a request says once a second person decided."""
 
 
 class ReferenceForm(ConsoleForm):
@@ -72,6 +76,7 @@ class RefundAdmin(Decided):
         "done_at",
         "reference",
     )
+    filled_only = (*ANSWER, "paid_out_by", "done_at", "reference")
     readonly_fields = ("receipt_link", "payment_link", "shown_amount")
     actions_detail = ("approve", "pay_out", "reject")
     steps_by_status = {
@@ -221,6 +226,7 @@ class WriteOffAdmin(Decided):
         "rejected_at",
         "rejected_because",
     )
+    filled_only = ANSWER
     readonly_fields = ("receipt_link", "shown_amount", "shown_left")
     actions_detail = ("approve", "reject")
     steps_by_status = {
@@ -317,14 +323,14 @@ class WriteOffAdmin(Decided):
 class WithholdingAdmin(CsvExport, ReadOnlyAdmin):
     """Tax withheld, by certificate."""
 
-    list_display = ("day", "certificate", "receipt_link", "shown_amount", "percent", "state")
+    list_display = ("day", "certificate", "receipt_link", "shown_amount", "rate", "state")
     list_select_related = ("receipt", "reversal", "reverses")
     search_fields = ("=certificate", "^receipt__number", "=receipt__project__code")
     date_hierarchy = "day"
     fields = (
         "receipt_link",
         "shown_amount",
-        "percent",
+        "rate",
         "certificate",
         "day",
         "state",
@@ -332,7 +338,8 @@ class WithholdingAdmin(CsvExport, ReadOnlyAdmin):
         "recorded_by",
         "recorded_at",
     )
-    readonly_fields = ("receipt_link", "shown_amount", "state")
+    filled_only = ("reason",)
+    readonly_fields = ("receipt_link", "shown_amount", "rate", "state")
     actions_detail = ("take_back",)
     csv_columns = {
         "certificate": "certificate",
@@ -388,8 +395,12 @@ class WithholdingAdmin(CsvExport, ReadOnlyAdmin):
     def shown_amount(self, row: Withholding) -> str:
         return money(row.amount, row.receipt.currency)
 
+    @column(_("Rate of it, %"), ordering="percent")
+    def rate(self, row: Withholding) -> str:
+        return formatting.number(row.percent)
+
     @column(_("Status"))
     def state(self, row: Withholding) -> str:
         if row.reverses_id is not None:
             return _t("takes back")
-        return _t("taken back") if hasattr(row, "reversal") else _t("in force")
+        return _("Taken back") if hasattr(row, "reversal") else _t("in force")

@@ -23,6 +23,7 @@ from core.admin import (
     money,
 )
 from payments.models import InboundEvent
+from payments.providers.registry import label_of
 from payments.selectors import mismatches
 from payments.services import keep_as_balance, resolve_mismatch
 from receipts.models import Receipt
@@ -68,7 +69,7 @@ class InboundEventAdmin(CsvExport, ReadOnlyAdmin):
     list_display = (
         "received_at",
         "receipt_link",
-        "provider",
+        "way",
         "external_event_id",
         "state",
         "reason",
@@ -83,7 +84,7 @@ class InboundEventAdmin(CsvExport, ReadOnlyAdmin):
     fields = (
         "receipt_link",
         "payment",
-        "provider",
+        "way",
         "external_event_id",
         "kind",
         "external_payment_id",
@@ -98,7 +99,8 @@ class InboundEventAdmin(CsvExport, ReadOnlyAdmin):
         "resolved_by",
         "resolution",
     )
-    readonly_fields = ("receipt_link", "shown_amount")
+    filled_only = ("reason", "resolved_at", "resolved_by", "resolution")
+    readonly_fields = ("receipt_link", "way", "shown_amount")
     csv_columns = {
         "received": "received_at",
         "provider": "provider",
@@ -113,6 +115,10 @@ class InboundEventAdmin(CsvExport, ReadOnlyAdmin):
         "resolved_by": "resolved_by__username",
         "resolution": "resolution",
     }
+
+    @column(_("Way"), ordering="provider")
+    def way(self, event: InboundEvent) -> str:
+        return label_of(event.provider)
 
     def has_resolve_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Who may take mismatches off the queue."""

@@ -26,6 +26,7 @@ from core.admin import (
 )
 from payments.admin.receipt_steps import ReceiptSteps
 from payments.models import Allocation, Payment, Refund
+from payments.providers.registry import label_of
 from payments.selectors import balances, unallocated_of, with_parts, with_unallocated
 from payments.services import request_refund
 from receipts.models import Receipt
@@ -122,7 +123,7 @@ class PaymentAdmin(CsvExport, ReceiptSteps):
     list_display = (
         "created_at",
         "receipt_link",
-        "provider",
+        "way",
         "state",
         "shown_amount",
         "shown_left",
@@ -137,7 +138,7 @@ class PaymentAdmin(CsvExport, ReceiptSteps):
     inlines = (AllocationInline, RefundInline)
     fields = (
         "receipt_link",
-        "provider",
+        "way",
         "status",
         "shown_amount",
         "shown_left",
@@ -148,7 +149,8 @@ class PaymentAdmin(CsvExport, ReceiptSteps):
         "settled_by",
         "settled_at",
     )
-    readonly_fields = ("receipt_link", "shown_amount", "shown_left")
+    filled_only = ("external_id", "settled_by", "settled_at")
+    readonly_fields = ("receipt_link", "way", "shown_amount", "shown_left")
     csv_columns = {
         "payment": "public_id",
         "receipt": "receipt__number",
@@ -219,6 +221,10 @@ class PaymentAdmin(CsvExport, ReceiptSteps):
     @column(_("Receipt"), ordering="receipt")
     def receipt_link(self, payment: Payment) -> str:
         return link(admin_url(Receipt, "change", payment.receipt_id), payment.receipt)
+
+    @column(_("Way"), ordering="provider")
+    def way(self, payment: Payment) -> str:
+        return label_of(payment.provider)
 
     @column(_("Status"), ordering="status", label=STATUS)
     def state(self, payment: Payment) -> tuple[str, str]:

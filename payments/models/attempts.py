@@ -7,6 +7,7 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
+from core import formatting
 from receipts.models import Receipt
 
 
@@ -164,4 +165,4 @@ class Payment(models.Model):
         )
 
     def __str__(self) -> str:
-        return f"{self.provider} {self.public_id}"
+        return f"{self.receipt}, {formatting.money(self.amount, self.currency)}"

@@ -5,6 +5,7 @@ from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
+from core import formatting
 from payments.models.attempts import Payment
 
 
@@ -101,4 +102,4 @@ class Refund(models.Model):
         )
 
     def __str__(self) -> str:
-        return f"{self.payment_id}: {self.amount}"
+        return f"{self.payment.receipt}: {formatting.money(self.amount, self.payment.currency)}"

@@ -39,6 +39,12 @@ def ways_to_pay(context: dict[str, Any], receipt: Receipt) -> dict[str, Any]:
     }
 
 
+@register.filter
+def way(provider: str) -> str:
+    """What people call a way to pay."""
+    return label_of(provider)
+
+
 @register.inclusion_tag("payments/_payments.html")
 def payments_of(receipt: Receipt) -> dict[str, Any]:
     """The attempts to pay a receipt, newest first."""

@@ -4,6 +4,7 @@ and departments about it."""
 from datetime import date, timedelta
 from typing import Any
 
+from django import forms
 from django.contrib import admin, messages
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest
@@ -16,7 +17,7 @@ from accounts.admin import DepartmentAdmin, ProjectAdmin
 from accounts.models import Department, Project
 from audit.console import AuditedAdmin, CsvExport
 from core import formatting
-from core.admin import NOTHING, ConsoleAdmin, column
+from core.admin import NOTHING, ConsoleAdmin, column, plain_number
 from receipts.admin.billing_forms import BillingProfileForm, TaxRateFormSet
 from receipts.models import (
     BillingProfile,
@@ -28,7 +29,17 @@ from receipts.models import (
 )
 
 
-class TaxRateInline(TabularInline):
+class PlainNumbers:
+    """Rows whose numbers show the decimals that they have."""
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        made = super().formfield_for_dbfield(db_field, request, **kwargs)  # type: ignore[misc]
+        if isinstance(made, forms.DecimalField):
+            made.prepare_value = plain_number  # type: ignore[method-assign]
+        return made
+
+
+class TaxRateInline(PlainNumbers, TabularInline):
     """The dated rates of a profile."""
 
     model = TaxRate
@@ -96,7 +107,7 @@ def _changes_the_past(form: Any) -> bool:
     return min(start or date.max for start in starts) < tomorrow
 
 
-class BillingProfileInline(StackedInline):
+class BillingProfileInline(PlainNumbers, StackedInline):
     """How the project is billed; without it, by the site's defaults."""
 
     model = BillingProfile

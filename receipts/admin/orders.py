@@ -54,7 +54,7 @@ class PurchaseOrderAdmin(AuditedAdmin, CsvExport, ConsoleAdmin):
 
     list_display = (
         "number",
-        "project",
+        "project_code",
         "starts_on",
         "expires_on",
         "shown_ceiling",
@@ -102,6 +102,10 @@ class PurchaseOrderAdmin(AuditedAdmin, CsvExport, ConsoleAdmin):
         if not change:
             obj.created_by_id = Actor.of(request.user).user_id or 0
         super().save_model(request, obj, form, change)
+
+    @column(_("Project"), ordering="project__code")
+    def project_code(self, order: PurchaseOrder) -> str:
+        return order.project.code
 
     @column(_("Ceiling"), ordering="ceiling")
     def shown_ceiling(self, order: PurchaseOrder) -> str:

@@ -5,6 +5,8 @@ from typing import Any
 from django.contrib import admin
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import TabularInline
@@ -21,7 +23,7 @@ from core.admin import (
     link,
     money,
 )
-from pricing.labels import unit_name
+from pricing.labels import resource_name, unit_name
 from pricing.models import Charge
 from receipts.admin.mails import MailInline
 from receipts.admin.orders import told
@@ -68,8 +70,13 @@ class LineInline(ReadOnlyInline, TabularInline):
 
     model = Line
     verbose_name_plural = _("Lines")
-    fields = ("position", "resource", "units", "price", "sum", "shown_amount", "jobs_link")
+    fields = ("position", "shown_resource", "units", "price", "sum", "shown_amount", "jobs_link")
     readonly_fields = fields
+
+    @column(_("Resource"))
+    def shown_resource(self, line: Line) -> str:
+        name = resource_name(line.resource)
+        return f"{name}: {line.text}" if line.text else name
 
     @column(_("Quantity"))
     def units(self, line: Line) -> str:
@@ -104,7 +111,7 @@ class ReceiptAdmin(ReceiptPages):
 
     list_display = (
         "name",
-        "project",
+        "project_code",
         "shown_period",
         "state",
         "shown_total",
@@ -153,6 +160,7 @@ class ReceiptAdmin(ReceiptPages):
             },
         ),
     )
+    filled_only = ("paid_at", "voided_at", "voided_by", "void_reason", "due_on")
     readonly_fields = (
         "name",
         "project_link",
@@ -184,6 +192,10 @@ class ReceiptAdmin(ReceiptPages):
     @column(_("Number"), ordering="pk")
     def name(self, receipt: Receipt) -> str:
         return str(receipt)
+
+    @column(_("Project"), ordering="project__code")
+    def project_code(self, receipt: Receipt) -> SafeString:
+        return format_html('<span title="{}">{}</span>', receipt.project.name, receipt.project.code)
 
     @column(_("Period"), ordering="window_start")
     def shown_period(self, receipt: Receipt) -> str:

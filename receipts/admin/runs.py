@@ -73,7 +73,7 @@ class BillingRunAdmin(ReadOnlyAdmin):
 
     list_display = ("shown_month", "state", "documents", "started_at", "started_by")
     list_select_related = ("started_by",)
-    ordering = ("-period", "-pk")
+    ordering = ("-period_id", "-pk")  # of the period itself it would be by its own order, turned
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[BillingRun]:
         """Know of each run how far it is, in one query."""

@@ -5,6 +5,7 @@ from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
+from core import formatting
 from receipts.models.documents import Receipt
 
 
@@ -97,4 +98,4 @@ class WriteOff(models.Model):
         )
 
     def __str__(self) -> str:
-        return f"{self.receipt}: {self.amount}"
+        return f"{self.receipt}: {formatting.money(self.amount, self.receipt.currency)}"

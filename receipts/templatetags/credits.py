@@ -24,6 +24,7 @@ def credits_of(receipt: Receipt) -> dict[str, Any]:
         "notes": notes,
         "receipts": receipts,
         "credited": credited,
+        "given_back": -receipt.total,
         "payable": receipt.total + credited,
         "waiting": line_credits_waiting(receipt.pk).select_related("author"),
     }
