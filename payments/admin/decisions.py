@@ -328,16 +328,9 @@ class WithholdingAdmin(CsvExport, ReadOnlyAdmin):
     search_fields = ("=certificate", "^receipt__number", "=receipt__project__code")
     date_hierarchy = "day"
     fields = (
-        "receipt_link",
-        "shown_amount",
-        "rate",
-        "certificate",
-        "day",
-        "state",
-        "reason",
-        "recorded_by",
-        "recorded_at",
-    )
+        "receipt_link", "shown_amount", "rate", "certificate", "day", "state", "reason",
+        "recorded_by", "recorded_at",
+    )  # fmt: skip
     filled_only = ("reason",)
     readonly_fields = ("receipt_link", "shown_amount", "rate", "state")
     actions_detail = ("take_back",)
@@ -402,5 +395,5 @@ class WithholdingAdmin(CsvExport, ReadOnlyAdmin):
     @column(_("Status"))
     def state(self, row: Withholding) -> str:
         if row.reverses_id is not None:
-            return _t("takes back")
-        return _("Taken back") if hasattr(row, "reversal") else _t("in force")
+            return _t("Takes back")
+        return _t("Taken back") if hasattr(row, "reversal") else _t("In force")
