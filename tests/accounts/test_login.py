@@ -194,3 +194,10 @@ def test_a_fault_shows_a_page_without_details(
     assert answer.status_code == 500
     assert '<html lang="th">' in answer.text
     assert "secret" not in answer.text
+
+
+@pytest.mark.parametrize("wanted", ["", "/"])
+def test_staff_begin_in_the_console(client: Client, people: Campus, wanted: str) -> None:
+    form = {"username": "clerk", "password": "clerk", "next": wanted}
+    assert client.post("/login/", form).headers["Location"] == "/admin/"
+    assert client.get("/login/").headers["Location"] == "/admin/"

@@ -3,13 +3,15 @@
 from datetime import UTC, date, datetime
 
 import pytest
+import time_machine
 from django.test import Client
+from django.utils import timezone
 from pytest_django import DjangoCaptureOnCommitCallbacks
 
 from accounts.models import Period, PeriodReopening
 from accounts.periods import ensure
 from hpcbilling import workflows
-from hpcbilling.closing import close_period, month_end
+from hpcbilling.closing import attempts, close_period, month_end
 from hpcbilling.tasks import close_month
 from pricing.models import Charge
 from receipts.models import BillingRun
@@ -75,9 +77,7 @@ def test_a_clerk_closes_a_month(
     assert "Nothing stands against it" in page(clerk, "close")
     with django_capture_on_commit_callbacks() as sent:
         response = clerk.post(url(Period, "close", MONTH), follow=True)
-    assert messages_of(response) == [
-        "The month is being closed. It shows here in a moment: look again."
-    ]
+    assert messages_of(response) == ["The month is being closed. This page shows how far it is."]
     assert len(sent) == 1
     close_month(MONTH.isoformat(), response.wsgi_request.user.pk)
     text = page(clerk)
@@ -152,3 +152,53 @@ def test_late_usage_is_told_apart(cluster: Cluster, clerk: Client) -> None:
     assert "Late usage of earlier months in it" in text
     assert "The month goes on" in text
     assert Charge.objects.filter(period=date(2026, 11, 1), resource="cpu").count() == 1
+
+
+@pytest.mark.usefixtures("cluster")
+def test_a_second_click_closes_nothing_twice(
+    clerk: Client, django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks
+) -> None:
+    with django_capture_on_commit_callbacks() as sent:
+        clerk.post(url(Period, "close", MONTH))
+        again = clerk.post(url(Period, "close", MONTH), follow=True)
+    assert len(sent) == 1
+    assert messages_of(again) == ["This month is being closed already."]
+    text = page(clerk)
+    assert "Waiting for a worker" in text
+    assert url(Period, "close", MONTH) not in text
+    part = clerk.get(url(Period, "progress", MONTH))
+    assert "HX-Refresh" not in part
+
+
+def test_a_refused_closing_says_why_on_the_months_page(cluster: Cluster, clerk: Client) -> None:
+    asked = clerk.post(url(Period, "close", MONTH))
+    import_rows(cluster, Row(2, end=END, account="nowhere"))
+    close_month(MONTH.isoformat(), asked.wsgi_request.user.pk)
+    text = page(clerk)
+    assert "The month was not closed." in text
+    assert "1 thing stands against closing this period" in text
+    assert url(Period, "close", MONTH) in text
+    assert clerk.get(url(Period, "progress", MONTH))["HX-Refresh"] == "true"
+
+
+@pytest.mark.usefixtures("cluster")
+def test_a_closing_that_breaks_off_says_what_to_do(
+    clerk: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def power_cut(**_values: object) -> None:
+        raise OSError("power cut")
+
+    asked = clerk.post(url(Period, "close", MONTH))
+    monkeypatch.setattr(month_end, "close", power_cut)
+    with pytest.raises(OSError, match="power cut"):
+        close_month(MONTH.isoformat(), asked.wsgi_request.user.pk)
+    text = page(clerk)
+    assert "The closing broke off." in text
+    assert "OSError" in text
+
+
+@pytest.mark.usefixtures("cluster")
+def test_a_silent_worker_is_noticed(clerk: Client) -> None:
+    clerk.post(url(Period, "close", MONTH))
+    with time_machine.travel(timezone.now() + attempts.PATIENCE * 2):
+        assert "perhaps no worker is running" in page(clerk)
