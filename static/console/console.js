@@ -19,3 +19,8 @@ window.addEventListener("pageshow", (event) => {
   if (!event.persisted) return;
   document.querySelectorAll("form[data-sent]").forEach((form) => { delete form.dataset.sent; });
 });
+
+// After a refusal the keyboard is at the first field that is wrong.
+document.addEventListener("DOMContentLoaded", () => {
+  document.querySelector("form [aria-invalid=true]")?.focus();
+});

@@ -31,3 +31,6 @@ if (waiting) {
   const { again, againAfter } = waiting.dataset;
   window.setTimeout(() => window.location.replace(again), 1000 * againAfter);
 }
+
+// After a refusal the keyboard is at the first field that is wrong.
+document.querySelector("form [aria-invalid=true]")?.focus();
