@@ -50,7 +50,7 @@ def demo(variables: dict[str, str], tmp_path: Path) -> Iterator[subprocess.Popen
 
 
 def wait_for(demo: subprocess.Popen[bytes], said: Path, text: str) -> str:
-    give_up = time.monotonic() + 180
+    give_up = time.monotonic() + 600  # from nothing, on a machine that others use, too
     while text not in said.read_text(encoding="utf-8"):
         assert demo.poll() is None, said.read_text(encoding="utf-8")
         assert time.monotonic() < give_up, said.read_text(encoding="utf-8")
