@@ -16,6 +16,8 @@ from uuid import UUID
 
 def _plain(value: Any) -> Any:
     """Reduce a value to str, int, bool, None, list and dict; refuse what has no exact text."""
+    if type(value) is int or type(value) is str:  # most there is: keys of charges by the thousand
+        return value
     if isinstance(value, Enum):
         return _plain(value.value)
     if isinstance(value, Mapping):

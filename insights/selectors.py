@@ -262,7 +262,7 @@ def overview_of(viewer: Viewer, month: Interval) -> Overview:
     live = live_charges(charges_visible_to(viewer).select_related(None))
     spent = _by_project(live.filter(job_end__gte=month.start, job_end__lt=month.end))
     unbilled: dict[int, dict[str, Decimal]] = {}
-    nets = net_by_project(unbilled_charges().filter(project__in=managed))
+    nets = net_by_project(unbilled_charges(managed))
     for (project_id, currency), net in nets.items():
         unbilled.setdefault(project_id, {})[currency] = net
     figures = [

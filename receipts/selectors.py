@@ -12,6 +12,7 @@ from django.contrib.postgres.aggregates import ArrayAgg
 from django.db.models import (
     Case,
     Count,
+    Exists,
     F,
     Max,
     Min,
@@ -35,7 +36,7 @@ from pricing.models import Charge, ChargeKind, OutageItem
 from pricing.models.adjustments import RESOURCE as MANUAL
 from pricing.selectors import live_charges, texts_of
 from receipts.arithmetic import LineItem, Taxation, Totals, in_order, totals_of
-from receipts.models import Line, Receipt
+from receipts.models import BilledUntil, Line, LineCharge, Receipt
 from receipts.taxing import tax_for
 
 ISSUED = tuple(sorted(set(Receipt.Status) - set(Receipt.BEFORE_ISSUE)))
@@ -69,15 +70,41 @@ class Preview:
     jobs: int
 
 
-def unbilled_charges() -> QuerySet[Charge]:
-    """Return charges in force that are on no document, drafts included."""
-    return live_charges().filter(document_line=None)
+def unbilled_charges(project_ids: Collection[int] | None = None) -> QuerySet[Charge]:
+    """Return charges in force that are on no document, drafts included, of these projects or all.
+
+    Only what was booked after the months that a project is billed for in full is read, so that what
+    it costs goes with what is unbilled and not with what was billed in all the years.
+    """
+    charges = live_charges().filter(~Exists(LineCharge.objects.filter(charge=OuterRef("pk"))))
+    return charges.filter(_since_billed(project_ids))
+
+
+def _since_billed(project_ids: Collection[int] | None) -> Q:
+    """Over charges: of these projects (or all), and booked after what is billed in full.
+
+    Written with the keys themselves, because a join to ``BilledUntil`` tells PostgreSQL nothing of
+    how little is left, and it would read all charges.
+    """
+    told = BilledUntil.objects.all()
+    if project_ids is not None:
+        told = told.filter(AnyOf("project_id", project_ids))
+    months: dict[date, list[int]] = defaultdict(list)
+    for project, until in told.values_list("project", "month"):
+        months[until].append(project)
+    if not months:
+        return Q() if project_ids is None else Q(AnyOf("project_id", project_ids))
+    rest = Project.objects.values_list("pk", flat=True) if project_ids is None else project_ids
+    others = set(rest).difference(*months.values())
+    found = Q(AnyOf("project_id", others))
+    for until, projects in months.items():
+        found |= Q(AnyOf("project_id", projects), period__gt=until)
+    return found
 
 
 def unbilled_in(project: Project, window: Interval, currency: str) -> QuerySet[Charge]:
     """Return a project's unbilled charges of jobs that ended within a window."""
-    return unbilled_charges().filter(
-        project=project,
+    return unbilled_charges([project.pk]).filter(
         currency=currency,
         job_end__gte=window.start,
         job_end__lt=window.end,
@@ -225,14 +252,14 @@ def net_by_project(charges: QuerySet[Charge]) -> dict[tuple[int, str], Decimal]:
 def unbilled_amounts(user: Viewer) -> list[tuple[Project, Decimal]]:
     """Return what is still to be billed for each project that a person acts for, largest first."""
     projects = {project.pk: project for project in projects_managed_by(user)}
-    open_charges = unbilled_charges().filter(project__in=projects, currency=settings.SITE_CURRENCY)
+    open_charges = unbilled_charges(projects).filter(currency=settings.SITE_CURRENCY)
     rows = [(projects[key], amount) for (key, _), amount in net_by_project(open_charges).items()]
     return sorted(rows, key=lambda row: (-row[1], row[0].code))
 
 
 def first_unbilled_day(project: Project) -> date | None:
     """Return the local day on which the oldest unbilled job of a project ended, or None."""
-    ends = unbilled_charges().filter(project=project, currency=settings.SITE_CURRENCY)
+    ends = unbilled_charges([project.pk]).filter(currency=settings.SITE_CURRENCY)
     oldest = ends.order_by("job_end").values_list("job_end", flat=True).first()
     return timezone.localdate(oldest) if oldest else None
 

@@ -4,7 +4,7 @@ Payments stand above receipts and can't be imported here; they put themselves in
 the program starts.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -14,10 +14,11 @@ from django.db.models import QuerySet
 from core.actor import Actor
 from receipts.models import Receipt
 
-Listener = Callable[[Receipt, Actor], None]
+Listener = Callable[[Sequence[Receipt], Actor], None]
 
 LISTENERS: list[Listener] = []
-"""Each is told of a receipt, locked, in the transaction that issued it or credited part of it."""
+"""Each is told of receipts, locked, in the transaction that issued them or credited part of them.
+"""
 
 
 Standings = Callable[[QuerySet[Receipt]], QuerySet[Any]]
@@ -56,10 +57,10 @@ def settled_of(receipt: Any) -> Settled:
     return Settled(settled, receipt.withheld, left)
 
 
-def payable_changed(receipt: Receipt, actor: Actor) -> None:
-    """Tell that a receipt asks for money now, or for less than before."""
+def payable_changed(*receipts: Receipt, actor: Actor) -> None:
+    """Tell that receipts ask for money now, or for less than before."""
     for tell in LISTENERS:
-        tell(receipt, actor)
+        tell(receipts, actor)
 
 
 def left_of(receipt: Receipt) -> Decimal:

@@ -4,10 +4,14 @@ from collections.abc import Iterator
 
 from django.utils.translation import gettext_lazy as _
 
-from hpcbilling.books.found import CHUNK, Break, Check, compare, sql_check
+from core.bulk import in_batches
+from hpcbilling.books.found import Break, Check, compare, sql_check
 from receipts.models import Receipt
 from receipts.selectors import ISSUED
-from receipts.services.contents import hash_of
+from receipts.services.contents import hash_of, rows_of
+
+READ_TOGETHER = 20
+"""Documents whose lines and charges are read, and held, at once."""
 
 # Notes are worked out one after the other, in the order of their numbers: what a line of one comes
 # to is the rounded sum of all so far, less that of all before.
@@ -177,16 +181,18 @@ _UNCREDITED = """
 def _content() -> Iterator[Break]:
     """Each issued document says what its hash was made of, under the number of its place."""
     issued = Receipt.objects.filter(status__in=ISSUED).select_related("corrects", "series")
-    for receipt in issued.order_by("pk").iterator(CHUNK):
-        series, sequence = receipt.series, receipt.sequence
-        number = receipt.number
-        if series is not None and sequence is not None:
-            number = series.text_of(sequence)
-        pairs = (
-            ("number", receipt.number, number),
-            ("sha256", receipt.sha256, hash_of(receipt)),
-        )
-        yield from compare(str(receipt.number), pairs)
+    for some in in_batches(issued.order_by("pk").iterator(READ_TOGETHER), READ_TOGETHER):
+        rows = rows_of([receipt.pk for receipt in some])
+        for receipt in some:
+            series, sequence = receipt.series, receipt.sequence
+            number = receipt.number
+            if series is not None and sequence is not None:
+                number = series.text_of(sequence)
+            pairs = (
+                ("number", receipt.number, number),
+                ("sha256", receipt.sha256, hash_of(receipt, rows)),
+            )
+            yield from compare(str(receipt.number), pairs)
 
 
 CHECKS = (

@@ -4,6 +4,7 @@ All of it happens in the caller's transaction, which has locked the receipt's pr
 receipt; payments are locked after them, in the order of the house.
 """
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -16,7 +17,7 @@ from audit.services import record
 from core.actor import Actor
 from core.locks import lock_rows
 from payments.models import Allocation, Payment, Withholding
-from payments.selectors import unallocated_of, with_unallocated
+from payments.selectors import unallocated_of, with_standing, with_unallocated
 from payments.services.official import Act, correct_official_receipts, give_official_receipt
 from receipts.models import Receipt, ReceiptStatus
 from receipts.services import mark_settled
@@ -63,22 +64,46 @@ class Standing:
 
 def standing(receipt: Receipt) -> Standing:
     """Return what a receipt asks for and what of that is settled."""
-    notes = receipt.credit_notes.exclude(status__in=Receipt.BEFORE_ISSUE)
-    return Standing(
-        receipt.total,
-        -(notes.aggregate(sum=Sum("total"))["sum"] or ZERO),
-        Allocation.objects.filter(receipt=receipt).aggregate(sum=Sum("amount"))["sum"] or ZERO,
-        Withholding.objects.filter(receipt=receipt).aggregate(sum=Sum("amount"))["sum"] or ZERO,
-        receipt.write_offs.filter(status="approved").aggregate(sum=Sum("amount"))["sum"] or ZERO,
-    )
+    return standings([receipt])[receipt.pk]
 
 
-def follow(receipt: Receipt, actor: Actor) -> None:
-    """Settle a receipt anew after it was issued or credited: what was paid too much becomes the
-    project's balance, and the balance pays what is left."""
-    if receipt.kind == Receipt.Kind.CREDIT_NOTE:
+def standings(receipts: Sequence[Receipt]) -> dict[int, Standing]:
+    """Return the same for several receipts, by their keys, in one query."""
+    found = with_standing(Receipt.objects.filter(pk__in=[receipt.pk for receipt in receipts]))
+    rows = {row.pk: row for row in found.order_by()}
+    return {
+        receipt.pk: Standing(
+            receipt.total, -row.noted, row.allocated, row.withheld, row.written_off
+        )
+        for receipt in receipts
+        for row in (rows[receipt.pk],)
+    }
+
+
+def follow(receipts: Sequence[Receipt], actor: Actor) -> None:
+    """Settle receipts anew after they were issued or credited: what was paid too much becomes the
+    project's balance, and the balance pays what is left. Nothing more is done for those that
+    nothing settles yet, and whose project has no balance."""
+    asking = [receipt for receipt in receipts if receipt.kind != Receipt.Kind.CREDIT_NOTE]
+    if not asking:
         return
-    if standing(receipt).settled:
+    now = standings(asking)
+    paid = _have_balance({receipt.project_id for receipt in asking})
+    for receipt in asking:
+        mine = now[receipt.pk]
+        is_new = receipt.status == S.ISSUED == mine.status and not mine.settled
+        if not is_new or receipt.project_id in paid:
+            _follow(receipt, actor, mine)
+
+
+def _have_balance(project_ids: Collection[int]) -> set[int]:
+    mine = Payment.objects.filter(receipt__project__in=project_ids).order_by()
+    found = with_unallocated(mine).filter(unallocated__gt=0)
+    return set(found.values_list("receipt__project", flat=True))
+
+
+def _follow(receipt: Receipt, actor: Actor, now: Standing) -> None:
+    if now.settled:
         release_excess(receipt, actor)
         correct_official_receipts(receipt=receipt, reason=_because(receipt), actor=actor)
     # It is open again where more tax withheld was taken back than was too much.

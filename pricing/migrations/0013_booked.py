@@ -94,5 +94,9 @@ class Migration(migrations.Migration):
                 autosummarize=True, fields=["period"], name="charge_period"
             ),
         ),
+        migrations.AddIndex(
+            "charge",
+            models.Index(fields=["project", "period"], name="charge_project_period"),
+        ),
         BOOKED,
     ]

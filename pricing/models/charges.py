@@ -215,6 +215,8 @@ class Charge(models.Model):
         )
         indexes = (
             models.Index(fields=("project", "job_end"), name="charge_project_end"),
+            # What is unbilled lies after the periods that a project was billed for in full.
+            models.Index(fields=("project", "period"), name="charge_project_period"),
             # The list of all charges by end, and the figures of a month.
             models.Index(fields=("job_end",), name="charge_end"),
             # Charges are booked in the order of time, so blocks of the table have few periods each.

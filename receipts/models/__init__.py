@@ -11,12 +11,13 @@ from receipts.models.profiles import (
     DocumentLanguage,
     Grouping,
 )
-from receipts.models.runs import BillingRun, RunEntry
+from receipts.models.runs import BilledUntil, BillingRun, RunEntry
 from receipts.models.series import Series
 from receipts.models.tax import RateDays, TaxCategory, TaxProfile, TaxRate
 from receipts.models.writeoffs import WriteOff, WriteOffStatus
 
 __all__ = [
+    "BilledUntil",
     "BillingProfile",
     "BillingRun",
     "Contact",

@@ -120,3 +120,31 @@ class RunEntry(models.Model):
         texts = self.problem.get("texts", {})
         language = (translation.get_language() or "en")[:2]
         return str(texts.get(language) or next(iter(texts.values()), ""))
+
+
+class BilledUntil(models.Model):
+    """How far a project is billed for good: each charge booked by the end of ``month`` is on an
+    issued document, or not in force.
+
+    Who looks for what is unbilled begins after it, and so reads what was booked since instead of
+    years of billed charges. It may lag behind; a project without one is looked through from its
+    beginning. Invariants, kept by the database: the month is closed and what it says is true; where
+    a period opens again, it goes back to before that.
+    """
+
+    project = models.OneToOneField(
+        Project,
+        models.PROTECT,
+        primary_key=True,
+        related_name="billed_until",
+        verbose_name=_("project"),
+    )
+    month = models.DateField(_("month"))
+
+    class Meta:
+        verbose_name = _("project billed in full")
+        verbose_name_plural = _("projects billed in full")
+        ordering = ("project",)
+
+    def __str__(self) -> str:
+        return f"{self.project_id} {self.month:%Y-%m}"

@@ -1,20 +1,56 @@
 """What a document says: both parties and the particulars as they are at issue, and its hash."""
 
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 
 from django.conf import settings
+from django.contrib.postgres.aggregates import ArrayAgg
 from django.db.models.functions import Coalesce
 
 from accounts.models import Project
+from core.bulk import AnyOf
 from core.canonical import sha256_of
-from pricing.models import Charge, PriceList
+from pricing.models import PriceList
 from receipts.models import BillingProfile, Line, LineCharge, PurchaseOrder, Receipt
 from receipts.taxing import Taxed
 
 
-def parties_of(project: Project, order: PurchaseOrder | None = None) -> dict[str, dict[str, str]]:
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """What stands on documents, by their keys: the lines in order, and the charges behind them."""
+
+    lines: Mapping[int, Sequence[Line]]
+    charges: Mapping[int, Sequence[int]]
+
+
+def rows_of(receipt_ids: Collection[int]) -> Rows:
+    """Read what stands on documents, of all of them at once."""
+    lines: dict[int, list[Line]] = {key: [] for key in receipt_ids}
+    found = Line.objects.filter(receipt__in=receipt_ids).select_related("corrects", "project")
+    for line in found.order_by("receipt", "position"):
+        lines[line.receipt_id].append(line)
+    charges: dict[int, list[int]] = {key: [] for key in receipt_ids}
+    of_line = {line.pk: key for key, mine in lines.items() for line in mine}
+    links = LineCharge.objects.filter(AnyOf("line_id", of_line)).order_by().values_list("line")
+    for line_id, ids in links.annotate(ids=ArrayAgg("charge_id")):
+        charges[of_line[line_id]] += ids
+    for ids in charges.values():
+        ids.sort()
+    return Rows(lines, charges)
+
+
+def profiles_of(project_ids: Collection[int]) -> dict[int, BillingProfile]:
+    """Return how projects are billed; what has no profile is not in it."""
+    found = BillingProfile.objects.filter(project__in=project_ids).order_by()
+    return {profile.project_id: profile for profile in found}
+
+
+def parties_of(
+    project: Project, order: PurchaseOrder | None = None, profile: BillingProfile | None = None
+) -> dict[str, dict[str, str]]:
     """Return both parties as they are now, and the order's number, to be kept on the document."""
-    profile = BillingProfile.objects.filter(project=project).first() or BillingProfile()
+    profile = profile or profiles_of([project.pk]).get(project.pk) or BillingProfile()
     return {
         "seller": {
             "name": settings.SITE_NAME,
@@ -37,10 +73,15 @@ def parties_of(project: Project, order: PurchaseOrder | None = None) -> dict[str
     }
 
 
-def particulars_of(receipt: Receipt, taxed: Taxed) -> dict[str, object]:
+def particulars_of(
+    receipt: Receipt,
+    taxed: Taxed,
+    profile: BillingProfile,
+    lines: Sequence[Line],
+    price_lists: Sequence[PriceList],
+) -> dict[str, object]:
     """Return what else the document says for ever: what it is called, what is given when it is
     paid, why it is taxed so, the price lists behind it, and how to pay it."""
-    profile = BillingProfile.objects.filter(project=receipt.project_id).first() or BillingProfile()
     notes = receipt.kind == Receipt.Kind.CREDIT_NOTE
     return {
         "title": "credit_note" if notes else settings.DOCUMENT_AT_ISSUE,
@@ -49,35 +90,41 @@ def particulars_of(receipt: Receipt, taxed: Taxed) -> dict[str, object]:
         "tax_reason": taxed.reason,
         "exemption_certificate": taxed.certificate,
         "withholding_percent": str(profile.withholding_percent.normalize()),
-        "price_lists": _price_lists(receipt),
-        "projects": {
-            str(pk): code
-            for pk, code in receipt.lines.order_by().values_list("project", "project__code")
-        },
+        "price_lists": [
+            {
+                "id": item.pk,
+                "tier": item.tier.code if item.tier else "",
+                "revision": item.revision,
+                "effective_at": item.effective_at.isoformat(),
+            }
+            for item in price_lists
+        ],
+        "projects": {str(line.project_id): line.project.code for line in lines},
         "language": profile.document_language,
         "promptpay_id": profile.promptpay_id or settings.SITE_PROMPTPAY_ID,
         "bank_details": settings.SITE_BANK_DETAILS,
     }
 
 
-def _price_lists(receipt: Receipt) -> list[dict[str, object]]:
-    """The lists that its charges are priced by, oldest first."""
-    lists = Charge.objects.filter(document_line__line__receipt=receipt).order_by()
-    ids = lists.annotate(by=Coalesce("price_list", "rate__price_list")).values("by").distinct()
-    found = PriceList.objects.filter(pk__in=ids).select_related("tier").order_by("pk")
-    return [
-        {
-            "id": item.pk,
-            "tier": item.tier.code if item.tier else "",
-            "revision": item.revision,
-            "effective_at": item.effective_at.isoformat(),
-        }
-        for item in found
-    ]
+def price_lists_of(rows: Rows) -> dict[int, list[PriceList]]:
+    """Return the lists that the charges of documents are priced by, oldest first."""
+    of_line = {line.pk: key for key, lines in rows.lines.items() for line in lines}
+    links = LineCharge.objects.filter(AnyOf("line_id", of_line)).order_by()
+    by_list = links.annotate(by=Coalesce("charge__price_list", "charge__rate__price_list"))
+    pairs = {(of_line[line], by) for line, by in by_list.values_list("line", "by").distinct()}
+    lists = PriceList.objects.select_related("tier").in_bulk({by for _, by in pairs if by})
+    return {
+        key: [lists[by] for by in sorted(by for mine, by in pairs if mine == key and by)]
+        for key in rows.lines
+    }
 
 
-def content_of(receipt: Receipt) -> dict[str, object]:
-    """Return what the document says, whose canonical JSON is hashed and can be checked later."""
+def content_of(receipt: Receipt, rows: Rows | None = None) -> dict[str, object]:
+    """Return what the document says, whose canonical JSON is hashed and can be checked later.
+
+    ``rows`` may have been read before, for several documents at once.
+    """
+    rows = rows or rows_of([receipt.pk])
     return {
         "kind": receipt.kind,
         "number": receipt.number,
@@ -103,13 +150,9 @@ def content_of(receipt: Receipt) -> dict[str, object]:
                 line.jobs,
                 line.corrects.position if line.corrects else None,
             ]
-            for line in receipt.lines.select_related("corrects").order_by("position")
+            for line in rows.lines[receipt.pk]
         ],
-        "charges": list(
-            LineCharge.objects.filter(line__receipt=receipt)
-            .order_by("charge_id")
-            .values_list("charge_id", flat=True)
-        ),
+        "charges": rows.charges[receipt.pk],
         "net": _plain(receipt.net_amount),
         "tax_category": receipt.tax_category,
         "tax_rate": _plain(receipt.tax_rate),
@@ -124,9 +167,9 @@ def _code(receipt: Receipt, line: Line) -> str:
     return str(receipt.particulars["projects"][str(line.project_id)])
 
 
-def hash_of(receipt: Receipt) -> str:
+def hash_of(receipt: Receipt, rows: Rows | None = None) -> str:
     """Return the SHA-256 of what the document says."""
-    return sha256_of(content_of(receipt))
+    return sha256_of(content_of(receipt, rows))
 
 
 def _plain(amount: Decimal) -> Decimal:

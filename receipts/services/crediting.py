@@ -53,7 +53,7 @@ def credit_reversals(*, receipt_id: int, actor: Actor, reason: str) -> Receipt |
         given = _make_room(receipt, actor)
         lines = [_with(item, given) for item in lines_crediting(receipt)]
         note = write_note(receipt=receipt, lines=lines, actor=actor, reason=reason)
-        payable_changed(receipt, actor)
+        payable_changed(receipt, actor=actor)
     return note
 
 
@@ -207,7 +207,7 @@ def void_receipt(*, receipt_id: int, actor: Actor, reason: str) -> Receipt:
         receipt.status = S.VOID
         data = {**figures_of(receipt), "reason": reason}
         record("receipt.voided", actor=actor, target=receipt, data=data)
-        payable_changed(receipt, actor)
+        payable_changed(receipt, actor=actor)
         after_commit(RATE_TASK)
         moved(before, S.VOID)
     receipt.refresh_from_db()

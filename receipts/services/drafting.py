@@ -135,15 +135,20 @@ def _write_lines(drafts: Sequence[tuple[Receipt, list[LineItem]]]) -> None:
 
 
 def _link(lines: Iterable[tuple[int, Sequence[int]]]) -> None:
-    """Put charges on lines in one statement: there may be thousands on each."""
+    """Put charges on lines in one statement: there may be thousands on each.
+
+    In the order of the charges, which is how they lie in the table and in its index: the rule that
+    looks at each of them then reads what lies side by side.
+    """
     found = list(lines)
-    line_ids = chain.from_iterable([pk] * len(charge_ids) for pk, charge_ids in found)
-    charge_ids = chain.from_iterable(charge_ids for _, charge_ids in found)
+    # As text, because an adapter would look at each key.
+    texts = [f"{{{','.join(map(str, charge_ids))}}}" for _, charge_ids in found]
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO receipts_linecharge (line_id, charge_id)"
-            " SELECT * FROM unnest(%s::bigint[], %s::bigint[])",
-            [list(line_ids), list(charge_ids)],
+            " SELECT l.id, charge FROM unnest(%s::bigint[], %s::text[]) l (id, charges),"
+            " unnest(l.charges::bigint[]) charge ORDER BY charge",
+            [[pk for pk, _ in found], texts],
         )
 
 

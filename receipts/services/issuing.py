@@ -1,7 +1,8 @@
 """Approving and issuing: a draft gets its number and never changes again."""
 
 import secrets
-from datetime import datetime, timedelta
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 from django.conf import settings
@@ -9,26 +10,47 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from audit.services import record
+from audit.services import record, record_all
 from core.actor import Actor
+from core.bulk import look_up_by_index
 from core.errors import Conflict, Invalid
 from core.intervals import Interval
 from core.queue import after_commit
 from core.transitions import transition
 from receipts.addressees import addressees_of
 from receipts.arithmetic import totals_of
-from receipts.models import MailKind, Receipt, ReceiptStatus
-from receipts.orders import order_for
-from receipts.services.contents import hash_of, particulars_of, parties_of
+from receipts.models import BillingProfile, Line, MailKind, Receipt, ReceiptStatus
+from receipts.orders import order_for, under_orders
+from receipts.services.contents import (
+    Rows,
+    hash_of,
+    particulars_of,
+    parties_of,
+    price_lists_of,
+    profiles_of,
+    rows_of,
+)
 from receipts.services.drafting import draft_receipt, put_amounts
 from receipts.services.numbering import code_of, fiscal_year, next_number
-from receipts.services.outbox import queue_mails
+from receipts.services.outbox import queue_all, queue_mails
 from receipts.services.steps import STEPS, figures_of, locked, moved, require
 from receipts.settling import payable_changed
-from receipts.taxing import Taxed, tax_for, taxation_of
+from receipts.taxing import Taxed, taxation_of, taxes_for
 
 S = Receipt.Status
 RENDER_TASK = "receipts.render_document"
+STAMPS = (
+    "purchase_order",
+    "parties",
+    "particulars",
+    "series",
+    "sequence",
+    "number",
+    "issued_at",
+    "due_on",
+    "verify_token",
+    "sha256",
+)
 AMOUNTS = ("net_amount", "tax_category", "tax_rate", "tax_inclusive", "tax_amount", "total")
 
 
@@ -85,12 +107,22 @@ def issue_receipt(*, receipt_id: int, actor: Actor) -> Receipt:
     with transaction.atomic():
         receipt = locked(receipt_id)
         require(receipt, S.DRAFT, S.PENDING)
-        _check(receipt, actor)
-        taxed = _retax(receipt)
-        stamp_issue(receipt, taxed, actor)
-        payable_changed(receipt, actor)
+        issue_all(receipts=[receipt], actor=actor)
     receipt.refresh_from_db()
     return receipt
+
+
+def issue_all(*, receipts: Sequence[Receipt], actor: Actor) -> None:
+    """Issue drafts as ``issue_receipt`` does, all or none, in the caller's transaction, which has
+    locked them and their projects. What is read for them is read once for all."""
+    for receipt in receipts:
+        _check(receipt, actor)
+    _check_addressees(receipts)
+    taxes = taxes_for({receipt.project_id for receipt in receipts}, timezone.localdate())
+    for receipt in receipts:
+        _retax(receipt, taxes[receipt.project_id])
+    _stamp([(receipt, taxes[receipt.project_id]) for receipt in receipts], actor)
+    payable_changed(*receipts, actor=actor)
 
 
 def _check(receipt: Receipt, actor: Actor) -> None:
@@ -103,24 +135,28 @@ def _check(receipt: Receipt, actor: Actor) -> None:
             "less_than_nothing",
             _("It comes to less than nothing. Discard it: its charges go on the next receipt."),
         )
-    projects = set(receipt.lines.order_by().values_list("project", flat=True))
-    billed_to = addressees_of(projects - {receipt.project_id})
-    if set(billed_to.values()) - {receipt.project_id}:
+
+
+def _check_addressees(receipts: Sequence[Receipt]) -> None:
+    of = {receipt.pk: receipt.project_id for receipt in receipts}
+    lines = Line.objects.filter(receipt__in=of).order_by()
+    pairs = set(lines.values_list("receipt", "project").distinct())
+    others = {(key, project) for key, project in pairs if project != of[key]}
+    billed_to = addressees_of({project for _key, project in others})
+    if any(billed_to[project] != of[key] for key, project in others):
         raise Conflict(
             "addressee_changed",
             _("Usage on it is billed to another project by now. Discard it, and draft it anew."),
         )
 
 
-def _retax(receipt: Receipt) -> Taxed:
+def _retax(receipt: Receipt, taxed: Taxed) -> None:
     """Tax a draft as documents of today are."""
-    taxed = tax_for(receipt.project, timezone.localdate())
     if taxed.taxation != taxation_of(receipt):
         amounts = receipt.lines.values_list("amount", flat=True)
         totals = totals_of(amounts, taxed.taxation, receipt.currency)
         put_amounts(receipt, totals, taxed, receipt.currency)
         receipt.save(update_fields=AMOUNTS)
-    return taxed
 
 
 def stamp_issue(receipt: Receipt, taxed: Taxed, actor: Actor) -> None:
@@ -128,32 +164,56 @@ def stamp_issue(receipt: Receipt, taxed: Taxed, actor: Actor) -> None:
 
     The invariant: number, parties and hash are set once, together.
     """
+    _stamp([(receipt, taxed)], actor)
+
+
+def _stamp(drafts: Sequence[tuple[Receipt, Taxed]], actor: Actor) -> None:
+    receipts = [receipt for receipt, _taxed in drafts]
     now = timezone.now()
-    today = timezone.localdate(now)
-    before = S(receipt.status)
-    notes = receipt.kind == Receipt.Kind.CREDIT_NOTE
-    if not notes:
-        receipt.purchase_order = order_for(receipt, today)
-    receipt.parties = parties_of(receipt.project, receipt.purchase_order)
-    receipt.particulars = particulars_of(receipt, taxed)
+    look_up_by_index()
+    _put_orders(receipts, timezone.localdate(now))
+    rows = rows_of([receipt.pk for receipt in receipts])
+    lists = price_lists_of(rows)
+    profiles = profiles_of({receipt.project_id for receipt in receipts})
+    for receipt, taxed in drafts:
+        profile = profiles.get(receipt.project_id) or BillingProfile()
+        receipt.parties = parties_of(receipt.project, receipt.purchase_order, profile)
+        mine, by = rows.lines[receipt.pk], lists[receipt.pk]
+        receipt.particulars = particulars_of(receipt, taxed, profile, mine, by)
+    for receipt in receipts:
+        _number(receipt, now, rows, actor)
+    found = [(receipt, _issued_figures(receipt)) for receipt in receipts]
+    record_all("receipt.issued", actor=actor, found=found)
+    for receipt in receipts:
+        after_commit(RENDER_TASK, receipt.pk)
+    notes = [receipt for receipt in receipts if _is_note(receipt)]
+    queue_all(notes, MailKind.CREDIT_NOTE)
+    queue_all([receipt for receipt in receipts if receipt not in notes], MailKind.ISSUED)
+
+
+def _is_note(receipt: Receipt) -> bool:
+    return receipt.kind == Receipt.Kind.CREDIT_NOTE
+
+
+def _put_orders(receipts: Sequence[Receipt], day: date) -> None:
+    """Put the purchase orders on receipts; a credit note is under that of what it corrects."""
+    ordered = under_orders({receipt.project_id for receipt in receipts})
+    for receipt in receipts:
+        if not _is_note(receipt):
+            has_any = receipt.project_id in ordered
+            receipt.purchase_order = order_for(receipt, day) if has_any else None
+
+
+def _number(receipt: Receipt, now: datetime, rows: Rows, actor: Actor) -> None:
+    """Give a draft the next number, which holds the series until commit, and store what it says."""
+    before, today = S(receipt.status), timezone.localdate(now)
+    days = timedelta(days=settings.SITE_PAYMENT_DAYS)
     receipt.series, receipt.sequence = next_number(code_of(receipt.kind), fiscal_year(today))
     receipt.number = receipt.series.text_of(receipt.sequence)
     receipt.issued_at = now
-    receipt.due_on = None if notes else today + timedelta(days=settings.SITE_PAYMENT_DAYS)
+    receipt.due_on = None if _is_note(receipt) else today + days
     receipt.verify_token = secrets.token_urlsafe(24)
-    receipt.sha256 = hash_of(receipt)
-    stamps = (
-        "purchase_order",
-        "parties",
-        "particulars",
-        "series",
-        "sequence",
-        "number",
-        "issued_at",
-        "due_on",
-        "verify_token",
-        "sha256",
-    )
+    receipt.sha256 = hash_of(receipt, rows)
     transition(
         Receipt.objects.all(),
         table=STEPS,
@@ -161,22 +221,15 @@ def stamp_issue(receipt: Receipt, taxed: Taxed, actor: Actor) -> None:
         before=before,
         after=S.ISSUED,
         issued_by_id=actor.user_id,
-        **{name: getattr(receipt, name) for name in stamps},
+        **{name: getattr(receipt, name) for name in STAMPS},
     )
     receipt.status = S.ISSUED
-    record(
-        "receipt.issued",
-        actor=actor,
-        target=receipt,
-        data={
-            **figures_of(receipt),
-            "sha256": receipt.sha256,
-            "purchase_order": receipt.parties["buyer"]["po_number"],
-        },
-    )
-    after_commit(RENDER_TASK, receipt.pk)
-    queue_mails(receipt, MailKind.CREDIT_NOTE if notes else MailKind.ISSUED)
     moved(before, S.ISSUED)
+
+
+def _issued_figures(receipt: Receipt) -> dict[str, object]:
+    order = receipt.parties["buyer"]["po_number"]
+    return {**figures_of(receipt), "sha256": receipt.sha256, "purchase_order": order}
 
 
 def create_receipt(

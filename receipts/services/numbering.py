@@ -23,10 +23,13 @@ def code_of(kind: str) -> str:
 
 def next_number(code: str, year: int) -> tuple[Series, int]:
     """Take the next number of a series, locked until commit, so that none is lost or used twice."""
-    Series.objects.get_or_create(
-        code=code, fiscal_year=year, defaults={"pattern": settings.SERIES_PATTERN}
-    )
-    series = Series.objects.select_for_update(no_key=True).get(code=code, fiscal_year=year)
+    rows = Series.objects.select_for_update(no_key=True).filter(code=code, fiscal_year=year)
+    series = rows.first()
+    if series is None:
+        Series.objects.get_or_create(
+            code=code, fiscal_year=year, defaults={"pattern": settings.SERIES_PATTERN}
+        )
+        series = rows.get()
     series.last_number += 1
     series.save(update_fields=["last_number"])
     return series, series.last_number

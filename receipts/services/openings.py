@@ -87,7 +87,7 @@ def bring_opening(*, opening: Opening, actor: Actor) -> bool:
         receipt = _drafted(opening, actor)
         _issue(receipt, opening, actor)
         record("receipt.opened", actor=actor, target=receipt, data=figures_of(receipt))
-        payable_changed(receipt, actor)
+        payable_changed(receipt, actor=actor)
         moved("", Receipt.Status.ISSUED)
     return True
 

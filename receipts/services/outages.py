@@ -52,7 +52,7 @@ def _approve(outage_id: int, actor: Actor) -> list[Adjustment]:
             rows = by_receipt[key]
             lines = [_line(row) for row in rows]
             write_note(receipt=receipt, lines=lines, actor=actor, reason=rows[0].text)
-            payable_changed(receipt, actor)
+            payable_changed(receipt, actor=actor)
     return made
 
 

@@ -1,5 +1,6 @@
 """The queue of e-mails: what is put in, what is due, and what a person does about it."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 from django.conf import settings
@@ -13,7 +14,7 @@ from core.actor import Actor
 from core.errors import Conflict
 from core.locks import lock_rows
 from core.queue import after_commit
-from receipts.mailing.recipients import recipients_of
+from receipts.mailing.recipients import recipients_of_all
 from receipts.models import Mail, MailKind, Receipt
 
 SEND_TASK = "receipts.send_mail"
@@ -24,23 +25,32 @@ def queue_mails(receipt: Receipt, kind: MailKind, *, step: int = 0) -> int:
 
     Returns how many are new: what was queued before is not queued again.
     """
+    return queue_all([receipt], kind, step=step)
+
+
+def queue_all(receipts: Sequence[Receipt], kind: MailKind, *, step: int = 0) -> int:
+    """Do the same for several receipts in as many statements as one needs."""
     now = timezone.now()
-    recipients = {each.digest: each for each in recipients_of(receipt.project, kind)}
-    told = Mail.objects.filter(receipt=receipt, kind=kind, step=step, copy=0)
-    known = set(told.values_list("recipient_sha256", flat=True))
-    new = [recipient for digest, recipient in recipients.items() if digest not in known]
-    for recipient in new:
-        mail = Mail.objects.create(
+    people = recipients_of_all([receipt.project for receipt in receipts], kind)
+    told = Mail.objects.filter(receipt__in=receipts, kind=kind, step=step, copy=0)
+    known = set(told.values_list("receipt", "recipient_sha256"))
+    mails = [
+        Mail(
             receipt=receipt,
             kind=kind,
             step=step,
             recipient=recipient.address,
-            recipient_sha256=recipient.digest,
+            recipient_sha256=digest,
             language=recipient.language,
             next_attempt_at=now,
         )
+        for receipt in receipts
+        for digest, recipient in {each.digest: each for each in people[receipt.project_id]}.items()
+        if (receipt.pk, digest) not in known
+    ]
+    for mail in Mail.objects.bulk_create(mails):
         after_commit(SEND_TASK, mail.pk)
-    return len(new)
+    return len(mails)
 
 
 def due_mails() -> QuerySet[Mail]:

@@ -198,7 +198,7 @@ def _give(receipt: Receipt, rows: Iterable[Adjustment], *, by: int | None, actor
         of = credited[row.credits_line_id or 0]
         lines.append(_item(of, receipt.currency, row.amount, row.text, (charge.pk,)))
     note = write_note(receipt=receipt, lines=lines, actor=actor, reason=asked[0].text)
-    payable_changed(receipt, actor)
+    payable_changed(receipt, actor=actor)
     return note
 
 

@@ -1,12 +1,13 @@
 """The review of a run: documents are approved, sent back or discarded; entries are tried again.
 
-Approving notes who approved, for one document or hundreds, in one statement; each is then issued in
-a transaction of its own. So nothing that was approved is lost where that breaks off.
+Approving notes who approved, for one document or hundreds, in one statement; they are then issued,
+some in a transaction. So nothing that was approved is lost where that breaks off.
 """
 
 import logging
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from itertools import groupby
 
 from django.db import InterfaceError, OperationalError, transaction
 from django.db.models import Q, QuerySet, Sum
@@ -16,20 +17,27 @@ from django.utils.translation import gettext_lazy as _
 from accounts.models import User
 from audit.services import record
 from core.actor import Actor
+from core.bulk import in_batches
 from core.errors import Conflict, Invalid
 from core.locks import lock_rows
 from core.queue import after_commit
 from core.transitions import transition
 from receipts.models import BillingRun, Receipt, RunEntry
+from receipts.services.billed import note_billed
 from receipts.services.drafting import discard_draft
-from receipts.services.issuing import issue_receipt, return_receipt, submit_receipt
+from receipts.services.issuing import issue_all, issue_receipt, return_receipt, submit_receipt
 from receipts.services.runs.steps import ADVANCE_TASK, ISSUE_TASK, RETRIED, RUN_STEPS
 from receipts.services.runs.telling import DEFECT, problem, refusal_of
+from receipts.services.steps import locked_all
 
 log = logging.getLogger(__name__)
 E = RunEntry.State
 R = BillingRun.Status
 S = Receipt.Status
+
+TOGETHER = 20
+"""Documents that are issued in a transaction. The series of their numbers is locked meanwhile, for
+a fraction of a second."""
 
 
 def approve(*, entry_ids: Collection[int], actor: Actor) -> int:
@@ -81,12 +89,16 @@ def issue_approved(*, run_id: int, seconds: float | None = None) -> bool:
     and is noted with what to do.
     """
     until = None if seconds is None else time.monotonic() + seconds
-    rows = approved().filter(run=run_id).order_by("pk")
-    people = User.objects.in_bulk(set(rows.order_by().values_list("approved_by", flat=True)))
-    for pk, receipt_id, user_id in list(rows.values_list("pk", "receipt", "approved_by")):
-        if until is not None and time.monotonic() >= until:
-            return True
-        _issue(pk, receipt_id, Actor.of(people[user_id]))
+    rows = approved().filter(run=run_id).order_by("approved_by", "pk")
+    found = list(rows.values_list("approved_by", "pk", "receipt"))
+    people = User.objects.in_bulk({user_id for user_id, _pk, _receipt in found})
+    for user_id, mine in groupby(found, key=lambda row: row[0]):
+        for some in in_batches(mine, TOGETHER):
+            if until is not None and time.monotonic() >= until:
+                return True
+            _issue_some([row[1:] for row in some], Actor.of(people[user_id]))
+    if found:
+        note_billed(month=BillingRun.objects.get(pk=run_id).period_id)
     return False
 
 
@@ -98,6 +110,23 @@ def approved() -> QuerySet[RunEntry]:
 def to_issue() -> list[int]:
     """Return the runs in which something is approved and not issued yet."""
     return sorted(set(approved().values_list("run", flat=True)))
+
+
+def _issue_some(rows: Sequence[tuple[int, int]], actor: Actor) -> None:
+    """Issue the documents of entries in one transaction, or, if one of them is refused or fails,
+    which undoes the others, each in its own."""
+    try:
+        with transaction.atomic():
+            receipts = locked_all([receipt_id for _, receipt_id in rows])
+            # Those that somebody else issued meanwhile, or sent back, are left out.
+            still = approved().filter(receipt__in=receipts).values_list("receipt", flat=True)
+            issue_all(receipts=[each for each in receipts if each.pk in set(still)], actor=actor)
+    except (InterfaceError, OperationalError):
+        raise  # the connection or the server, not these documents
+    except Exception:
+        log.info("documents of a monthly run are issued one by one", exc_info=True)
+        for entry_id, receipt_id in rows:
+            _issue(entry_id, receipt_id, actor)
 
 
 def _issue(entry_id: int, receipt_id: int, actor: Actor) -> None:

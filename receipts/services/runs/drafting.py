@@ -22,7 +22,7 @@ from accounts.models import Period, Project
 from accounts.periods import period_of
 from audit.services import record, record_all
 from core.actor import Actor
-from core.bulk import AnyOf, in_batches
+from core.bulk import in_batches, look_up_by_index
 from core.errors import Conflict
 from core.intervals import Interval, local_midnight
 from core.locks import lock_rows
@@ -213,7 +213,8 @@ def _draft(entries: Sequence[RunEntry], locked: Locked, actor: Actor) -> None:
 
 def _lines(addressees: dict[int, int], period: Period) -> Ours:
     """Group all that is unbilled of some projects, booked by the end of a period, in one pass."""
-    charges = unbilled_charges().filter(AnyOf("project_id", addressees), period__lte=period.month)
+    look_up_by_index()
+    charges = unbilled_charges(addressees).filter(period__lte=period.month)
     found: Ours = defaultdict(list)
     for line in lines_over(charges):
         found[addressees[line.project_id], line.currency].append(line)

@@ -212,6 +212,11 @@ ATTACKS: dict[str, Attack] = {
         " (SELECT max(id) FROM receipts_receipt WHERE status = 'draft')"
         " WHERE id = (SELECT max(id) FROM receipts_runentry WHERE state = 'waiting')"
     ),
+    "receipts_billeduntil_true": Attack(
+        "INSERT INTO receipts_billeduntil (project_id, month)"
+        " SELECT project_id, period_id FROM pricing_charge c WHERE NOT EXISTS ("
+        " SELECT 1 FROM receipts_linecharge k WHERE k.charge_id = c.id) LIMIT 1"
+    ),
     "receipts_runentry_refuse": Attack(delete("receipts_runentry")),
     "receipts_runentry_no_truncate": truncate("receipts_runentry"),
     "line_position_once": Attack(
