@@ -2,9 +2,11 @@
 
 import io
 
+import pytest
+
 from pricing.models import Charge
 from receipts.models import Line, Receipt
-from tests import bench, bench_rows
+from tests import bench, bench_rows, bench_run
 from tests.databases import Database
 from usage.models import Job
 from usage.sources.formats import open_reader
@@ -53,3 +55,24 @@ def test_rows_are_real_and_the_same_from_the_same_seed() -> None:
     assert len({job.job_id for job in jobs}) < 5000
     assert any(job.tres.gpu_types for job in jobs)
     assert any(not job.started for job in jobs)
+
+
+def test_the_run_of_a_month_is_measured_whole(
+    committed_db: Database, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bench_run.build(3, 24)
+    watch = bench_run.measure()
+    counts = {name: found["count"] for name, found in watch.as_dict().items()}
+    lines = Line.objects.count()
+    assert counts == {
+        "run": 24,
+        "bare INSERT": 3 + lines + 24 + 3,
+        "approve and issue": 3,
+        "print": 3,
+        "check_books": 0,
+    }
+    assert watch.work.keys() == counts.keys()
+    bench_run.tell(watch)
+    told = capsys.readouterr().out
+    assert "drafts ÷ bare INSERT, clock" in told
+    assert "PDF documents a minute" in told
