@@ -83,9 +83,10 @@ def particulars_of(
     """Return what else the document says for ever: what it is called, what is given when it is
     paid, why it is taxed so, the price lists behind it, and how to pay it."""
     notes = receipt.kind == Receipt.Kind.CREDIT_NOTE
+    title = "credit_note" if notes else settings.DOCUMENT_AT_ISSUE
     return {
-        "title": "credit_note" if notes else settings.DOCUMENT_AT_ISSUE,
-        "at_payment": "none" if notes else settings.DOCUMENT_AT_PAYMENT,
+        "title": title,
+        "at_payment": at_payment(title),
         "corrects": receipt.corrects.number if receipt.corrects else "",
         "tax_reason": taxed.reason,
         "exemption_certificate": taxed.certificate,
@@ -104,6 +105,16 @@ def particulars_of(
         "promptpay_id": profile.promptpay_id or settings.SITE_PROMPTPAY_ID,
         "bank_details": settings.SITE_BANK_DETAILS,
     }
+
+
+def at_payment(title: str) -> str:
+    """Return what is given when a document of a title is paid. Only an invoice gets its tax invoice
+    then: what is one already would be declared twice, and of an opening balance the tax is known
+    elsewhere only. A credit note is not paid."""
+    chosen = str(settings.DOCUMENT_AT_PAYMENT)
+    if title == "credit_note" or chosen == "none":
+        return "none"
+    return chosen if title == "invoice" else "receipt"
 
 
 def price_lists_of(rows: Rows) -> dict[int, list[PriceList]]:

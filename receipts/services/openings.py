@@ -5,7 +5,6 @@ from datetime import date
 from decimal import Decimal
 from secrets import token_urlsafe
 
-from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -20,7 +19,7 @@ from core.site import site_days
 from core.transitions import transition
 from receipts.arithmetic import Taxation, Totals
 from receipts.models import Line, Receipt, TaxCategory
-from receipts.services.contents import hash_of, parties_of
+from receipts.services.contents import at_payment, hash_of, parties_of
 from receipts.services.drafting import put_amounts
 from receipts.services.numbering import will_be_given
 from receipts.services.steps import STEPS, figures_of, moved
@@ -121,7 +120,7 @@ def _issue(receipt: Receipt, opening: Opening, actor: Actor) -> None:
         "parties": parties_of(opening.project),
         "particulars": {
             "title": "opening",
-            "at_payment": _at_payment(),
+            "at_payment": at_payment("opening"),
             "corrects": "",
             "tax_reason": "",
             "price_lists": [],
@@ -143,9 +142,3 @@ def _issue(receipt: Receipt, opening: Opening, actor: Actor) -> None:
         **stamps,
     )
     receipt.status = Receipt.Status.ISSUED
-
-
-def _at_payment() -> str:
-    """What is given when it is paid: what of it is tax is known elsewhere only, so that it is no
-    tax invoice."""
-    return "none" if settings.DOCUMENT_AT_PAYMENT == "none" else "receipt"

@@ -276,6 +276,17 @@ def test_a_receipt_is_declared_as_was_decided_at_its_issue(
     assert declared() == [0, old.tax_amount + new.tax_amount, 0]
 
 
+def test_a_tax_invoice_gets_no_second_one_at_payment(
+    at_issue: None, genomics: Project, one: Actor, settings: Settings
+) -> None:
+    """Whatever the settings say, which are refused together when the program starts."""
+    settings.DOCUMENT_AT_PAYMENT = "receipt_tax_invoice"
+    with on(OCT):
+        receipt = bill(genomics, 1, one)
+        pay(receipt, receipt.total, one)
+    assert declared() == [receipt.tax_amount, 0, 0]
+
+
 def test_the_report_of_a_closed_month_stays_byte_for_byte(
     at_payment: None, genomics: Project, one: Actor, client: Client
 ) -> None:
