@@ -11,7 +11,7 @@ from hypothesis import settings
 from pytest_django import DjangoDbBlocker
 
 from hpcbilling import catalogues
-from tests import campus, databases
+from tests import campus, databases, scenes
 from tests.examples import SUITE
 
 
@@ -49,12 +49,26 @@ def worker_database(django_db_blocker: DjangoDbBlocker) -> Iterator[str]:
     yield name
     with django_db_blocker.unblock():
         databases.point_at("none")
+        scenes.drop_all()
         databases.drop(name)
 
 
 @pytest.fixture(scope="session")
 def django_db_setup(worker_database: str) -> None:
     """What pytest-django's `db` waits for: connections log in as the application's own role."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_fixture_setup(
+    fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest
+) -> None:
+    """Before pytest-django begins a transaction: lead to the test's scene or the empty database."""
+    is_class = fixturedef.argname == "_django_setup_unittest" and request.cls is not None
+    if is_class or fixturedef.argname == "_django_db_helper":
+        blocker: DjangoDbBlocker = request.getfixturevalue("django_db_blocker")
+        plain: str = request.getfixturevalue("worker_database")
+        with blocker.unblock():
+            databases.lead_to(plain if is_class else scenes.database_for(request.node, plain))
 
 
 @pytest.fixture
@@ -77,10 +91,8 @@ def committed_db(
         databases.drop(name)
 
 
-@pytest.fixture
-def people(db: None) -> campus.Campus:
-    """Two projects, their people and jobs, committed to nothing."""
-    return campus.build()
+# Two projects, their people and jobs.
+people = scenes.standing(campus.build)
 
 
 @pytest.fixture(autouse=True)

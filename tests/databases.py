@@ -16,7 +16,7 @@ from django.db import connections
 from psycopg import sql
 
 TEMPLATE = "test_hpcbilling_template"
-DROP_SECONDS = 30
+PATIENT_SECONDS = 30
 
 
 @dataclass(frozen=True)
@@ -54,24 +54,34 @@ def point_at(name: str) -> None:
         connections[alias].settings_dict["NAME"] = name
 
 
+def lead_to(name: str) -> None:
+    """The same, but connections that use it already stay open."""
+    if connections["default"].settings_dict["NAME"] != name:
+        point_at(name)
+
+
 def clone(name: str, source: str = TEMPLATE) -> Database:
     drop(name)
-    with _administration() as administration:
-        administration.execute(
-            sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
-                sql.Identifier(name), sql.Identifier(source)
-            )
+    _patiently(
+        sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
+            sql.Identifier(name), sql.Identifier(source)
         )
+    )
     return Database(name)
 
 
 def drop(name: str) -> None:
-    """Drop a database, ending whatever of ours is still connected to it.
+    """Drop a database, ending whatever of ours is still connected to it."""
+    _patiently(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
 
-    The owner may not end an autovacuum worker that is at work there just then; it is gone soon.
+
+def _patiently(statement: sql.Composed) -> None:
+    """Do to a database what nobody may be connected to it for.
+
+    A connection that was closed may take a while to end, and the owner may not end an autovacuum
+    worker that is at work there just then; both are gone soon.
     """
-    statement = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
-    give_up = time.monotonic() + DROP_SECONDS
+    give_up = time.monotonic() + PATIENT_SECONDS
     with _administration() as administration:
         while True:
             try:

@@ -17,6 +17,7 @@ from payments.models import Payment
 from payments.services import start_checkout
 from receipts.models import Receipt
 from receipts.services import create_receipt
+from tests import scenes
 from tests.factories import (
     OCTOBER,
     SYSTEM,
@@ -49,8 +50,7 @@ class Site:
         return Job.objects.filter(user_name=name).earliest("pk")
 
 
-@pytest.fixture
-def site(db: None) -> Site:
+def build() -> Site:
     """Alice leads genomics, where bob is a member; charlie, a stranger to both, leads physics.
 
     The first half of October is billed, the second is not; one of bob's jobs has no project.
@@ -79,6 +79,9 @@ def site(db: None) -> Site:
         for item in (receipt, others)
     )
     return Site(people, genomics, physics, receipt, others, payment)
+
+
+site = scenes.standing(build)
 
 
 Answer = Any

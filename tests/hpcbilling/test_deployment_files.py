@@ -71,7 +71,8 @@ def names_read(tree: ast.Module) -> set[str]:
 
 
 def variables_read() -> set[str]:
-    read = {name for path, tree in sources() if path in READERS for name in names_read(tree)}
+    trees = (ast.parse((PROJECT / path).read_text(encoding="utf-8")) for path in READERS)
+    read = {name for tree in trees for name in names_read(tree)}
     return (read | {"DEMO_DIRECTORY"}) - {"DJANGO_SETTINGS_MODULE"}
 
 

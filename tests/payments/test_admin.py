@@ -10,7 +10,7 @@ from django.utils import timezone
 from payments.models import InboundEvent, Payment
 from receipts.models import Receipt
 from receipts.services import create_receipt
-from tests import console
+from tests import console, scenes
 from tests.factories import OCTOBER, SYSTEM, Row, import_rows, make_cluster, make_project
 
 pytestmark = pytest.mark.django_db
@@ -21,11 +21,13 @@ def clerk() -> Client:
     return console.visitor("finance")
 
 
-@pytest.fixture
-def receipt() -> Receipt:
+def build() -> Receipt:
     project = make_project("genomics")
     import_rows(make_cluster(), Row(1))
     return create_receipt(project_id=project.pk, window=OCTOBER, actor=SYSTEM)
+
+
+receipt = scenes.standing(build)
 
 
 def transfer(receipt: Receipt, **changes: object) -> dict[str, object]:

@@ -28,6 +28,7 @@ from payments.services import (
 )
 from receipts.models import Receipt
 from receipts.services import create_receipt, draft_receipt, void_receipt
+from tests import scenes
 from tests.factories import OCTOBER, SYSTEM, Row, import_rows, make_cluster, make_project, make_user
 
 pytestmark = pytest.mark.django_db
@@ -38,11 +39,13 @@ def clerk() -> User:
     return make_user("clerk", groups=("finance",))
 
 
-@pytest.fixture
-def receipt() -> Receipt:
+def build() -> Receipt:
     project = make_project("genomics")
     import_rows(make_cluster(), Row(seconds=36_000))
     return create_receipt(project_id=project.pk, window=OCTOBER, actor=SYSTEM)
+
+
+receipt = scenes.standing(build)
 
 
 @pytest.fixture

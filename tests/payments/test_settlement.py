@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import pytest
 from django.db import connection
+from django.test import override_settings
 from django.utils import timezone
 from pytest_django import Settings
 
@@ -39,6 +40,7 @@ from pricing.replacing import reverse_and_replace
 from receipts.models import BillingProfile, Receipt
 from receipts.selectors import charges_in_force, uncredited_reversals
 from receipts.services import create_receipt, void_receipt
+from tests import scenes
 from tests.factories import OCTOBER, SYSTEM, Row, import_rows, make_cluster, make_project, make_user
 from usage.models import Cluster
 
@@ -62,10 +64,9 @@ def actor(clerk: User) -> Actor:
     return Actor.of(clerk)
 
 
-@pytest.fixture
-def receipts(settings: Settings) -> list[Receipt]:
+@override_settings(SITE_TAX_RATE=Decimal(7))
+def build() -> list[Receipt]:
     """Three receipts over a day each, of a thousand baht and seven percent tax."""
-    settings.SITE_TAX_RATE = Decimal(7)
     project = make_project("genomics")
     days = [OCTOBER.start + DAY * number for number in range(3)]
     rows = (
@@ -77,6 +78,15 @@ def receipts(settings: Settings) -> list[Receipt]:
         create_receipt(project_id=project.pk, window=Interval(day, day + DAY), actor=SYSTEM)
         for day in days
     ]
+
+
+billed = scenes.standing(build)
+
+
+@pytest.fixture
+def receipts(billed: list[Receipt], settings: Settings) -> list[Receipt]:
+    settings.SITE_TAX_RATE = Decimal(7)
+    return billed
 
 
 @pytest.fixture
@@ -327,12 +337,10 @@ def test_an_official_receipt_is_printed_and_verified(receipt: Receipt, actor: Ac
         document_of(official)
 
 
-def test_a_site_may_give_none(
-    actor: Actor, settings: Settings, request: pytest.FixtureRequest
-) -> None:
+def test_a_site_may_give_none(actor: Actor, settings: Settings) -> None:
     """What was promised at issue is kept, whatever the site does by the day of payment."""
     settings.DOCUMENT_AT_PAYMENT = "none"
-    receipt = request.getfixturevalue("receipts")[0]
+    receipt = build()[0]
     settings.DOCUMENT_AT_PAYMENT = "receipt"
     pay(receipt, receipt.total, "1", actor)
     assert status(receipt) == "paid"

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.test import override_settings
 from pytest_django import Settings
 
-from accounts.models import Project
 from core.actor import Actor
 from core.errors import Conflict, Invalid
 from pricing.models import Charge
@@ -27,26 +27,30 @@ from receipts.services import (
     void_receipt,
     withdraw_credit,
 )
+from tests import scenes
 from tests.factories import OCTOBER, SYSTEM, Row, import_rows, make_cluster, make_project, make_user
 
 D = Decimal
 
 
-@pytest.fixture
-def genomics(db: None) -> Project:
-    """A project with three jobs in October."""
+@override_settings(SITE_TAX_RATE=D(7))
+def build() -> Receipt:
+    """A receipt of a project with three jobs in October."""
     project = make_project("genomics")
     import_rows(
         make_cluster(),
         *(Row(n, end=OCTOBER.start + timedelta(days=n), seconds=n * 1000 + 1) for n in (1, 2, 3)),
     )
-    return project
+    return create_receipt(project_id=project.pk, window=OCTOBER, actor=SYSTEM)
+
+
+billed = scenes.standing(build)
 
 
 @pytest.fixture
-def receipt(genomics: Project, settings: Settings) -> Receipt:
+def receipt(billed: Receipt, settings: Settings) -> Receipt:
     settings.SITE_TAX_RATE = D(7)
-    return create_receipt(project_id=genomics.pk, window=OCTOBER, actor=SYSTEM)
+    return billed
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ from receipts.models import CorrectionProblem, Line, PurchaseOrder, Receipt
 from receipts.selectors import charges_in_force, unbilled_charges, uncredited_reversals
 from receipts.services import Part, ask_credit, create_receipt, credit_reversals
 from receipts.services.corrections import credit_waiting, settle_corrections
+from tests import scenes
 from tests.databases import Database
 from tests.factories import OCTOBER, SYSTEM, Row, import_rows, make_cluster, make_project, make_user
 from tests.racing import race, times
@@ -37,9 +38,7 @@ def build() -> Receipt:
     return create_receipt(project_id=project.pk, window=OCTOBER, actor=SYSTEM)
 
 
-@pytest.fixture
-def receipt(db: None) -> Receipt:
-    return build()
+receipt = scenes.standing(build)
 
 
 def change(receipt: Receipt, job_id: int = 3) -> list[Charge]:

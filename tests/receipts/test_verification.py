@@ -1,24 +1,21 @@
 """The page behind the code on the paper: what it tells, and what it does not."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
 from django.core.cache import cache
 from django.test import Client
 from django.urls import reverse
-from django.utils import translation
-from pytest_django import Settings
 from redis.exceptions import ConnectionError as NoRedis
 
 from receipts import verification
 from receipts.models import Receipt
 from receipts.services import create_receipt, void_receipt
+from tests import scenes
 from tests.factories import OCTOBER, SYSTEM, Row, import_rows, make_cluster, make_project
 
 
-@pytest.fixture
-def receipt(db: None, settings: Settings) -> Receipt:
+def build() -> Receipt:
     project = make_project("genomics")
     project.billing_name, project.tax_id = "Secret Buyer", "0105536000313"
     project.save()
@@ -26,11 +23,7 @@ def receipt(db: None, settings: Settings) -> Receipt:
     return create_receipt(project_id=project.pk, window=OCTOBER, actor=SYSTEM)
 
 
-@pytest.fixture(autouse=True)
-def english() -> Iterator[None]:
-    """A request in Thai leaves its language to the tests that follow."""
-    yield
-    translation.deactivate()
+receipt = scenes.standing(build)
 
 
 def page(receipt: Receipt) -> str:
