@@ -82,7 +82,12 @@ SERIES_OFFICIAL = env.str("SERIES_OFFICIAL", default="OR")
 if SERIES_OFFICIAL in (SERIES_RECEIPT, SERIES_CREDIT_NOTE):
     raise ImproperlyConfigured("SERIES_OFFICIAL is a series of its own: give it another code.")
 SERIES_PATTERN = env.str("SERIES_PATTERN", default="{code}-{year}-{number:06d}")
-JOURNAL_LAYOUTS: dict[str, Any] = env.json("JOURNAL_LAYOUTS", default={})  # docs/books.md
+try:
+    JOURNAL_LAYOUTS: dict[str, Any] = env.json("JOURNAL_LAYOUTS", default={})
+except ValueError as error:
+    raise ImproperlyConfigured(
+        f"JOURNAL_LAYOUTS is one line of JSON, as docs/books.md shows: {error}"
+    ) from error
 SITE_TAX_RATE = Decimal(env.str("SITE_TAX_RATE", default="0"))  # percent, on top of line amounts
 ESTIMATE_PUBLIC = env.bool("ESTIMATE_PUBLIC", default=False)  # tiers' prices for all the world
 SITE_PAYMENT_DAYS = env.int("SITE_PAYMENT_DAYS", default=30)

@@ -123,7 +123,9 @@ def outstanding(as_of: date) -> QuerySet[Any]:
     for found, moment in SETTLING:
         rows = found().filter(receipt=OuterRef("pk"), **{f"{moment}__lt": until})
         left = left - _summed(rows, "receipt", "amount")
-    issued = Receipt.objects.filter(kind__in=("receipt", "opening"), issued_at__lt=until)
+    # One of elsewhere counts from when it was brought: before, this site knew nothing of it.
+    here = Q(kind="receipt", issued_at__lt=until) | Q(kind="opening", created_at__lt=until)
+    issued = Receipt.objects.filter(here).exclude(status__in=Receipt.BEFORE_ISSUE)
     return issued.annotate(left=left, bucket=_bucket(as_of)).exclude(left=0)
 
 
@@ -190,7 +192,7 @@ def _owed(as_of: date) -> dict[tuple[int, str], Owed]:
 def _credits(as_of: date) -> Iterator[tuple[int, str, Decimal]]:
     """What was paid and settles nothing, and what was credited after it was paid."""
     until = end_of(as_of)
-    kinds = {ledger.FactKind.PAYMENT, ledger.FactKind.REFUND}
+    kinds = {ledger.FactKind.PAYMENT, ledger.FactKind.REFUND, ledger.FactKind.BOUNCED}
     for (project, currency, kind), amount in ledger.sums(None, until).items():
         if kind in kinds:
             yield project, currency, -amount

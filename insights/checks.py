@@ -14,5 +14,6 @@ def layouts_can_be_written(**_options: Any) -> list[checks.CheckMessage]:
     try:
         layouts_of(settings.JOURNAL_LAYOUTS)
     except BadLayout as error:
-        return [checks.Error(f"JOURNAL_LAYOUTS: {error}", id="insights.E001")]
+        hint = "Mend JOURNAL_LAYOUTS in the environment or .env; docs/books.md shows a layout."
+        return [checks.Error(f"JOURNAL_LAYOUTS: {error}", hint=hint, id="insights.E001")]
     return []

@@ -10,7 +10,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from django.db.models import F, QuerySet, Sum, TextChoices
+from django.db.models import F, Max, QuerySet, Sum, TextChoices
 from django.utils.translation import gettext_lazy as _
 
 from payments.models import Payment, Refund, Withholding
@@ -22,11 +22,13 @@ class FactKind(TextChoices):
     """What kind of fact changes a balance."""
 
     RECEIPT = "receipt", _("Receipt")
+    OPENING = "opening", _("Opening balance")
     CREDIT_NOTE = "credit_note", _("Credit note")
     PAYMENT = "payment", _("Payment")
     WITHHELD = "withheld", _("Tax withheld")
     WRITTEN_OFF = "written_off", _("Written off")
     REFUND = "refund", _("Refund")
+    BOUNCED = "bounced", _("Payment taken back")
 
 
 @dataclass(frozen=True)
@@ -52,8 +54,14 @@ class Source:
 SOURCES = (
     Source(
         FactKind.RECEIPT,
-        lambda: Receipt.objects.filter(kind__in=("receipt", "opening"), status__in=ISSUED),
+        lambda: Receipt.objects.filter(kind="receipt", status__in=ISSUED),
         "project", "currency", "issued_at", F("total"), "pk",
+    ),
+    # It is of a day when this site knew nothing of it: it counts from when it was brought.
+    Source(
+        FactKind.OPENING,
+        lambda: Receipt.objects.filter(kind="opening", status__in=ISSUED),
+        "project", "currency", "created_at", F("total"), "pk",
     ),
     Source(
         FactKind.CREDIT_NOTE,
@@ -76,7 +84,13 @@ SOURCES = (
     ),
     Source(
         FactKind.REFUND,
-        lambda: Refund.objects.filter(done_at__isnull=False),
+        lambda: Refund.objects.filter(done_at__isnull=False, bounced=False),
+        "payment__receipt__project", "payment__currency", "done_at", F("amount"),
+        "payment__receipt",
+    ),
+    Source(
+        FactKind.BOUNCED,
+        lambda: Refund.objects.filter(done_at__isnull=False, bounced=True),
         "payment__receipt__project", "payment__currency", "done_at", F("amount"),
         "payment__receipt",
     ),
@@ -110,6 +124,18 @@ def sums(start: datetime | None, until: datetime, projects: Collection[int] | No
         for project, currency, amount in grouped.annotate(sum=Sum(source.amount)):
             found[project, currency, source.kind] = amount
     return found
+
+
+def last_moment(projects: Collection[int]) -> datetime | None:
+    """Return when something last changed what these projects owe; None if nothing ever did."""
+    found = (
+        source.rows()
+        .filter(**{f"{source.project}__in": projects})
+        .order_by()
+        .aggregate(last=Max(source.moment))["last"]
+        for source in SOURCES
+    )
+    return max(filter(None, found), default=None)
 
 
 def facts(start: datetime, until: datetime, projects: Collection[int]) -> list[Fact]:

@@ -3,21 +3,22 @@ beginning of a period, what came to it, and what it owed at the end."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 from django.db.models import Sum
 from django.utils import timezone
 
 from accounts.models import Department, Project
+from core.intervals import month_start, next_month
 from core.site import site_days
-from insights.ledger import FactKind, Sums, facts, sums
+from insights.ledger import FactKind, Sums, facts, last_moment, sums
 from pricing.labels import resource_name
 from receipts.models import Line, Receipt
 from receipts.selectors import ISSUED
 
 ZERO = Decimal(0)
-DOCUMENTS = frozenset({FactKind.RECEIPT})
+DOCUMENTS = frozenset({FactKind.RECEIPT, FactKind.OPENING})
 CREDITS = frozenset({FactKind.CREDIT_NOTE})
 
 
@@ -35,6 +36,22 @@ class Span:
     @property
     def end(self) -> datetime:
         return site_days(self.first, self.last).end
+
+
+def last_month_of(projects: Collection[int]) -> Span | None:
+    """Return the last month in which these projects were billed, credited or paid; None if they
+    never were."""
+    moment = last_moment(projects)
+    if moment is None:
+        return None
+    first = month_start(timezone.localdate(moment))
+    return Span(first, next_month(first) - timedelta(days=1))
+
+
+def last_month_of_department(department: Department) -> Span | None:
+    """Return the same of the projects that a department has now."""
+    projects = Project.objects.filter(department=department).values_list("pk", flat=True)
+    return last_month_of(list(projects))
 
 
 @dataclass(frozen=True, slots=True)

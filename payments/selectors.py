@@ -40,6 +40,8 @@ def with_parts(payments: QuerySet[Payment]) -> QuerySet[Any]:
     """Add to payments what of each is ``allocated``, ``refunded`` or about to be, and
     ``unallocated``, which means something of those that arrived."""
     given_back = Refund.objects.exclude(status=Refund.Status.REJECTED)
+    # What the bank took back counts once a second person has approved it.
+    given_back = given_back.exclude(bounced=True, status=Refund.Status.REQUESTED)
     return payments.annotate(
         allocated=_sum_of(Allocation.objects.all(), "payment"),
         refunded=_sum_of(given_back, "payment"),
@@ -137,11 +139,23 @@ def has_open_mismatch(receipt: Receipt) -> bool:
     return mismatches().filter(payment__receipt=receipt).exists()
 
 
+def taken_back(payment: Any) -> QuerySet[Refund]:
+    """Return what says of a payment that the bank took it back, approved by a second person."""
+    return Refund.objects.filter(payment=payment, bounced=True, status=Refund.Status.PAID_OUT)
+
+
+def bounces(payment: Payment) -> bool:
+    """Tell whether a payment can be taken back: it arrived, and nothing of it was given back."""
+    given_back = payment.refunds.exclude(status=Refund.Status.REJECTED)
+    return payment.status == Payment.Status.SUCCEEDED and not given_back.exists()
+
+
 def state_of(payment: Payment) -> str:
-    """Return how a payment stands for its payer: its status; ``mismatch`` if something arrived that
+    """Return how a payment stands for its payer: its status; ``taken_back`` if the bank took it
+    back; ``mismatch`` if something arrived that
     a person has to look at; ``settled_otherwise`` if its receipt needs it no more."""
     if payment.status == Payment.Status.SUCCEEDED:
-        return Payment.Status.SUCCEEDED
+        return "taken_back" if taken_back(payment).exists() else Payment.Status.SUCCEEDED
     if mismatches().filter(payment=payment).exists():
         return "mismatch"
     waits = payment.status == Payment.Status.PENDING

@@ -115,7 +115,7 @@ _NOTES = """
     SELECT @named, 'corrects', coalesce(o.number, 'nothing'), 'an issued receipt taxed alike'
       FROM receipts_receipt d LEFT JOIN receipts_receipt o ON o.id = d.corrects_id
      WHERE d.kind = 'credit_note' AND @issued
-       AND (o.id IS NULL OR o.kind <> 'receipt' OR o.status IN ('draft', 'pending')
+       AND (o.id IS NULL OR o.kind = 'credit_note' OR o.status IN ('draft', 'pending')
             OR (o.project_id, o.currency, o.decimals, o.tax_category, o.tax_rate, o.tax_inclusive)
             <> (d.project_id, d.currency, d.decimals, d.tax_category, d.tax_rate, d.tax_inclusive))
     UNION ALL

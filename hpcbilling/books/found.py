@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import NamedTuple
 
 from django.db import connection
@@ -44,7 +44,9 @@ class Check:
     informs: bool = False
 
 
-def rows(statement: str, values: Sequence[str | int | date] = ()) -> Iterator[tuple[object, ...]]:
+def rows(
+    statement: str, values: Sequence[str | int | date | datetime] = ()
+) -> Iterator[tuple[object, ...]]:
     """Yield what a statement selects by a cursor of the server's, so that memory does not grow with
     the rows; within a transaction."""
     with connection.chunked_cursor() as cursor:

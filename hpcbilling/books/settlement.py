@@ -30,7 +30,8 @@ _BEYOND_PAYMENT = """
           LEFT JOIN (SELECT payment_id, sum(amount) AS amount FROM payments_allocation
                       GROUP BY payment_id) a ON a.payment_id = p.id
           LEFT JOIN (SELECT payment_id, sum(amount) AS amount FROM payments_refund
-                      WHERE status <> 'rejected' GROUP BY payment_id) r ON r.payment_id = p.id
+                      WHERE status <> 'rejected' AND NOT (bounced AND status = 'requested')
+                      GROUP BY payment_id) r ON r.payment_id = p.id
     )
     SELECT 'payment ' || u.id, 'allocated and refunded', (u.allocated + u.refunded)::text,
            'at most ' || u.arrived

@@ -14,6 +14,7 @@ from hpcbilling.closing.findings import Finding, unexplained
 from hpcbilling.closing.seal import seal_of
 from hpcbilling.closing.true_ups import Progress, true_up_all
 from hpcbilling.workflows import rate_pending
+from insights.journal import keep_journal
 
 
 class Unexplained(Conflict):
@@ -53,16 +54,19 @@ def close_period(
     progress: Progress = lambda done, total: None,
 ) -> Period:
     """Rate what is due, see that nothing stands against closing a month (or that a named person
-    overrides it with a reason), make its true-ups, and freeze it.
+    overrides it with a reason), make its true-ups, freeze it, and keep the lines of its journal.
 
     Each part commits by itself and may be done again, so after a crash it is called again; of a
     closed month it changes nothing. Raises Unexplained, and what ``accounts.services.close`` does.
     """
     period = period_of(month)
     if period.is_closed:
+        keep_journal(month=month, actor=actor)
         return period
     services.check_closable(period)
     rate_pending(actor=actor)
     override = check(month=month, actor=actor, reason=reason)
     true_up_all(month=month, actor=actor, progress=progress)
-    return services.close(month=month, seal=seal_of, actor=actor, override=override)
+    closed = services.close(month=month, seal=seal_of, actor=actor, override=override)
+    keep_journal(month=month, actor=actor)
+    return closed

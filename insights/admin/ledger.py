@@ -30,12 +30,14 @@ from insights.output_tax import Supply, sums_of, supplies
 
 KINDS: dict[str, Text] = {
     "charge": _("Charges of the month"),
+    "opening": _("Opening balances brought"),
     "issue": _("Documents issued"),
     "credit_note": _("Credit notes"),
     "payment": _("Payments"),
     "allocation": _("Payments used for receipts"),
     "withholding": _("Tax withheld by buyers"),
     "refund": _("Refunds"),
+    "bounce": _("Payments taken back by the bank"),
     "write_off": _("Write-offs"),
 }
 LAYOUT_TEXTS: dict[str, Text] = {

@@ -16,7 +16,14 @@ from audit.exports import csv_response, record_export
 from core.admin import ConsoleForm, admin_url, button
 from core.forms import DayInput
 from insights import aging, statement_files
-from insights.statements import Span, Statement, department_statement, project_statement
+from insights.statements import (
+    Span,
+    Statement,
+    department_statement,
+    last_month_of,
+    last_month_of_department,
+    project_statement,
+)
 from receipts.admin.billing import BilledDepartmentAdmin, BilledProjectAdmin
 from receipts.admin.receipts import ReceiptAdmin
 from receipts.forms import window_form
@@ -60,6 +67,7 @@ class StatementPage:
     """A page with the statement of a project or department, as CSV and PDF too."""
 
     make_statement: Callable[[Any, Span], Statement]
+    last_month: Callable[[Any], Span | None]
 
     def has_statement_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Who may see statements: who may see receipts."""
@@ -70,7 +78,11 @@ class StatementPage:
         """Show what was owed, billed and paid in a period."""
         page: Any = self
         found = page.pick(request, object_id)
-        form = window_form(request.GET)
+        latest = type(self).last_month(found)
+        asked = request.GET.dict()
+        if latest is not None and not {"first", "last"} & set(asked):
+            asked |= {"first": str(latest.first), "last": str(latest.last)}
+        form = window_form(asked)
         shown = None
         if form.is_valid():
             span = Span(form.cleaned_data["first"], form.cleaned_data["last"])
@@ -84,6 +96,7 @@ class StatementPage:
             title=_t("Statement: %(whose)s") % {"whose": found},
             form=form,
             statement=shown,
+            latest=latest,
             back=admin_url(found, "change", found.pk),
         )
         return response
@@ -108,6 +121,10 @@ class ReportedProjectAdmin(StatementPage, BilledProjectAdmin):
     actions_detail = ("statement",)
     make_statement = staticmethod(project_statement)
 
+    @staticmethod
+    def last_month(project: Project) -> Span | None:
+        return last_month_of([project.pk])
+
 
 @admin.register(Department)
 class ReportedDepartmentAdmin(StatementPage, BilledDepartmentAdmin):
@@ -115,3 +132,4 @@ class ReportedDepartmentAdmin(StatementPage, BilledDepartmentAdmin):
 
     actions_detail = ("statement",)
     make_statement = staticmethod(department_statement)
+    last_month = staticmethod(last_month_of_department)

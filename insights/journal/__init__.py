@@ -1,8 +1,15 @@
 """The journal: double entries derived from what was charged, issued, credited and paid."""
 
 from insights.journal.entries import Entry, Layout, Line, totals_of
-from insights.journal.exports import Exported, export_journal, intact, journal, layouts
-from insights.journal.facts import entries_of
+from insights.journal.exports import (
+    Exported,
+    export_journal,
+    intact,
+    journal,
+    keep_journal,
+    layouts,
+)
+from insights.journal.facts import entries_of, settlements_of
 from insights.journal.mapping import Accounts, Missing, Unmapped
 
 __all__ = [
@@ -17,6 +24,8 @@ __all__ = [
     "export_journal",
     "intact",
     "journal",
+    "keep_journal",
     "layouts",
+    "settlements_of",
     "totals_of",
 ]

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -69,8 +70,7 @@ class Line(NamedTuple):
 class Layout:
     """How a ledger wants its lines: columns as heading and field, and how they are written.
 
-    ``date_format`` is as of ``strftime``, with ``%B`` never used and ``%E`` for the year of the
-    Buddhist era.
+    ``date_format`` is as of ``strftime``: day, month and year, ``%E`` for that of the Buddhist era.
     """
 
     name: str
@@ -131,25 +131,52 @@ class BadLayout(ValueError):
     """A layout of a site's settings can't be used; the text says why."""
 
 
-def layouts_of(added: Mapping[str, Any]) -> dict[str, Layout]:
+def layouts_of(added: Any) -> dict[str, Layout]:
     """Return all layouts by name, with those of a site's settings. Raises BadLayout."""
-    return LAYOUTS | {name: _read(name, values) for name, values in added.items()}
+    if not isinstance(added, dict):
+        raise BadLayout("Layouts are an object: names, each with what its layout is.")
+    return LAYOUTS | {str(name): _read(str(name), values) for name, values in added.items()}
+
+
+_KEYS = ("columns", "date_format", "decimal_mark", "delimiter", "mark_utf8")
+_SIDED = {"amount", "side"}
 
 
 def _read(name: str, values: Any) -> Layout:
-    if not isinstance(values, dict) or not name or len(name) > 32:
-        raise BadLayout(f"The layout “{name}” is not an object with a name of 1 to 32 characters.")
-    known = {"columns", "delimiter", "decimal_mark", "date_format", "mark_utf8"}
-    if set(values) - known:
-        raise BadLayout(f"“{name}” has unknown keys: {', '.join(sorted(set(values) - known))}.")
-    columns = values.get("columns")
-    pairs = columns.items() if isinstance(columns, dict) else ()
-    if not pairs or any(field not in FIELDS for _heading, field in pairs):
-        raise BadLayout(f"“columns” of “{name}” maps headings to: {', '.join(FIELDS)}.")
-    layout = Layout(name, tuple(pairs), **{key: values[key] for key in values if key != "columns"})
-    if layout.delimiter not in {",", ";", "\t", "|"} or layout.decimal_mark not in {".", ","}:
+    if not 0 < len(name) <= 32 or name in LAYOUTS:
+        taken = ", ".join(LAYOUTS)
+        raise BadLayout(f"Give “{name}” another name: 1 to 32 characters, none of {taken}.")
+    if not isinstance(values, dict) or set(values) - set(_KEYS):
+        raise BadLayout(f"“{name}” is an object with no other keys than: {', '.join(_KEYS)}.")
+    layout = Layout(name, _columns(name, values.get("columns")), **_without(values, "columns"))
+    if layout.delimiter not in (",", ";", "\t", "|") or layout.decimal_mark not in (".", ","):
         raise BadLayout(f"“{name}”: delimiters are , ; | and tab, decimal marks . and ,.")
+    if not isinstance(layout.mark_utf8, bool):
+        raise BadLayout(f"“{name}”: mark_utf8 is true or false.")
+    if not _shows_a_day(layout.date_format):
+        raise BadLayout(f"“{name}”: date_format has %d, %m and one of %Y, %y and %E, no other %.")
     return layout
+
+
+def _without(values: Mapping[str, Any], name: str) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if key != name}
+
+
+def _columns(name: str, columns: Any) -> tuple[tuple[str, str], ...]:
+    pairs = tuple(columns.items()) if isinstance(columns, dict) else ()
+    fields = {field for _heading, field in pairs if isinstance(field, str)}
+    if not pairs or len(fields) < len(pairs) or not fields <= set(FIELDS):
+        known = ", ".join(FIELDS)
+        raise BadLayout(f"“columns” of “{name}” maps headings to these, each once: {known}.")
+    if "account" not in fields or not (fields >= {"debit", "credit"} or fields >= _SIDED):
+        raise BadLayout(f"“{name}” needs account, and either debit and credit or amount and side.")
+    return pairs
+
+
+def _shows_a_day(text: Any) -> bool:
+    if not isinstance(text, str):
+        return False
+    return sorted(re.findall(r"%(.?)", text)) in [sorted(["d", "m", year]) for year in "YyE"]
 
 
 def written(lines: Sequence[Line], layout: Layout) -> bytes:

@@ -22,7 +22,7 @@ from core.intervals import month_start
 from core.locks import lock_rows
 from insights.journal.entries import Layout, Line, layouts_of, written
 from insights.journal.facts import entries_of
-from insights.journal.mapping import Accounts
+from insights.journal.mapping import Accounts, Unmapped
 from insights.models import JournalExport
 
 BOOKED = ""
@@ -79,6 +79,23 @@ def export_journal(*, month: date, layout: str, actor: Actor) -> Exported:
     return made
 
 
+def keep_journal(*, month: date, actor: Actor) -> bool:
+    """Keep the lines of a month that was just closed, so that no later change of a name, cost
+    centre or department is in its first export either; tells whether they are kept.
+
+    They are not where something has no account: then the first export says so.
+    """
+    with transaction.atomic():
+        locked = lock_rows(Period.objects.all(), month_start(month))
+        if not locked or not locked[0].is_closed:
+            return False
+        try:
+            _keep_lines(locked[0], actor)
+        except Unmapped:
+            return False
+    return True
+
+
 def intact(kept: JournalExport) -> bool:
     """Tell whether a kept journal is what its digest was made of."""
     return hashlib.sha256(_plain(kept)).hexdigest() == kept.sha256
@@ -94,14 +111,19 @@ def _kept(period: Period, layout: str) -> JournalExport | None:
 
 
 def _keep(period: Period, layout: Layout, actor: Actor) -> JournalExport:
-    """Keep a closed period's lines, if they are not yet, and write them in a layout."""
-    booked = _kept(period, BOOKED)
-    if booked is None:
-        lines = _booked(period)
-        rows = canonical_json([line._asdict() for line in lines]).encode()
-        booked = _store(period, BOOKED, rows, len(lines), actor)
-    lines = _lines_in(booked)
+    """Write a closed period's lines, kept before if they are not yet, in a layout."""
+    lines = _lines_in(_keep_lines(period, actor))
     return _store(period, layout.name, written(lines, layout), len(lines), actor)
+
+
+def _keep_lines(period: Period, actor: Actor) -> JournalExport:
+    """Keep a closed period's lines, if they are not yet. Raises Unmapped."""
+    kept = _kept(period, BOOKED)
+    if kept is not None:
+        return kept
+    lines = _booked(period)
+    rows = canonical_json([line._asdict() for line in lines]).encode()
+    return _store(period, BOOKED, rows, len(lines), actor)
 
 
 def _store(period: Period, layout: str, content: bytes, lines: int, actor: Actor) -> JournalExport:

@@ -31,9 +31,14 @@ TAX = "tax"
 def entries_of(month: date) -> Iterator[Entry]:
     """Yield the entries of a month (its first day), by kind and then in the order in which they
     were recorded."""
+    yield from _charges(month)
+    yield from settlements_of(month)
+
+
+def settlements_of(month: date) -> Iterator[Entry]:
+    """Yield the entries of a month but for its charges: all that moves receivables and balances."""
     period = period_of(month)
     span = Interval(period.starts_at, period.ends_at)
-    yield from _charges(month)
     for make in _KINDS:
         yield from make(span)
 
@@ -47,14 +52,14 @@ def _charges(month: date) -> Iterator[Entry]:
     # What a person charged is called by its number; all of it is one thing to a ledger.
     resource = Case(When(kind="manual", then=Value("manual")), default=F("resource"))
     rows = Charge.objects.filter(period=month).order_by().annotate(sold=resource)
-    sums = rows.values_list("project_id", "project__code", "sold", "currency")
+    keys = ("project_id", "sold", "currency")
     day = next_month(month) - timedelta(days=1)
-    for project, code, sold, currency, charged in sums.annotate(sum=Sum("amount")).order_by(
-        "project__code", "sold", "currency"
-    ):
+    sums = rows.values_list(*keys).annotate(sum=Sum("amount")).order_by(*keys)
+    for project, sold, currency, charged in sums:
         amount = round_money(charged, currency)
         if amount:
-            key = f"{month:%Y-%m}-{code}-{sold}-{currency}"
+            # A project's code may change, its key never does.
+            key = f"{month:%Y-%m}-{project}-{sold}-{currency}"
             yield entry(
                 ("charge", key),
                 day,
@@ -97,6 +102,23 @@ def issued_postings(receipt: Receipt, lines: Mapping[int, Decimal]) -> Iterator[
     if receipt.tax_inclusive:
         yield Posting(R.REVENUE, tax, payer, TAX)
     yield Posting(R.OUTPUT_TAX, -tax, payer)
+
+
+def _openings(span: Interval) -> Iterator[Entry]:
+    """What was asked for elsewhere and is to be paid here, on the day on which it was brought: its
+    revenue and tax are in the books of before."""
+    brought = Receipt.objects.filter(kind=Receipt.Kind.OPENING, status__in=ISSUED)
+    for receipt in _within(brought, "created_at", span).order_by("created_at", "pk"):
+        yield entry(
+            ("opening", receipt.pk),
+            _day(receipt.created_at),
+            receipt.currency,
+            receipt.number or "",
+            (
+                Posting(R.RECEIVABLE, receipt.total, receipt.project_id),
+                Posting(R.OPENING, -receipt.total, receipt.project_id),
+            ),
+        )
 
 
 def _payments(span: Interval) -> Iterator[Entry]:
@@ -151,20 +173,22 @@ def _withheld(span: Interval) -> Iterator[Entry]:
 
 
 def _refunds(span: Interval) -> Iterator[Entry]:
-    """What was paid out to payers again."""
+    """What was paid out to payers again, or taken back by the bank from the account it came to."""
     paid = Refund.objects.filter(status=Refund.Status.PAID_OUT)
     for row in (
         _within(paid, "done_at", span).select_related("payment__receipt").order_by("done_at", "pk")
     ):
         project = row.payment.receipt.project_id
         yield entry(
-            ("refund", row.pk),
+            ("bounce" if row.bounced else "refund", row.pk),
             _day(row.done_at),
             row.payment.currency,
             row.payment.receipt.number or "",
             (
                 Posting(R.BALANCE, row.amount, project),
-                Posting(R.REFUND, -row.amount, project, row.payment.provider),
+                Posting(
+                    R.BANK if row.bounced else R.REFUND, -row.amount, project, row.payment.provider
+                ),
             ),
         )
 
@@ -187,6 +211,7 @@ def _write_offs(span: Interval) -> Iterator[Entry]:
 
 
 _KINDS: Iterable[Callable[[Interval], Iterator[Entry]]] = (
+    _openings,
     _documents,
     _payments,
     _allocations,

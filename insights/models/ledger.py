@@ -28,6 +28,7 @@ class LedgerRole(models.TextChoices):
     BALANCE = "balance", _("Balances of projects")
     REFUND = "refund", _("Refunds")
     WRITE_OFF = "write_off", _("Write-offs")
+    OPENING = "opening", _("Opening balances")
 
 
 class AccountDays(Func):

@@ -43,7 +43,7 @@ class Decided(CsvExport, ReadOnlyAdmin):
     """Something that one person asks for and another one decides about."""
 
     may_approve: ClassVar[str]
-    list_filter = ("status",)
+    list_filter: tuple[str, ...] = ("status",)
     date_hierarchy = "requested_at"
 
     def has_decide_permission(self, request: HttpRequest, obj: Any = None) -> bool:
@@ -53,17 +53,21 @@ class Decided(CsvExport, ReadOnlyAdmin):
 
 @admin.register(Refund)
 class RefundAdmin(Decided):
-    """Refunds: to be approved, to be paid out, paid out."""
+    """Refunds: to be approved, to be paid out, paid out; and payments that the bank took back."""
 
     may_approve = "payments.approve_refund"
-    list_display = ("requested_at", "receipt_link", "shown_amount", "state", "reason", "done_at")
+    list_display = (
+        "requested_at", "receipt_link", "kind", "shown_amount", "state", "reason", "done_at",
+    )  # fmt: skip
+    list_filter = ("status", "bounced")
     list_select_related = ("payment__receipt",)
     search_fields = ("^payment__receipt__number", "=payment__receipt__project__code", "reason")
     fields = (
         "receipt_link",
         "payment_link",
+        "kind",
         "shown_amount",
-        "status",
+        "state",
         "reason",
         "requested_by",
         "requested_at",
@@ -77,7 +81,7 @@ class RefundAdmin(Decided):
         "reference",
     )
     filled_only = (*ANSWER, "paid_out_by", "done_at", "reference")
-    readonly_fields = ("receipt_link", "payment_link", "shown_amount")
+    readonly_fields = ("receipt_link", "payment_link", "kind", "shown_amount", "state")
     actions_detail = ("approve", "pay_out", "reject")
     steps_by_status = {
         R.REQUESTED: {"approve", "reject"},
@@ -92,6 +96,7 @@ class RefundAdmin(Decided):
         "amount": "amount",
         "currency": "payment__currency",
         "status": "status",
+        "taken_back_by_bank": "bounced",
         "reason": "reason",
         "requested": "requested_at",
         "requested_by": "requested_by__username",
@@ -102,13 +107,26 @@ class RefundAdmin(Decided):
 
     @button(_("Approve"), path="approve", icon="verified", permission="decide", primary=True)
     def approve(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Agree to a refund that a colleague asked for."""
+        """Agree to a refund that a colleague asked for, or that the bank took a payment back."""
+        refund: Refund = self.pick(request, object_id)
+        if refund.bounced:
+            return self._taken_back(request, object_id)
 
         def run(actor: Actor, _values: dict[str, Any]) -> str:
             services.approve_refund(refund_id=int(object_id), actor=actor)
             return _t("The refund is approved. Pay it out and enter the bank's reference.")
 
         return self._step(request, object_id, _("Approve the refund"), run, submit=_("Approve"))
+
+    def _taken_back(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        def run(actor: Actor, values: dict[str, Any]) -> str:
+            services.approve_bounce(refund_id=int(object_id), actor=actor, **values)
+            return _t("The payment is taken back: its receipts are to be paid again.")
+
+        title = _("The bank took this payment back")
+        return self._step(
+            request, object_id, title, run, submit=_("Approve"), form=ReferenceForm, danger=True
+        )
 
     @button(_("Paid out"), path="pay-out", icon="payments", permission="decide", primary=True)
     def pay_out(self, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -124,9 +142,12 @@ class RefundAdmin(Decided):
     @button(_("Reject"), path="reject", icon="block", permission="decide")
     def reject(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Refuse a refund: the money stays the project's balance."""
+        refund: Refund = self.pick(request, object_id)
 
         def run(actor: Actor, values: dict[str, Any]) -> str:
             services.reject_refund(refund_id=int(object_id), actor=actor, **values)
+            if refund.bounced:
+                return _t("It is rejected: the payment stays as it was.")
             return _t("The refund is rejected. The money is the project's balance again.")
 
         return self._step(
@@ -194,7 +215,11 @@ class RefundAdmin(Decided):
         },
     )
     def state(self, refund: Refund) -> tuple[str, str]:
-        return refund.status, refund.get_status_display()
+        return refund.status, refund.state
+
+    @column(_("Kind"), ordering="bounced")
+    def kind(self, refund: Refund) -> str:
+        return _t("Taken back by the bank") if refund.bounced else _t("Refund")
 
 
 @admin.register(WriteOff)

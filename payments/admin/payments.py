@@ -4,7 +4,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _t
 from django.utils.translation import gettext_lazy as _
@@ -17,6 +17,7 @@ from core.admin import (
     ConsoleForm,
     LinkedFilter,
     ReadOnlyInline,
+    ReasonForm,
     Step,
     admin_url,
     button,
@@ -27,8 +28,15 @@ from core.admin import (
 from payments.admin.receipt_steps import ReceiptSteps
 from payments.models import Allocation, Payment, Refund
 from payments.providers.registry import label_of
-from payments.selectors import balances, unallocated_of, with_parts, with_unallocated
-from payments.services import request_refund
+from payments.selectors import (
+    balances,
+    bounces,
+    taken_back,
+    unallocated_of,
+    with_parts,
+    with_unallocated,
+)
+from payments.services import request_bounce, request_refund
 from receipts.models import Receipt
 
 STATUS = {
@@ -108,8 +116,16 @@ class RefundInline(ReadOnlyInline, TabularInline):
 
     model = Refund
     verbose_name_plural = _("Refunds")
-    fields = ("requested_at", "refund_link", "status", "reason")
+    fields = ("requested_at", "refund_link", "kind", "state", "reason")
     readonly_fields = fields
+
+    @column(_("Kind"))
+    def kind(self, row: Refund) -> str:
+        return _t("Taken back by the bank") if row.bounced else _t("Refund")
+
+    @column(_("Status"))
+    def state(self, row: Refund) -> str:
+        return row.state
 
     @column(_("Amount"))
     def refund_link(self, row: Refund) -> str:
@@ -134,12 +150,12 @@ class PaymentAdmin(CsvExport, ReceiptSteps):
     search_fields = ("^receipt__number", "=external_id", "=receipt__project__code")
     date_hierarchy = "created_at"
     actions_list = ("balances", "export_csv")
-    actions_detail = ("refund",)
+    actions_detail = ("refund", "bounced")
     inlines = (AllocationInline, RefundInline)
     fields = (
         "receipt_link",
         "way",
-        "status",
+        "state",
         "shown_amount",
         "shown_left",
         "public_id",
@@ -150,7 +166,7 @@ class PaymentAdmin(CsvExport, ReceiptSteps):
         "settled_at",
     )
     filled_only = ("external_id", "settled_by", "settled_at")
-    readonly_fields = ("receipt_link", "way", "shown_amount", "shown_left")
+    readonly_fields = ("receipt_link", "way", "state", "shown_amount", "shown_left")
     csv_columns = {
         "payment": "public_id",
         "receipt": "receipt__number",
@@ -167,7 +183,7 @@ class PaymentAdmin(CsvExport, ReceiptSteps):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Payment]:
         """Know of each payment what is left of it, in one query."""
         queryset: QuerySet[Payment] = with_parts(super().get_queryset(request))
-        return queryset
+        return queryset.annotate(taken_back=Exists(taken_back(OuterRef("pk"))))
 
     def has_refund_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Who may ask for refunds."""
@@ -175,9 +191,11 @@ class PaymentAdmin(CsvExport, ReceiptSteps):
 
     def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
         found = self.get_object(request, str(object_id))
-        if found is None or unallocated_of(found) <= 0:
+        if found is None or found.status != Payment.Status.SUCCEEDED:
             return []
-        return list(super().get_actions_detail(request, object_id))
+        fitting = {"refund": unallocated_of(found) > 0, "bounced": bounces(found)}
+        actions = super().get_actions_detail(request, object_id)
+        return [one for one in actions if fitting.get(one.method.original_function_name, True)]
 
     @button(_("Balances"), path="balances", icon="savings", permission="view")
     def balances(self, request: HttpRequest) -> HttpResponse:
@@ -218,6 +236,40 @@ class PaymentAdmin(CsvExport, ReceiptSteps):
         )
         return self.step(request, step)
 
+    @button(
+        _("Taken back by the bank"), path="bounced", icon="keyboard_return", permission="refund"
+    )
+    def bounced(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Ask for a payment to be taken back: a cheque without cover, a transfer recalled."""
+        payment: Payment = self.pick(request, object_id)
+        settles = Allocation.objects.filter(payment=payment).order_by()
+        numbers = settles.values_list("receipt__number", flat=True).distinct()
+
+        def run(actor: Actor, values: dict[str, Any]) -> str:
+            request_bounce(payment_id=payment.pk, actor=actor, **values)
+            return _t("A colleague has to approve it now, in the list of refunds.")
+
+        step = Step(
+            title=_("The bank took this payment back"),
+            submit=_("Ask"),
+            run=run,
+            form=ReasonForm,
+            danger=True,
+            back=admin_url(payment, "change", payment.pk),
+            target=payment,
+            facts=(
+                (_("Project"), payment.receipt.project),
+                (_("Amount"), money(payment.amount, payment.currency)),
+                (_("It settles"), ", ".join(filter(None, numbers)) or NOTHING),
+            ),
+            intro=_(
+                "For cheques without cover, recalled transfers and disputed cards. When a second"
+                " person has approved it, its receipts are to be paid again by the day they were"
+                " due, and its official receipts are cancelled."
+            ),
+        )
+        return self.step(request, step)
+
     @column(_("Receipt"), ordering="receipt")
     def receipt_link(self, payment: Payment) -> str:
         return link(admin_url(Receipt, "change", payment.receipt_id), payment.receipt)
@@ -227,7 +279,9 @@ class PaymentAdmin(CsvExport, ReceiptSteps):
         return label_of(payment.provider)
 
     @column(_("Status"), ordering="status", label=STATUS)
-    def state(self, payment: Payment) -> tuple[str, str]:
+    def state(self, payment: Any) -> tuple[str, str]:
+        if payment.taken_back:
+            return "failed", _t("Taken back by the bank")
         return payment.status, payment.get_status_display()
 
     @column(_("Amount"), ordering="amount")

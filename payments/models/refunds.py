@@ -22,9 +22,11 @@ class Refund(models.Model):
     """What is given back of a payment that settles nothing, asked for by one person and approved by
     another one.
 
-    It is set aside as soon as it is asked for, until it is rejected. Invariants, kept by the
-    database: never more than what no receipt is settled by; the approver did not ask for it; what
-    was asked for never changes; steps go forward only.
+    It is set aside as soon as it is asked for, until it is rejected. One that ``bounced`` is the
+    whole of a payment that the bank took back: it takes effect when a second person approves it.
+    Invariants, kept by the database: never more than what no receipt is settled by; the approver
+    did not ask for it; what was asked for never changes; steps go forward only; a payment that was
+    taken back was not refunded, is taken back once, and settles nothing.
     """
 
     Status = RefundStatus
@@ -33,6 +35,7 @@ class Refund(models.Model):
         Payment, models.PROTECT, related_name="refunds", verbose_name=_("payment")
     )
     amount = models.DecimalField(_("amount"), max_digits=18, decimal_places=4)
+    bounced = models.BooleanField(_("taken back by the bank"), default=False)
     reason = models.CharField(_("reason"), max_length=200)
     status = models.CharField(
         _("status"), max_length=10, choices=RefundStatus.choices, default=RefundStatus.REQUESTED
@@ -65,6 +68,14 @@ class Refund(models.Model):
             ("approve_refund", _("Can approve refunds that others ask for")),
         )
         constraints = (
+            models.UniqueConstraint(
+                fields=("payment",),
+                condition=Q(bounced=True) & ~Q(status="rejected"),
+                name="refund_bounces_once",
+            ),
+            models.CheckConstraint(
+                condition=Q(bounced=False) | ~Q(status="approved"), name="refund_bounced_at_once"
+            ),
             models.CheckConstraint(
                 condition=Q(amount__gt=0, amount__lt=10**14) & ~Q(reason=""),
                 name="refund_amount_and_reason",
@@ -103,3 +114,10 @@ class Refund(models.Model):
 
     def __str__(self) -> str:
         return f"{self.payment.receipt}: {formatting.money(self.amount, self.payment.currency)}"
+
+    @property
+    def state(self) -> str:
+        """Return how far it is, in the current language."""
+        if self.bounced and self.status == RefundStatus.PAID_OUT:
+            return str(_("Taken back"))
+        return self.get_status_display()

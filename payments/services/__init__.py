@@ -7,6 +7,7 @@ from payments.services.arriving import (
     receive_webhook,
     start_checkout,
 )
+from payments.services.bounces import approve_bounce, request_bounce
 from payments.services.decisions import (
     approve_refund,
     approve_write_off,
@@ -31,6 +32,7 @@ __all__ = [
     "Transfer",
     "Withheld",
     "apply_event",
+    "approve_bounce",
     "approve_refund",
     "approve_write_off",
     "keep_as_balance",
@@ -40,6 +42,7 @@ __all__ = [
     "record_withholding",
     "reject_refund",
     "reject_write_off",
+    "request_bounce",
     "request_refund",
     "request_write_off",
     "resolve_mismatch",

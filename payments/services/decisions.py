@@ -25,7 +25,8 @@ from receipts.services.steps import locked
 
 R, W = RefundStatus, WriteOffStatus
 REFUND_STEPS: Table = {
-    R.REQUESTED: frozenset({R.APPROVED, R.REJECTED}),
+    # At once where the bank took a payment back.
+    R.REQUESTED: frozenset({R.APPROVED, R.REJECTED, R.PAID_OUT}),
     R.APPROVED: frozenset({R.PAID_OUT, R.REJECTED}),
 }
 WRITE_OFF_STEPS: Table = {W.REQUESTED: frozenset({W.APPROVED, W.REJECTED})}
@@ -41,11 +42,13 @@ def request_refund(
     Raises Invalid without a reason, for a bad amount, and for more than is left, Conflict if some
     of it was used or asked back since the person looked.
     """
-    person = _check_request(reason, actor)
+    person = person_asking(reason, actor)
     if not amount.is_finite() or amount <= 0:
         raise Invalid("amount", _("Enter an amount greater than zero."))
     with transaction.atomic():
-        payment = _locked_payment(payment_id)
+        payment = locked_payment(payment_id)
+        if payment.refunds.filter(bounced=True).exclude(status=R.REJECTED).exists():
+            raise Conflict("bounced", _("This payment is taken back already, or about to be."))
         if amount != round_money(amount, payment.currency):
             raise Invalid("amount", _("Enter no more decimals than the currency has."))
         left = unallocated_of(payment)
@@ -65,12 +68,13 @@ def request_refund(
             reason=reason.strip()[:200],
             requested_by_id=person,
         )
-        data = {**_refund_figures(refund), "reason": reason}
+        data = {**refund_figures(refund), "reason": reason}
         record("refund.requested", actor=actor, target=refund, data=data)
     return refund
 
 
-def _locked_payment(payment_id: int) -> Payment:
+def locked_payment(payment_id: int) -> Payment:
+    """Lock a payment after its project and receipt."""
     receipt_id = Payment.objects.values_list("receipt", flat=True).get(pk=payment_id)
     receipt = locked(receipt_id)
     (payment,) = lock_rows(Payment.objects.all(), payment_id)
@@ -78,16 +82,18 @@ def _locked_payment(payment_id: int) -> Payment:
     return payment
 
 
-def _refund_figures(refund: Refund) -> dict[str, object]:
+def refund_figures(refund: Refund) -> dict[str, object]:
+    """Return what the audit log keeps of a refund at each step."""
     return {
+        "bounced": refund.bounced,
         "receipt": refund.payment.receipt.number,
         "amount": refund.amount,
         "currency": refund.payment.currency,
     }
 
 
-def _check_request(reason: str, actor: Actor) -> int:
-    """Return who asks."""
+def person_asking(reason: str, actor: Actor) -> int:
+    """Return who asks. Raises Invalid where that is nobody, and without a reason."""
     if actor.user_id is None:
         raise Invalid("actor", _("A person asks for this, and another one approves it."))
     _check_reason(reason)
@@ -137,11 +143,11 @@ def _move_refund(
 ) -> Refund:
     with transaction.atomic():
         payment_id = Refund.objects.values_list("payment", flat=True).get(pk=refund_id)
-        payment = _locked_payment(payment_id)
+        payment = locked_payment(payment_id)
         refund = Refund.objects.get(pk=refund_id)
         refund.payment = payment
-        if refund.status not in before:
-            raise _decided()
+        if refund.status not in before or (refund.bounced and after is not R.REJECTED):
+            raise decided()
         if after is R.APPROVED and actor.user_id in (None, refund.requested_by_id):
             raise Conflict("own_request", NOT_ALONE)
         transition(
@@ -153,13 +159,14 @@ def _move_refund(
             **stamps,
         )
         texts = {key: stamps[key] for key in ("reference", "rejected_because") if key in stamps}
-        data = {**_refund_figures(refund), **texts}
+        data = {**refund_figures(refund), **texts}
         record(f"refund.{after.value}", actor=actor, target=refund, data=data)
     refund.refresh_from_db()
     return refund
 
 
-def _decided() -> Conflict:
+def decided() -> Conflict:
+    """Return what is told to the second of two who decide."""
     return Conflict("decided", _("This was decided by someone else already."))
 
 
@@ -169,7 +176,7 @@ def request_write_off(*, receipt_id: int, reason: str, actor: Actor) -> WriteOff
 
     Raises Invalid without a reason, Conflict if it is not open or one waits already.
     """
-    person = _check_request(reason, actor)
+    person = person_asking(reason, actor)
     with transaction.atomic():
         receipt = locked(receipt_id)
         if waits(receipt):
@@ -248,7 +255,7 @@ def _locked_write_off(write_off_id: int) -> WriteOff:
     write_off = WriteOff.objects.get(pk=write_off_id)
     write_off.receipt = receipt
     if write_off.status != W.REQUESTED:
-        raise _decided()
+        raise decided()
     return write_off
 
 

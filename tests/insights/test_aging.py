@@ -2,10 +2,11 @@
 
 import csv
 import io
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import pytest
+import time_machine
 from django.urls import reverse
 from django.utils import timezone
 
@@ -225,3 +226,20 @@ def test_reports_are_for_who_sees_receipts(
     statement = console.url(people.genomics, "statement", people.genomics.pk)
     for page in (reverse("admin:receipts_receipt_aging"), statement):
         assert (visitor.get(page).status_code == 200) is seen
+
+
+def test_a_statement_shows_the_last_month_in_which_something_happened(
+    people: Campus, science: Department
+) -> None:
+    clerk = console.visitor("finance")
+    pages = [console.url(each, "statement", each.pk) for each in (people.genomics, science)]
+    for page in pages:
+        assert "Nothing was billed or paid yet." in clerk.get(page).text
+    with time_machine.travel(datetime(2026, 11, 5, 5, tzinfo=UTC), tick=False):
+        create_receipt(project_id=people.genomics.pk, window=OCTOBER, actor=SYSTEM)
+    with time_machine.travel(datetime(2027, 3, 5, 5, tzinfo=UTC), tick=False):
+        for page in pages:
+            form = clerk.get(page).context["form"]
+            assert (form["first"].value(), form["last"].value()) == ("2026-11-01", "2026-11-30")
+    early = clerk.get(f"{pages[0]}?first=2026-01-01&last=2026-01-31").text
+    assert "The last movement was in November 2026: show it." in early

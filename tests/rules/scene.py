@@ -27,7 +27,7 @@ from hpcbilling import workflows
 from hpcbilling.closing.seal import seal_of
 from insights.journal import export_journal
 from insights.models import BooksCheck
-from payments.models import InboundEvent, OfficialReceipt, Refund, Withholding
+from payments.models import InboundEvent, OfficialReceipt, Payment, Refund, Withholding
 from payments.services import (
     Transfer,
     Withheld,
@@ -35,6 +35,7 @@ from payments.services import (
     keep_as_balance,
     record_transfer,
     record_withholding,
+    request_bounce,
     request_refund,
     request_write_off,
     resolve_mismatch,
@@ -443,6 +444,8 @@ def _settlement(cluster: Cluster, alice: User) -> None:
         request_refund(payment_id=kept.pk, amount=Decimal(amount), reason="asked", actor=actor)
     second = Actor.of(User.objects.get(username="second"))
     approve_refund(refund_id=Refund.objects.earliest("pk").pk, actor=second)
+    whole_payment = Payment.objects.get(external_id=f"manual_{paid.pk}_T-6")
+    request_bounce(payment_id=whole_payment.pk, reason="no cover", actor=actor)
     request_write_off(receipt_id=receipt.pk, reason="lost", actor=actor)
 
 

@@ -414,6 +414,16 @@ TAMPERS = (
         f"UPDATE receipts_receipt SET total = total + 1 WHERE id = {_PAID}",
     ),
     Tamper(
+        "ledger",
+        "receivable in THB",
+        f"UPDATE receipts_receipt SET status = 'draft' WHERE id = {_PAID}",
+    ),
+    Tamper(
+        "ledger",
+        "balance in THB",
+        "UPDATE payments_payment SET status = 'pending' WHERE status = 'succeeded'",
+    ),
+    Tamper(
         "journals_kept",
         "sha256",
         "UPDATE insights_journalexport SET sha256 = repeat('0', 64)",

@@ -1,10 +1,14 @@
 """The journal: balanced, complete, and of a closed month for ever the same."""
 
 import io
+import os
+import subprocess
+import sys
 from collections import defaultdict
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
+from typing import cast
 
 import pytest
 import time_machine
@@ -19,6 +23,7 @@ from audit.models import AuditEvent
 from core.actor import Actor
 from core.errors import Invalid
 from hpcbilling.closing import close_period
+from insights.checks import layouts_can_be_written
 from insights.journal import (
     Line,
     Unmapped,
@@ -27,10 +32,11 @@ from insights.journal import (
     journal,
     totals_of,
 )
-from insights.journal.entries import BadLayout, Entry, layouts_of, written
+from insights.journal.entries import Entry, layouts_of, written
 from insights.journal.facts import issued_postings
 from insights.models import JournalExport, LedgerAccount
 from payments.services import Transfer, record_transfer
+from pricing.labels import NAMES
 from receipts.models import Receipt
 from receipts.services import create_receipt, void_receipt
 from tests.factories import (
@@ -143,8 +149,8 @@ def test_entries_have_the_same_keys_and_order_each_time(
     found = list(entries_of(MONTH))
     assert found == list(entries_of(MONTH))
     assert [entry.key for entry in found] == [
-        "charge-2026-10-genomics-cpu-THB",
-        "charge-2026-10-genomics-mem-THB",
+        f"charge-2026-10-{genomics.pk}-cpu-THB",
+        f"charge-2026-10-{genomics.pk}-mem-THB",
         f"issue-{receipt.pk}",
     ]
     assert all(entry.is_balanced for entry in found)
@@ -243,7 +249,7 @@ def test_a_closed_month_is_given_again_byte_by_byte(
     assert b"CC-1" not in semicolon.content
     assert semicolon.content.count(b"\n") == first.content.count(b"\n")
     late = {(line.account, line.entry) for line in journal(NEXT) if line.kind == "charge"}
-    assert ("4998", "charge-2026-11-genomics-cpu-THB") in late
+    assert ("4998", f"charge-2026-11-{genomics.pk}-cpu-THB") in late
     events = AuditEvent.objects.filter(action="journal.exported")
     assert [event.content["data"]["sha256"] for event in events.order_by("pk")] == [
         first.sha256,
@@ -251,6 +257,35 @@ def test_a_closed_month_is_given_again_byte_by_byte(
         semicolon.sha256,
     ]
     assert JournalExport.objects.count() == 3
+
+
+def test_a_closed_month_keeps_its_names_before_anyone_exports_it(
+    cluster: Cluster, genomics: Project, alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    biology = Department.objects.create(code="bio", name="Biology")
+    Project.objects.filter(pk=genomics.pk).update(department=biology, cost_centre="CC-7")
+    a_month(genomics, alice)
+    before = written(journal(MONTH), layouts_of({})["plain"])
+    close_october(alice)
+    # Everything that people may call otherwise: the project, its parts, the resource, persons.
+    Project.objects.filter(pk=genomics.pk).update(code="omics", name="Omics", cost_centre="CC-8")
+    Department.objects.update(code="life", name="Life sciences")
+    monkeypatch.setitem(cast("dict[str, str]", NAMES), "cpu", "Cores")
+    User.objects.filter(pk=alice.pk).update(username="alicia", first_name="Alicia")
+    made = export_journal(month=MONTH, layout="plain", actor=Actor.of(alice))
+    assert made.final
+    assert made.content == before
+    assert b",omics," not in made.content
+
+
+def test_an_open_month_calls_its_entries_the_same_after_a_rename(
+    cluster: Cluster, genomics: Project, alice: User
+) -> None:
+    a_month(genomics, alice)
+    before = [(line.entry, line.line, line.amount) for line in journal(MONTH)]
+    make_project("aardvark")
+    Project.objects.filter(pk=genomics.pk).update(code="zoology")
+    assert [(line.entry, line.line, line.amount) for line in journal(MONTH)] == before
 
 
 def test_an_open_month_is_written_anew_and_not_kept(cluster: Cluster, alice: User) -> None:
@@ -295,23 +330,69 @@ def test_layouts_write_days_amounts_and_sides_as_ledgers_want_them() -> None:
     thai = written([LINE], found["thai"])
     assert thai.startswith("\ufeffเลขที่รายการ".encode())
     assert "31/10/2569" in thai.decode("utf-8-sig")
-    added = layouts_of({"ours": {"columns": {"KONTO": "account", "BETRAG": "amount"}}})["ours"]
-    assert written([LINE], added) == b"KONTO,BETRAG\r\n1120,1234.50\r\n"
+    columns = {"KONTO": "account", "BETRAG": "amount", "SH": "side"}
+    added = layouts_of({"ours": {"columns": columns}})["ours"]
+    assert written([LINE], added) == b"KONTO,BETRAG,SH\r\n1120,1234.50,C\r\n"
+
+
+def ours(**values: object) -> object:
+    return {"columns": {"A": "account", "B": "debit", "C": "credit"}, **values}
 
 
 @pytest.mark.parametrize(
-    "values",
+    ("values", "said"),
     [
-        {},
-        {"columns": {"A": "luck"}},
-        {"columns": {"A": "account"}, "delimiter": "x"},
-        {"columns": {"A": "account"}, "colour": "red"},
-        [],
+        ({}, "maps headings to these"),
+        ([], "no other keys"),
+        (ours(columns={"A": "luck"}), "maps headings to these"),
+        (ours(columns={"A": ["account"]}), "maps headings to these"),
+        (ours(columns={"A": "account", "B": "amount"}), "either debit and credit or amount"),
+        (ours(columns={"A": "debit", "B": "credit"}), "needs account"),
+        (ours(delimiter="x"), "delimiters are"),
+        (ours(delimiter=[]), "delimiters are"),
+        (ours(decimal_mark="'"), "decimal marks"),
+        (ours(date_format="%d.%m"), "date_format"),
+        (ours(date_format="%d.%m.%Y %H"), "date_format"),
+        (ours(date_format=3), "date_format"),
+        (ours(mark_utf8="no"), "true or false"),
+        (ours(colour="red"), "columns, date_format, decimal_mark, delimiter, mark_utf8"),
     ],
 )
-def test_a_layout_that_can_not_be_written_is_refused(values: object) -> None:
-    with pytest.raises(BadLayout):
-        layouts_of({"ours": values})
+def test_a_layout_that_can_not_be_written_is_refused_at_start(
+    values: object, said: str, settings: LazySettings
+) -> None:
+    settings.JOURNAL_LAYOUTS = {"ours": values}
+    (found,) = layouts_can_be_written()
+    assert said in found.msg
+    assert "JOURNAL_LAYOUTS" in found.msg
+    assert "docs/books.md" in str(found.hint)
+
+
+def test_a_layout_takes_no_name_of_another(settings: LazySettings) -> None:
+    refused: tuple[object, ...] = ([], {"": ours()}, {"plain": ours()}, {"x" * 33: ours()})
+    for wrong in refused:
+        settings.JOURNAL_LAYOUTS = wrong
+        assert len(layouts_can_be_written()) == 1
+    settings.JOURNAL_LAYOUTS = {"ours": ours(date_format="%d/%m/%E", delimiter="\t")}
+    assert layouts_can_be_written() == []
+
+
+@pytest.mark.parametrize(
+    ("text", "said"), [("{'ours'}", "one line of JSON"), ('{"ours": {}}', "maps headings")]
+)
+def test_the_program_does_not_start_with_a_layout_that_is_none(text: str, said: str) -> None:
+    command = [sys.executable, "manage.py", "check"]
+    tried = subprocess.run(
+        command,
+        env=os.environ | {"JOURNAL_LAYOUTS": text},
+        cwd=Path(__file__).parents[3],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert tried.returncode == 1
+    assert "JOURNAL_LAYOUTS" in tried.stderr
+    assert said in tried.stderr
 
 
 def test_an_unknown_layout_is_refused(alice: User) -> None:

@@ -41,10 +41,22 @@ WITHHOLDINGS = {
     "payments_withholding_refuse": Attack(change("payments_withholding", amount="2")),
     "payments_withholding_no_truncate": truncate("payments_withholding"),
 }
-WAITS = "status = 'requested'"
+WAITS = "status = 'requested' AND NOT bounced"
+BOUNCED = "status = 'requested' AND bounced"
+APPROVED = f"approved_at = now(), approved_by_id = ({SECOND})"
 REFUNDS = {
     "payments_refund_fits": Attack(copy_of("payments_refund", WAITS, amount=100000)),
     "payments_refund_frozen": Attack(change("payments_refund", WAITS, amount="0.01")),
+    "refund_bounces_once": Attack(
+        copy_of("payments_refund", BOUNCED), also=("payments_refund_fits",)
+    ),
+    "refund_bounced_at_once": Attack(
+        f"UPDATE payments_refund SET status = 'approved', {APPROVED} WHERE {BOUNCED}"
+    ),
+    "payments_bounced_settles_nothing": Attack(
+        f"UPDATE payments_refund SET status = 'paid_out', done_at = now(), reference = 'x',"
+        f" {APPROVED} WHERE {BOUNCED}"
+    ),
     "payments_refund_no_truncate": truncate("payments_refund"),
     "refund_amount_and_reason": Attack(copy_of("payments_refund", WAITS, reason="")),
     "refund_steps": Attack(copy_of("payments_refund", WAITS, done_at=LATE)),
