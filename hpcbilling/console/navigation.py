@@ -214,6 +214,7 @@ GROUPS: tuple[tuple[Text, tuple[Entry, ...]], ...] = (
                 _("Aging"), "hourglass_bottom", "receipts_receipt_aging", "receipts.view_receipt"
             ),
             Entry(_("E-mails"), "mail", "receipts_mail_changelist", "receipts.view_mail"),
+            Entry(_("Number series"), "tag", "receipts_series_changelist", "receipts.view_series"),
             Entry(
                 _("Tax profiles"),
                 "percent",

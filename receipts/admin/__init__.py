@@ -1,5 +1,5 @@
 """Receipts in the console; importing the modules registers their pages."""
 
-from receipts.admin import billing, mails, orders, outages, receipts, runs
+from receipts.admin import billing, mails, orders, outages, receipts, runs, series
 
-__all__ = ["billing", "mails", "orders", "outages", "receipts", "runs"]
+__all__ = ["billing", "mails", "orders", "outages", "receipts", "runs", "series"]

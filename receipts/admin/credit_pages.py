@@ -55,9 +55,17 @@ STATES = (
     ("waiting", _("Wait for documents")),
     ("documented", _("Corrected")),
 )
-CREDITING = {"void", "credit", "give_credit", "refuse_credit", "withdraw_credit"}
-"""Steps that opening balances don't have."""
-OF_RECEIPTS = {*CREDITING, "transfer", "withholding", "use_balance", "write_off"}
+_PARTS = _(
+    "Amounts are as on the lines: before tax where tax is added to prices. "
+    "Leave the other lines empty. To give back all of it, void the receipt."
+)
+_OPENING = _(
+    "This was issued elsewhere: the amount is with whatever tax it had, and the credit note states"
+    " none. Correct the tax where it was declared."
+)
+DECIDING = {"give_credit", "refuse_credit", "withdraw_credit"}
+"""Steps of a credit that waits."""
+OF_RECEIPTS = {*DECIDING, "void", "credit", "transfer", "withholding", "use_balance", "write_off"}
 """Steps that credit notes don't have."""
 
 
@@ -122,15 +130,12 @@ class CreditPages(ReadOnlyAdmin):
         found = self.get_object(request, str(object_id))
         if found is None:
             return buttons
-        hidden = set()
         if found.kind == Receipt.Kind.CREDIT_NOTE:
             hidden = OF_RECEIPTS
-        elif found.kind == Receipt.Kind.OPENING:
-            hidden = CREDITING
-        elif line_credits_waiting(found.pk).exists():
-            hidden = {"credit"}
         else:
-            hidden = {"give_credit", "refuse_credit", "withdraw_credit"}
+            hidden = {"credit"} if line_credits_waiting(found.pk).exists() else DECIDING
+            if found.kind == Receipt.Kind.OPENING:
+                hidden = hidden | {"void"}
         return [item for item in buttons if item.method.original_function_name not in hidden]
 
     @button(_("Corrections"), path="corrections", icon="difference", permission="view")
@@ -245,10 +250,7 @@ class CreditPages(ReadOnlyAdmin):
                 back=admin_url(receipt, "change", receipt.pk),
                 target=receipt,
                 facts=_facts(receipt),
-                intro=_(
-                    "Amounts are as on the lines: before tax where tax is added to prices. "
-                    "Leave the other lines empty. To give back all of it, void the receipt."
-                ),
+                intro=_OPENING if receipt.kind == Receipt.Kind.OPENING else _PARTS,
             ),
         )
 

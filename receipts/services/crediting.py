@@ -151,7 +151,15 @@ def write_note(
     amounts = (line.amount for line in lines)
     totals = totals_of(amounts, taxed.taxation, receipt.currency, before=before)
     if totals.total > 0:
-        raise Conflict("not_a_credit", _("This would ask for more instead of giving back."))
+        raise Conflict(
+            "not_a_credit",
+            _(
+                "What replaces the usage of %(number)s costs more than what is taken back, so that"
+                " this would ask for more instead of giving back. Void the receipt: its credit note"
+                " takes back all of it, and the usage is billed anew on the next one."
+            )
+            % {"number": receipt.number},
+        )
     if receipt.total + credited_of(receipt) + totals.total < 0:
         raise Conflict("too_much", _("This would give back more than the receipt asks for in all."))
     note = Receipt(
@@ -187,6 +195,14 @@ def void_receipt(*, receipt_id: int, actor: Actor, reason: str) -> Receipt:
     """
     with transaction.atomic():
         receipt = creditable(receipt_id, reason)
+        if receipt.kind == Receipt.Kind.OPENING:
+            raise Conflict(
+                "opening_balance",
+                _(
+                    "An opening balance has no usage that could be billed again, so it is not"
+                    " voided. Give back what is wrong of it by a credit note, or write it off."
+                ),
+            )
         again, gone = _given(credits_in_force(receipt))
         reverse_and_replace(charges=[*_in_force(receipt), *again], actor=actor)
         take_back(charges=gone, actor=actor)
@@ -215,20 +231,12 @@ def void_receipt(*, receipt_id: int, actor: Actor, reason: str) -> Receipt:
 
 
 def creditable(receipt_id: int, reason: str) -> Receipt:
-    """Lock a receipt that can be credited. Raises Invalid without a reason, Conflict if it is not
-    issued, void, a credit note or an opening balance."""
+    """Lock a receipt, or an opening balance, that can be credited. Raises Invalid without a reason,
+    Conflict if it is not issued, void, or a credit note."""
     if not reason.strip():
         raise Invalid("reason", _("Give a reason: it is printed on the credit note."))
     receipt = locked(receipt_id)
-    if receipt.kind == Receipt.Kind.OPENING:
-        raise Conflict(
-            "opening_balance",
-            _(
-                "An opening balance was issued elsewhere and can't be credited here. Credit it"
-                " where it was issued, or write it off."
-            ),
-        )
-    if receipt.kind != Receipt.Kind.RECEIPT:
+    if receipt.kind == Receipt.Kind.CREDIT_NOTE:
         raise Conflict("not_a_receipt", _("Credit notes are not corrected, only receipts are."))
     require(receipt, S.ISSUED, S.PART_PAID, S.PAID)
     return receipt

@@ -11,8 +11,10 @@ from django.utils.translation import gettext_lazy as _
 from audit.services import record
 from core.actor import Actor
 from core.errors import Conflict, Invalid
-from receipts.models import ReceiptKind, Series
+from receipts.models import Receipt, ReceiptKind, Series
 from receipts.models.series import PATTERN
+
+MOST = 10**9
 
 
 def code_of(kind: str) -> str:
@@ -45,14 +47,24 @@ def hold_series(code: str, year: int) -> None:
     rows.filter(code=code, fiscal_year=year).first()
 
 
-def open_series(*, code: str, year: int, last_number: int, pattern: str, actor: Actor) -> Series:
+def open_series(
+    *, code: str, year: int, last_number: int, pattern: str, actor: Actor, expected: str = ""
+) -> Series:
     """Begin a series after numbers that were given out elsewhere, written as they were there.
 
-    Raises Invalid for a pattern without a number, Conflict if the series is there: its numbers are
-    in use.
+    ``expected`` is the next number as a person wrote it out. Raises Invalid for a pattern without a
+    number, where another number would come next, and where a document that was brought has one
+    beyond; Conflict if the series is there, as its numbers are in use.
     """
+    if not 0 < len(code) <= 16 or not 2000 <= year <= 2999 or not 0 <= last_number < MOST:
+        raise Invalid("last_number", _("A series has a code, a year, and a last number of 0 up."))
     if not re.search(PATTERN, pattern):
         raise Invalid("pattern", _("A pattern of numbers needs {number} once, as in {number:06d}."))
+    begins = Series(code=code, fiscal_year=year, pattern=pattern)
+    comes = begins.text_of(last_number + 1)
+    if expected and expected.strip() != comes:
+        said = _("By this pattern the next document gets %(number)s. Correct one of the two.")
+        raise Invalid("expected", said % {"number": comes})
     with transaction.atomic():
         series, is_new = Series.objects.get_or_create(
             code=code,
@@ -66,9 +78,26 @@ def open_series(*, code: str, year: int, last_number: int, pattern: str, actor: 
                 "series_exists",
                 _("This series has begun already; its numbers go on by themselves."),
             )
+        beyond = _brought_beyond(series)
+        if beyond:
+            said = _("%(number)s was given already, to an opening balance: begin after it.")
+            raise Invalid("last_number", said % {"number": beyond})
         data = {"code": code, "year": year, "after": last_number, "pattern": pattern}
         record("series.opened", actor=actor, target=series, data=data)
     return series
+
+
+def _brought_beyond(series: Series) -> str:
+    """Return the highest number of the series that a document brought from elsewhere has already,
+    empty if they all come before it begins."""
+    brought = Receipt.objects.filter(kind=ReceiptKind.OPENING).values_list("number", flat=True)
+    found = (
+        _sequence(series.pattern, series.code, series.fiscal_year, number)
+        for number in brought
+        if number
+    )
+    highest = max(found, default=0)
+    return series.text_of(highest) if highest > series.opened_after else ""
 
 
 def will_be_given(number: str) -> bool:

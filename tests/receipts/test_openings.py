@@ -7,13 +7,20 @@ from pathlib import Path
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
+from django.utils import timezone
 
 from accounts.models import Project
-from core.errors import Conflict
+from core.actor import Actor
+from core.errors import Conflict, Invalid
+from hpcbilling.books import check_books
+from insights.journal import journal
+from insights.output_tax import supplies
+from payments.services import approve_write_off, request_write_off
 from receipts.models import Receipt, Series
 from receipts.selectors import overdue
-from receipts.services import hash_of, void_receipt
-from tests.factories import SYSTEM, make_project
+from receipts.services import Part, ask_credit, hash_of, void_receipt
+from receipts.services.files import pdf_file
+from tests.factories import SYSTEM, make_project, make_user
 
 pytestmark = pytest.mark.django_db
 HEADER = "project,number,issued_on,due_on,amount,currency\n"
@@ -49,9 +56,44 @@ def test_they_are_payable_and_overdue_and_come_once(
         "1 opening balances imported, 0 there already",
         "0 opening balances imported, 1 there already",
     ]
-    with pytest.raises(Conflict, match="opening balance"):
+    with pytest.raises(Conflict, match="Give back what is wrong of it by a credit note"):
         void_receipt(receipt_id=receipt.pk, actor=SYSTEM, reason="x")
     connection.check_constraints()
+
+
+def test_what_is_wrong_of_one_is_given_back_and_the_rest_given_up(
+    genomics: Project, tmp_path: Path
+) -> None:
+    brought(tmp_path, "genomics,OLD-7,2026-08-01,2026-08-31,1234.50,THB\n")
+    opening, clerk = Receipt.objects.get(), Actor.of(make_user("clerk", groups=("finance",)))
+    (line,) = opening.lines.all()
+    parts = [Part(line.pk, Decimal("234.50"))]
+    note = ask_credit(receipt_id=opening.pk, parts=parts, reason="was wrong", actor=clerk)
+    assert note is not None
+    assert (note.corrects, note.total, note.tax_amount) == (opening, Decimal("-234.50"), 0)
+    assert note.number == "CN-2026-000001"
+    assert pdf_file(receipt=note).content.startswith(b"%PDF-")
+    again = [Part(line.pk, Decimal("1000.01"))]
+    with pytest.raises(Invalid, match="only 1000"):
+        ask_credit(receipt_id=opening.pk, parts=again, reason="was wrong", actor=clerk)
+    wanted = request_write_off(receipt_id=opening.pk, reason="lost", actor=clerk)
+    second = Actor.of(make_user("second", groups=("finance",)))
+    approve_write_off(write_off_id=wanted.pk, actor=second)
+    opening.refresh_from_db()
+    assert opening.status == "written_off"
+    connection.check_constraints()
+    # Its revenue and tax are in the books of before: what is given back lessens revenue here.
+    month = timezone.localdate().replace(day=1)
+    booked = [(row.kind, row.account, row.amount) for row in journal(month)]
+    assert booked == [
+        ("charge", "1130", Decimal("-234.5")), ("charge", "4100", Decimal("234.5")),
+        ("opening", "1120", Decimal("1234.5")), ("opening", "3900", Decimal("-1234.5")),
+        ("credit_note", "1120", Decimal("-234.5")), ("credit_note", "1130", Decimal("234.5")),
+        ("write_off", "5400", Decimal(1000)), ("write_off", "1120", Decimal(-1000)),
+    ]  # fmt: skip
+    assert supplies(month) == []
+    only = ("lines", "totals", "credit_notes", "settlement", "journal", "ledger")
+    assert [found for result in check_books(only=only) for found in result.first] == []
 
 
 @pytest.mark.parametrize(
