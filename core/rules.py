@@ -37,6 +37,13 @@ def append_only(table: str) -> list[RunSQL]:
     ]
 
 
+def changed(columns: str) -> str:
+    """Return the condition that one of some columns, named with commas between, is another now."""
+    names = [name.strip() for name in columns.split(",")]
+    old, new = (", ".join(f"{row}.{name}" for name in names) for row in ("OLD", "NEW"))
+    return f"({old}) IS DISTINCT FROM ({new})"
+
+
 def trigger(
     table: str,
     *,
