@@ -41,12 +41,13 @@ WITHHOLDINGS = {
     "payments_withholding_refuse": Attack(change("payments_withholding", amount="2")),
     "payments_withholding_no_truncate": truncate("payments_withholding"),
 }
-WAITS = "status = 'requested' AND NOT bounced"
+WAITS = "status = 'requested'"
+REFUND_WAITS = f"{WAITS} AND NOT bounced"
 BOUNCED = "status = 'requested' AND bounced"
 APPROVED = f"approved_at = now(), approved_by_id = ({SECOND})"
 REFUNDS = {
-    "payments_refund_fits": Attack(copy_of("payments_refund", WAITS, amount=100000)),
-    "payments_refund_frozen": Attack(change("payments_refund", WAITS, amount="0.01")),
+    "payments_refund_fits": Attack(copy_of("payments_refund", REFUND_WAITS, amount=100000)),
+    "payments_refund_frozen": Attack(change("payments_refund", REFUND_WAITS, amount="0.01")),
     "refund_bounces_once": Attack(
         copy_of("payments_refund", BOUNCED), also=("payments_refund_fits",)
     ),
@@ -58,11 +59,11 @@ REFUNDS = {
         f" {APPROVED} WHERE {BOUNCED}"
     ),
     "payments_refund_no_truncate": truncate("payments_refund"),
-    "refund_amount_and_reason": Attack(copy_of("payments_refund", WAITS, reason="")),
-    "refund_steps": Attack(copy_of("payments_refund", WAITS, done_at=LATE)),
+    "refund_amount_and_reason": Attack(copy_of("payments_refund", REFUND_WAITS, reason="")),
+    "refund_steps": Attack(copy_of("payments_refund", REFUND_WAITS, done_at=LATE)),
     "refund_second_person": Attack(
         "UPDATE payments_refund SET status = 'approved', approved_at = now(),"
-        f" approved_by_id = requested_by_id WHERE {WAITS}"
+        f" approved_by_id = requested_by_id WHERE {REFUND_WAITS}"
     ),
 }
 
