@@ -4,7 +4,7 @@ from django.db import migrations
 
 from core.rules import append_only, changed, function, no_truncate, refuse, trigger
 
-_PAYMENT_1 = "public_id, receipt_id, provider, amount, currency, created_by_id, created_at"
+_PAYMENT = "public_id, receipt_id, provider, amount, currency, created_by_id, created_at"
 
 
 RULES = [
@@ -48,7 +48,7 @@ RULES = [
         "a payment keeps what it was started for",
         name="payments_payment_keeps_purpose",
         when=f"""
-            {changed(_PAYMENT_1)} OR OLD.external_id <> ''
+            {changed(_PAYMENT)} OR OLD.external_id <> ''
                 AND {changed("external_id, checkout_url")}
         """,
     ),

@@ -4,6 +4,31 @@ from django.db import migrations
 
 from core.rules import append_only, function, trigger
 
+
+def _documented(
+    table: str,
+    *,
+    name: str = "",
+    event: str = "INSERT",
+    when: str = "",
+    receipt: str = "NEW.receipt_id",
+) -> migrations.RunSQL:
+    """Ask at commit whether official receipts say what settles the receipt that a row is about."""
+    return trigger(
+        table,
+        name=name or f"{table}_documented",
+        timing=f"AFTER {event} DEFERRABLE INITIALLY DEFERRED",
+        when=when,
+        body=f"""
+            IF NOT payments_documented({receipt}) THEN
+                RAISE EXCEPTION 'official receipts do not say what settles receipt %', {receipt}
+                    USING ERRCODE = 'check_violation';
+            END IF;
+            RETURN NULL;
+        """,
+    )
+
+
 RULES = [
     *append_only("payments_officialreceipt"),
     *append_only("payments_officialcancellation"),
@@ -145,77 +170,20 @@ RULES = [
             RETURN NEW;
         """,
     ),
-    trigger(
-        "payments_allocation",
-        name="payments_allocation_documented",
-        timing="AFTER INSERT DEFERRABLE INITIALLY DEFERRED",
-        when="",
-        body="""
-            IF NOT payments_documented(NEW.receipt_id) THEN
-                RAISE EXCEPTION 'official receipts do not say what settles receipt %',
-                    NEW.receipt_id
-                    USING ERRCODE = 'check_violation';
-            END IF;
-            RETURN NULL;
-        """,
-    ),
-    trigger(
-        "payments_withholding",
-        name="payments_withholding_documented",
-        timing="AFTER INSERT DEFERRABLE INITIALLY DEFERRED",
-        when="",
-        body="""
-            IF NOT payments_documented(NEW.receipt_id) THEN
-                RAISE EXCEPTION 'official receipts do not say what settles receipt %',
-                    NEW.receipt_id
-                    USING ERRCODE = 'check_violation';
-            END IF;
-            RETURN NULL;
-        """,
-    ),
-    trigger(
-        "payments_officialreceipt",
-        name="payments_official_documented",
-        timing="AFTER INSERT DEFERRABLE INITIALLY DEFERRED",
-        when="",
-        body="""
-            IF NOT payments_documented(NEW.receipt_id) THEN
-                RAISE EXCEPTION 'official receipts do not say what settles receipt %',
-                    NEW.receipt_id
-                    USING ERRCODE = 'check_violation';
-            END IF;
-            RETURN NULL;
-        """,
-    ),
-    trigger(
+    _documented("payments_allocation"),
+    _documented("payments_withholding"),
+    _documented("payments_officialreceipt", name="payments_official_documented"),
+    _documented(
         "payments_officialcancellation",
         name="payments_cancellation_documented",
-        timing="AFTER INSERT DEFERRABLE INITIALLY DEFERRED",
-        when="",
-        body="""
-            IF NOT payments_documented((SELECT o.receipt_id FROM payments_officialreceipt o
-                WHERE o.id = NEW.official_id)) THEN
-                RAISE EXCEPTION 'official receipts do not say what settles receipt %',
-                    (SELECT o.receipt_id FROM payments_officialreceipt o
-                    WHERE o.id = NEW.official_id)
-                    USING ERRCODE = 'check_violation';
-            END IF;
-            RETURN NULL;
-        """,
+        receipt="(SELECT receipt_id FROM payments_officialreceipt WHERE id = NEW.official_id)",
     ),
-    trigger(
+    _documented(
         "receipts_receipt",
         name="payments_note_documented",
-        timing="AFTER UPDATE DEFERRABLE INITIALLY DEFERRED",
+        event="UPDATE",
         when="NEW.kind = 'credit_note' AND NEW.status = 'issued'",
-        body="""
-            IF NOT payments_documented(NEW.corrects_id) THEN
-                RAISE EXCEPTION 'official receipts do not say what settles receipt %',
-                    NEW.corrects_id
-                    USING ERRCODE = 'check_violation';
-            END IF;
-            RETURN NULL;
-        """,
+        receipt="NEW.corrects_id",
     ),
 ]
 

@@ -4,6 +4,46 @@ from django.db import migrations
 
 from core.rules import append_only, changed, no_truncate, refuse, trigger
 
+
+def _frozen(table: str, through: tuple[str, str] | None = None) -> migrations.RunSQL:
+    """Let rows change only while their list is a draft; they may have it through another table."""
+    lists = "SELECT status FROM pricing_pricelist WHERE id = @row.price_list_id FOR SHARE"
+    if through:
+        lists = (
+            "SELECT l.status FROM {} t JOIN pricing_pricelist l ON l.id = t.price_list_id"
+            " WHERE t.id = @row.{} FOR SHARE OF l"
+        ).format(*through)
+    return trigger(
+        table,
+        name=f"{table}_frozen",
+        timing="BEFORE INSERT OR UPDATE OR DELETE",
+        body=f"""
+            IF TG_OP <> 'INSERT' AND ({lists.replace("@row", "OLD")}) <> 'draft'
+               OR TG_OP <> 'DELETE' AND ({lists.replace("@row", "NEW")}) <> 'draft' THEN
+                RAISE EXCEPTION '% on % is refused: only a draft price list changes',
+                    TG_OP, TG_TABLE_NAME USING ERRCODE = 'restrict_violation';
+            END IF;
+            RETURN CASE TG_OP WHEN 'DELETE' THEN OLD ELSE NEW END;
+        """,
+    )
+
+
+def _submitted(name: str, told: str, wrong: str) -> migrations.RunSQL:
+    """Refuse to submit a list of which ``wrong`` (a condition) is true."""
+    return trigger(
+        "pricing_pricelist",
+        name=f"pricing_pricelist_{name}",
+        timing="BEFORE UPDATE",
+        when="NEW.status = 'submitted' AND OLD.status <> 'submitted'",
+        body=f"""
+            IF {wrong} THEN
+                RAISE EXCEPTION '{told}' USING ERRCODE = 'check_violation';
+            END IF;
+            RETURN NEW;
+        """,
+    )
+
+
 RULES = [
     # Who wrote a list is told by the list itself, whatever door the change came by.
     migrations.RunSQL(
@@ -18,21 +58,7 @@ RULES = [
         when="OLD.status = 'published'",
     ),
     no_truncate("pricing_pricelist"),
-    trigger(
-        "pricing_rate",
-        name="pricing_rate_frozen",
-        timing="BEFORE INSERT OR UPDATE OR DELETE",
-        body="""
-            IF TG_OP <> 'INSERT' AND (SELECT status FROM pricing_pricelist
-                WHERE id = OLD.price_list_id FOR SHARE) <> 'draft'
-               OR TG_OP <> 'DELETE' AND (SELECT status FROM pricing_pricelist
-                   WHERE id = NEW.price_list_id FOR SHARE) <> 'draft' THEN
-                RAISE EXCEPTION '% on % is refused: only a draft price list changes',
-                    TG_OP, TG_TABLE_NAME USING ERRCODE = 'restrict_violation';
-            END IF;
-            RETURN CASE TG_OP WHEN 'DELETE' THEN OLD ELSE NEW END;
-        """,
-    ),
+    _frozen("pricing_rate"),
     no_truncate("pricing_rate"),
     refuse(
         "pricing_pricelist",
@@ -117,94 +143,26 @@ RULES = [
             RETURN NULL;
         """,
     ),
-    trigger(
-        "pricing_slab",
-        name="pricing_slab_frozen",
-        timing="BEFORE INSERT OR UPDATE OR DELETE",
-        body="""
-            IF TG_OP <> 'INSERT' AND (SELECT l.status
-                FROM pricing_rate r JOIN pricing_pricelist l ON l.id = r.price_list_id
-                WHERE r.id = OLD.rate_id FOR SHARE OF l) <> 'draft'
-               OR TG_OP <> 'DELETE' AND (SELECT l.status
-                   FROM pricing_rate r JOIN pricing_pricelist l ON l.id = r.price_list_id
-                   WHERE r.id = NEW.rate_id FOR SHARE OF l) <> 'draft' THEN
-                RAISE EXCEPTION '% on % is refused: only a draft price list changes',
-                    TG_OP, TG_TABLE_NAME USING ERRCODE = 'restrict_violation';
-            END IF;
-            RETURN CASE TG_OP WHEN 'DELETE' THEN OLD ELSE NEW END;
-        """,
-    ),
+    _frozen("pricing_slab", through=("pricing_rate", "rate_id")),
     no_truncate("pricing_slab"),
-    trigger(
-        "pricing_statepolicy",
-        name="pricing_statepolicy_frozen",
-        timing="BEFORE INSERT OR UPDATE OR DELETE",
-        body="""
-            IF TG_OP <> 'INSERT' AND (SELECT status FROM pricing_pricelist
-                WHERE id = OLD.price_list_id FOR SHARE) <> 'draft'
-               OR TG_OP <> 'DELETE' AND (SELECT status FROM pricing_pricelist
-                   WHERE id = NEW.price_list_id FOR SHARE) <> 'draft' THEN
-                RAISE EXCEPTION '% on % is refused: only a draft price list changes',
-                    TG_OP, TG_TABLE_NAME USING ERRCODE = 'restrict_violation';
-            END IF;
-            RETURN CASE TG_OP WHEN 'DELETE' THEN OLD ELSE NEW END;
-        """,
-    ),
+    _frozen("pricing_statepolicy"),
     no_truncate("pricing_statepolicy"),
-    trigger(
-        "pricing_equivalent",
-        name="pricing_equivalent_frozen",
-        timing="BEFORE INSERT OR UPDATE OR DELETE",
-        body="""
-            IF TG_OP <> 'INSERT' AND (SELECT status FROM pricing_pricelist
-                WHERE id = OLD.price_list_id FOR SHARE) <> 'draft'
-               OR TG_OP <> 'DELETE' AND (SELECT status FROM pricing_pricelist
-                   WHERE id = NEW.price_list_id FOR SHARE) <> 'draft' THEN
-                RAISE EXCEPTION '% on % is refused: only a draft price list changes',
-                    TG_OP, TG_TABLE_NAME USING ERRCODE = 'restrict_violation';
-            END IF;
-            RETURN CASE TG_OP WHEN 'DELETE' THEN OLD ELSE NEW END;
-        """,
-    ),
+    _frozen("pricing_equivalent"),
     no_truncate("pricing_equivalent"),
-    trigger(
-        "pricing_equivalentpart",
-        name="pricing_equivalentpart_frozen",
-        timing="BEFORE INSERT OR UPDATE OR DELETE",
-        body="""
-            IF TG_OP <> 'INSERT' AND (SELECT l.status
-                FROM pricing_equivalent e JOIN pricing_pricelist l ON l.id = e.price_list_id
-                WHERE e.id = OLD.equivalent_id FOR SHARE OF l) <> 'draft'
-               OR TG_OP <> 'DELETE' AND (SELECT l.status
-                   FROM pricing_equivalent e JOIN pricing_pricelist l ON l.id = e.price_list_id
-                   WHERE e.id = NEW.equivalent_id FOR SHARE OF l) <> 'draft' THEN
-                RAISE EXCEPTION '% on % is refused: only a draft price list changes',
-                    TG_OP, TG_TABLE_NAME USING ERRCODE = 'restrict_violation';
-            END IF;
-            RETURN CASE TG_OP WHEN 'DELETE' THEN OLD ELSE NEW END;
-        """,
-    ),
+    _frozen("pricing_equivalentpart", through=("pricing_equivalent", "equivalent_id")),
     no_truncate("pricing_equivalentpart"),
-    trigger(
-        "pricing_pricelist",
-        name="pricing_pricelist_has_rates",
-        timing="BEFORE UPDATE",
-        when="NEW.status = 'submitted' AND OLD.status <> 'submitted'",
-        body="""
-            IF NOT EXISTS (SELECT 1 FROM pricing_rate WHERE price_list_id = NEW.id) THEN
-                RAISE EXCEPTION 'a price list needs at least one rate'
-                    USING ERRCODE = 'check_violation';
-            END IF;
-            RETURN NEW;
+    _submitted(
+        "has_rates",
+        "a price list needs at least one rate",
+        """
+            NOT EXISTS (SELECT 1 FROM pricing_rate WHERE price_list_id = NEW.id)
         """,
     ),
-    trigger(
-        "pricing_pricelist",
-        name="pricing_pricelist_slabs_rise",
-        timing="BEFORE UPDATE",
-        when="NEW.status = 'submitted' AND OLD.status <> 'submitted'",
-        body="""
-                        IF EXISTS (
+    _submitted(
+        "slabs_rise",
+        "slabs rise and only the last one is open; only graduated and volume rates have any",
+        """
+            EXISTS (
                 SELECT 1 FROM (
                     SELECT r.model, count(s.id) AS many,
                            bool_and(s.up_to IS NULL = (s.position = last.position)) AS ends
@@ -222,20 +180,14 @@ RULES = [
                       FROM pricing_slab s JOIN pricing_rate r ON r.id = s.rate_id
                      WHERE r.price_list_id = NEW.id) x
                  WHERE up_to <= below
-            ) THEN
-                            RAISE EXCEPTION
-                                'slabs rise and only the last one is open; only graduated and volume rates have any' USING ERRCODE = 'check_violation';
-                        END IF;
-                        RETURN NEW;
+            )
         """,
     ),
-    trigger(
-        "pricing_pricelist",
-        name="pricing_pricelist_has_no_ties",
-        timing="BEFORE UPDATE",
-        when="NEW.status = 'submitted' AND OLD.status <> 'submitted'",
-        body="""
-                        IF EXISTS (
+    _submitted(
+        "has_no_ties",
+        "two rates are as specific as each other for some job",
+        """
+            EXISTS (
                 WITH asked AS (
                     SELECT id,
                         CASE WHEN resource LIKE 'gpu:%' THEN 'gpu' ELSE resource END AS family,
@@ -252,21 +204,14 @@ RULES = [
                  WHERE a.asks || b.asks = b.asks || a.asks
                    AND NOT EXISTS (SELECT 1 FROM asked c
                                     WHERE c.family = a.family AND c.asks = a.asks || b.asks)
-            ) THEN
-                            RAISE EXCEPTION
-                                'two rates are as specific as each other for some job'
-                                USING ERRCODE = 'check_violation';
-                        END IF;
-                        RETURN NEW;
+            )
         """,
     ),
-    trigger(
-        "pricing_pricelist",
-        name="pricing_pricelist_units_defined",
-        timing="BEFORE UPDATE",
-        when="NEW.status = 'submitted' AND OLD.status <> 'submitted'",
-        body="""
-                        IF EXISTS (
+    _submitted(
+        "units_defined",
+        "each equivalent has parts and a rate, and each rate of a unit has its equivalent",
+        """
+            EXISTS (
                 SELECT 1 FROM pricing_rate r WHERE r.price_list_id = NEW.id
                     AND r.resource LIKE 'unit:%'
                    AND NOT EXISTS (SELECT 1 FROM pricing_equivalent e
@@ -279,20 +224,14 @@ RULES = [
                                          AND r.resource = 'unit:' || e.code)
                         OR NOT EXISTS (SELECT 1 FROM pricing_equivalentpart p
                             WHERE p.equivalent_id = e.id))
-            ) THEN
-                            RAISE EXCEPTION
-                                'each equivalent has parts and a rate, and each rate of a unit has its equivalent' USING ERRCODE = 'check_violation';
-                        END IF;
-                        RETURN NEW;
+            )
         """,
     ),
-    trigger(
-        "pricing_pricelist",
-        name="pricing_pricelist_units_apart",
-        timing="BEFORE UPDATE",
-        when="NEW.status = 'submitted' AND OLD.status <> 'submitted'",
-        body="""
-                        IF EXISTS (
+    _submitted(
+        "units_apart",
+        "two equivalents price the same resource of some job",
+        """
+            EXISTS (
                 SELECT 1 FROM pricing_equivalent a JOIN pricing_equivalent b ON a.id < b.id
                     AND b.price_list_id = NEW.id
                     AND (a.cluster_id IS NULL OR b.cluster_id IS NULL
@@ -313,47 +252,30 @@ RULES = [
                                AND c.code = a.code
                               AND c.cluster_id = coalesce(a.cluster_id, b.cluster_id)
                               AND c.partition = coalesce(nullif(a.partition, ''), b.partition)))
-            ) THEN
-                            RAISE EXCEPTION
-                                'two equivalents price the same resource of some job'
-                                USING ERRCODE = 'check_violation';
-                        END IF;
-                        RETURN NEW;
+            )
         """,
     ),
-    trigger(
-        "pricing_pricelist",
-        name="pricing_pricelist_items_known",
-        timing="BEFORE UPDATE",
-        when="NEW.status = 'submitted' AND OLD.status <> 'submitted'",
-        body="""
-                        IF EXISTS (
+    _submitted(
+        "items_known",
+        "a price of an item is of one that there is, and depends on no job",
+        """
+            EXISTS (
                 SELECT 1 FROM pricing_rate r WHERE r.price_list_id = NEW.id
                     AND r.resource LIKE 'sku:%'
                    AND (r.cluster_id IS NOT NULL OR r.partition <> '' OR r.qos <> ''
                        OR r.basis <> 'allocated'
                         OR NOT EXISTS (SELECT 1 FROM pricing_sku s
                             WHERE r.resource = 'sku:' || s.code))
-            ) THEN
-                            RAISE EXCEPTION
-                                'a price of an item is of one that there is, and depends on no job' USING ERRCODE = 'check_violation';
-                        END IF;
-                        RETURN NEW;
+            )
         """,
     ),
-    trigger(
-        "pricing_pricelist",
-        name="pricing_pricelist_free_known",
-        timing="BEFORE UPDATE",
-        when="NEW.status = 'submitted' AND OLD.status <> 'submitted'",
-        body="""
-            IF EXISTS (SELECT 1 FROM unnest(NEW.free_resources) f WHERE f IS NULL
-                OR f !~
-                '^(cpu|mem|gpu|node|billing|energy|(gpu|license|unit|sku):[A-Za-z0-9][A-Za-z0-9._@-]{0,55})$') THEN
-                RAISE EXCEPTION 'what is free must be a resource'
-                    USING ERRCODE = 'check_violation';
-            END IF;
-            RETURN NEW;
+    _submitted(
+        "free_known",
+        "what is free must be a resource",
+        """
+            EXISTS (SELECT 1 FROM unnest(NEW.free_resources) f WHERE f IS NULL
+            OR f !~
+            '^(cpu|mem|gpu|node|billing|energy|(gpu|license|unit|sku):[A-Za-z0-9][A-Za-z0-9._@-]{0,55})$')
         """,
     ),
     trigger(

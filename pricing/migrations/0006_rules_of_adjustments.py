@@ -4,11 +4,11 @@ from django.db import migrations
 
 from core.rules import append_only, changed, no_truncate, refuse, set_trigger, trigger
 
-_ADJUSTMENT_1 = (
+_ADJUSTMENT = (
     "project_id, kind, at, percent, amount, currency, outage_id, credits_receipt_id, "
     "credits_line_id, text, reason, author_id, created_at"
 )
-_OUTAGECREDIT_1 = "cluster_id, starts_at, ends_at, percent, text, reason, author_id, created_at"
+_OUTAGE = "cluster_id, starts_at, ends_at, percent, text, reason, author_id, created_at"
 
 
 RULES = [
@@ -25,7 +25,7 @@ RULES = [
         "what it says never changes: withdraw it and make another",
         name="pricing_adjustment_stands",
         when=f"""
-            {changed(_ADJUSTMENT_1)} OR OLD.status <> 'draft' AND (OLD.submitted_at) IS DISTINCT
+            {changed(_ADJUSTMENT)} OR OLD.status <> 'draft' AND (OLD.submitted_at) IS DISTINCT
                 FROM (NEW.submitted_at)
         """,
     ),
@@ -58,7 +58,7 @@ RULES = [
         "what it says never changes: withdraw it and make another",
         name="pricing_outagecredit_stands",
         when=f"""
-            {changed(_OUTAGECREDIT_1)} OR OLD.status <> 'draft'
+            {changed(_OUTAGE)} OR OLD.status <> 'draft'
                 AND {changed("submitted_at, figures")}
         """,
     ),

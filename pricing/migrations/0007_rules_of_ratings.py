@@ -4,6 +4,42 @@ from django.db import migrations
 
 from core.rules import append_only, no_truncate, refuse, set_trigger, trigger
 
+# Over ``new_rows``: which ratings contradict the job or its charges. A job can't be declared free or
+# paid for by someone else: that would bill it nowhere. Exempt is what used nothing, falls under an
+# exemption of its cluster, or costs nothing by the lists of who pays. Of a job that changed, and is
+# due, a share may be missing: its document became void while another share is still on one.
+_FITS = """
+    IF EXISTS (
+        SELECT 1 FROM new_rows n
+          LEFT JOIN LATERAL (
+            SELECT count(*) > 0 AS charged,
+                   coalesce(bool_or(c.project_id IS DISTINCT FROM n.project_id
+                                    OR c.share_id IS NOT NULL), false) AS elsewhere
+              FROM pricing_charge c
+             WHERE c.job_id = n.job_id AND c.reverses_id IS NULL
+               AND NOT EXISTS (SELECT 1 FROM pricing_charge r WHERE r.reverses_id = c.id)
+          ) found ON true
+         WHERE found.charged <> (n.status = 'rated')
+            OR found.elsewhere AND NOT pricing_is_borne(n.job_id, n.project_id)
+               AND NOT (n.due AND EXISTS (
+                    SELECT 1 FROM usage_job j
+                     WHERE j.id = n.job_id AND j.revision <> n.job_revision))
+    ) OR EXISTS (
+        SELECT 1 FROM new_rows n LEFT JOIN usage_job j ON j.id = n.job_id
+         WHERE n.status <> 'rated' AND (j.id IS NULL OR n.status = 'exempt'
+               AND (j.cpu_seconds > 0 OR j.gpu_seconds > 0 OR j.mem_mib_seconds > 0)
+               AND NOT (n.reason = 'exempted'
+                   AND usage_exemption_of(n.job_id) IS NOT NULL
+                        OR n.reason IN ('state', 'free') AND NOT EXISTS (
+                            SELECT 1 FROM accounts_bearers(n.project_id, j."end") b
+                             WHERE coalesce(pricing_owes(n.job_id, b.project_id),
+                                 true))))
+    ) THEN
+        RAISE EXCEPTION 'the rating contradicts the job or its charges'
+            USING ERRCODE = 'check_violation';
+    END IF;
+"""
+
 RULES = [
     trigger(
         "accounts_project",
@@ -166,83 +202,17 @@ RULES = [
             RETURN NULL;
         """,
     ),
-    # Over ``new_rows``: which ratings contradict the job or its charges. A job can't be declared free or
-    # paid for by someone else: that would bill it nowhere. Exempt is what used nothing, falls under an
-    # exemption of its cluster, or costs nothing by the lists of who pays. Of a job that changed, and is
-    # due, a share may be missing: its document became void while another share is still on one.
     set_trigger(
         "pricing_jobrating",
         name="pricing_jobrating_fits",
         event="INSERT",
-        body="""
-            IF EXISTS (
-                SELECT 1 FROM new_rows n
-                  LEFT JOIN LATERAL (
-                    SELECT count(*) > 0 AS charged,
-                           coalesce(bool_or(c.project_id IS DISTINCT FROM n.project_id
-                                            OR c.share_id IS NOT NULL), false) AS elsewhere
-                      FROM
-                pricing_charge c WHERE c.job_id = n.job_id AND c.reverses_id IS NULL
-                   AND NOT EXISTS (SELECT 1 FROM pricing_charge r WHERE r.reverses_id = c.id)
-
-                  ) found ON true
-                 WHERE found.charged <> (n.status = 'rated')
-                    OR found.elsewhere AND NOT pricing_is_borne(n.job_id, n.project_id)
-                       AND NOT (n.due AND EXISTS (
-                            SELECT 1 FROM usage_job j
-                             WHERE j.id = n.job_id AND j.revision <> n.job_revision))
-            ) OR EXISTS (
-                SELECT 1 FROM new_rows n LEFT JOIN usage_job j ON j.id = n.job_id
-                 WHERE n.status <> 'rated' AND (j.id IS NULL OR n.status = 'exempt'
-                       AND (j.cpu_seconds > 0 OR j.gpu_seconds > 0 OR j.mem_mib_seconds > 0)
-                       AND NOT (n.reason = 'exempted'
-                           AND usage_exemption_of(n.job_id) IS NOT NULL
-                                OR n.reason IN ('state', 'free') AND NOT EXISTS (
-                                    SELECT 1 FROM accounts_bearers(n.project_id, j."end") b
-                                     WHERE coalesce(pricing_owes(n.job_id, b.project_id),
-                                         true))))
-            ) THEN
-                RAISE EXCEPTION 'the rating contradicts the job or its charges'
-                    USING ERRCODE = 'check_violation';
-            END IF;
-        """,
+        body=_FITS,
     ),
     set_trigger(
         "pricing_jobrating",
         name="pricing_jobrating_fits_changed",
         event="UPDATE",
-        body="""
-            IF EXISTS (
-                SELECT 1 FROM new_rows n
-                  LEFT JOIN LATERAL (
-                    SELECT count(*) > 0 AS charged,
-                           coalesce(bool_or(c.project_id IS DISTINCT FROM n.project_id
-                                            OR c.share_id IS NOT NULL), false) AS elsewhere
-                      FROM
-                pricing_charge c WHERE c.job_id = n.job_id AND c.reverses_id IS NULL
-                   AND NOT EXISTS (SELECT 1 FROM pricing_charge r WHERE r.reverses_id = c.id)
-
-                  ) found ON true
-                 WHERE found.charged <> (n.status = 'rated')
-                    OR found.elsewhere AND NOT pricing_is_borne(n.job_id, n.project_id)
-                       AND NOT (n.due AND EXISTS (
-                            SELECT 1 FROM usage_job j
-                             WHERE j.id = n.job_id AND j.revision <> n.job_revision))
-            ) OR EXISTS (
-                SELECT 1 FROM new_rows n LEFT JOIN usage_job j ON j.id = n.job_id
-                 WHERE n.status <> 'rated' AND (j.id IS NULL OR n.status = 'exempt'
-                       AND (j.cpu_seconds > 0 OR j.gpu_seconds > 0 OR j.mem_mib_seconds > 0)
-                       AND NOT (n.reason = 'exempted'
-                           AND usage_exemption_of(n.job_id) IS NOT NULL
-                                OR n.reason IN ('state', 'free') AND NOT EXISTS (
-                                    SELECT 1 FROM accounts_bearers(n.project_id, j."end") b
-                                     WHERE coalesce(pricing_owes(n.job_id, b.project_id),
-                                         true))))
-            ) THEN
-                RAISE EXCEPTION 'the rating contradicts the job or its charges'
-                    USING ERRCODE = 'check_violation';
-            END IF;
-        """,
+        body=_FITS,
     ),
     # A job that is rated for the first time is paid for by those who bear it then.
     set_trigger(

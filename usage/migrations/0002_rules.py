@@ -4,28 +4,24 @@ from django.db import migrations
 
 from core.rules import append_only, changed, function, no_truncate, refuse, set_trigger, trigger
 
-_JOB_1 = (
-    "revision, fingerprint, display_id, user_name, account, partition, qos, state, name, "
-    'node_list, start, "end", tres, estimated, flags, first_seen_at, req_tres, reservation, '
-    "used_cpu_seconds, used_mem_mib_seconds, energy_joules, elapsed_seconds, "
-    "suspended_seconds, cpu_seconds, gpu_seconds, mem_mib_seconds, node_seconds"
-)
-_JOB_2 = (
+# What a job says from its start on, and what grows while it runs.
+_STAYS = (
     "revision, fingerprint, display_id, user_name, account, partition, qos, state, name, "
     'node_list, start, "end", tres, estimated, flags, first_seen_at, req_tres, reservation, '
     "used_cpu_seconds, used_mem_mib_seconds, energy_joules"
 )
-_IMPORTRUN_1 = (
+_RUN = (
     "id, public_id, cluster_id, evidence_id, columns, time_zone, origin, requested_by_id, "
     "created_at"
 )
-_EXEMPTION_1 = (
+_EXEMPTION = (
     "cluster_id, partition, account, user_name, qos, state, starts_at, reason, author_id, "
     "created_at, reservation"
 )
-_JOB_3 = (
+_GROWS = (
     "elapsed_seconds, suspended_seconds, cpu_seconds, gpu_seconds, mem_mib_seconds, node_seconds"
 )
+_SAYS = f"{_STAYS}, {_GROWS}"
 
 
 RULES = [
@@ -76,7 +72,7 @@ RULES = [
         "usage_job",
         name="usage_job_keeps_revisions",
         timing="BEFORE UPDATE",
-        when=f'{changed(_JOB_1)} AND NOT (OLD."end" IS NULL AND NOT {changed(_JOB_2)})',
+        when=f'{changed(_SAYS)} AND NOT (OLD."end" IS NULL AND NOT {changed(_STAYS)})',
         body="""
             IF NEW.revision <= OLD.revision OR NEW.revision - OLD.revision <> (
                 SELECT count(*) FROM usage_jobrevision
@@ -120,7 +116,7 @@ RULES = [
         name="usage_importrun_frozen",
         timing="BEFORE UPDATE",
         body=f"""
-            IF {changed(_IMPORTRUN_1)}
+            IF {changed(_RUN)}
                OR OLD.finished_at IS NOT NULL AND to_jsonb(NEW) <> to_jsonb(OLD)
                   AND NOT (OLD.status = 'incomplete' AND NEW.status = 'released'
                            AND to_jsonb(NEW) - ARRAY['status', 'released_at', 'released_by_id',
@@ -291,14 +287,14 @@ RULES = [
         "UPDATE",
         "of an exemption only the end changes",
         name="usage_exemption_frozen",
-        when=changed(_EXEMPTION_1),
+        when=changed(_EXEMPTION),
     ),
     # Of a job that runs these grow, without a revision.
     trigger(
         "usage_job",
         name="usage_job_grows_by_imports",
         timing="BEFORE UPDATE",
-        when=f'{changed(_JOB_3)} AND (OLD."end" IS NULL AND NOT {changed(_JOB_2)})',
+        when=f'{changed(_GROWS)} AND (OLD."end" IS NULL AND NOT {changed(_STAYS)})',
         body="""
             IF NOT EXISTS (
                 SELECT 1 FROM usage_importrun
