@@ -162,7 +162,7 @@ def test_a_second_click_closes_nothing_twice(
         clerk.post(url(Period, "close", MONTH))
         again = clerk.post(url(Period, "close", MONTH), follow=True)
     assert len(sent) == 1
-    assert messages_of(again) == ["This month is being closed already."]
+    assert messages_of(again)[-1] == "This month is being closed already."
     text = page(clerk)
     assert "Waiting for a worker" in text
     assert url(Period, "close", MONTH) not in text
