@@ -220,7 +220,10 @@ def test_a_making_that_broke_off_goes_on(drop_root: Path, monkeypatch: pytest.Mo
             story.seed(density=THIN)
     people_and_jobs = (User.objects.count(), Job.objects.count(), ImportRun.objects.count())
     assert story.seed(density=THIN)
-    assert people_and_jobs == (User.objects.count(), Job.objects.count(), ImportRun.objects.count())
+    # The file with changed jobs comes last; nothing else is imported again.
+    users, known, imports = people_and_jobs
+    again = (User.objects.count(), Job.objects.count(), ImportRun.objects.count())
+    assert again == (users, known, imports + 1)
     paid = Receipt.objects.filter(project__code="pi_suda", status="paid")
     assert paid.count() == 1
 
