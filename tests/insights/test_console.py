@@ -54,6 +54,7 @@ def test_queues_are_counted() -> None:
         "Broken rules of the books": 0,
         "Jobs to be corrected": 0, "Overdue receipts": 0, "Mismatched payments": 0,
         "Differences to Slurm": 0, "Exemptions to approve": 0, "Purchase orders near their end": 0,
+        "Refunds to approve or pay out": 0, "Write-offs to approve": 0,
     }  # fmt: skip
 
 
