@@ -8,6 +8,7 @@ from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils import timezone
+from django.utils.http import content_disposition_header
 from django.utils.translation import gettext as _t
 from django.utils.translation import gettext_lazy as _
 
@@ -109,7 +110,7 @@ def _file(request: HttpRequest, shown: Statement, form: str, code: str) -> HttpR
         return csv_response(request, name=name, header=statement_files.CSV_HEADER, rows=rows)
     record_export(request, name=name, filters={"form": "pdf"})
     answer = HttpResponse(statement_files.pdf_of(shown), content_type="application/pdf")
-    answer["Content-Disposition"] = f'attachment; filename="{name}.pdf"'
+    answer["Content-Disposition"] = content_disposition_header(True, f"{name}.pdf")
     answer["Cache-Control"] = "private, no-store"
     return answer
 

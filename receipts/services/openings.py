@@ -47,6 +47,8 @@ def check_opening(opening: Opening) -> Receipt | None:
     Conflict if the number belongs to another document, or to this with other values."""
     if not 0 < len(opening.number) <= 64:
         raise Invalid("number", _("A number has 1 to 64 characters."))
+    if not opening.number.isprintable():
+        raise Invalid("number", _("A number has up to 64 characters that can be printed."))
     amount = opening.amount
     if not (amount.is_finite() and 0 < amount < MOST):
         raise Invalid("amount", _("Give an amount of more than zero."))
