@@ -116,7 +116,7 @@ def facts(document: Document, words: Words) -> list[dict[str, Any]]:
         ("number", document.number),
         ("paid_on" if receipt else "issued_on", words.day(document.issued_on)),
         ("due_on", words.day(document.due_on) if document.due_on else ""),
-        ("period", "" if receipt else words.days(document.first_day, document.last_day)),
+        ("period", words.days(document.first_day, document.last_day) if document.bills else ""),
         ("project", buyer.project),
         ("department", buyer.department),
         ("po_number", buyer.po_number),

@@ -185,3 +185,8 @@ class Document:
     def is_credit(self) -> bool:
         """Whether it takes back from another document."""
         return self.kind is Kind.CREDIT_NOTE
+
+    @property
+    def bills(self) -> bool:
+        """Whether it is about what was used; an official receipt is about a payment."""
+        return any(line.resource for line in self.lines)

@@ -86,6 +86,15 @@ def test_what_was_printed_first_stays(receipt: Receipt, settings: Settings) -> N
     assert OfficialFile.objects.count() == 2
 
 
+def test_a_payment_has_no_days_of_usage(receipt: Receipt) -> None:
+    content = official_file(
+        official=OfficialReceipt.objects.get(), language=DocumentLanguage.ENGLISH
+    )
+    paper = pages(bytes(content.content))[0]
+    assert "Payment of invoice" in paper
+    assert "Usage period" not in paper
+
+
 def test_the_paper_has_the_hash_that_is_verified(receipt: Receipt, client: Client) -> None:
     official = OfficialReceipt.objects.get()
     content = bytes(official_file(official=official).content)
