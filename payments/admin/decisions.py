@@ -1,5 +1,6 @@
 """Queues of what needs a second person, and tax withheld, in the console."""
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 from django import forms
@@ -49,6 +50,27 @@ class Decided(CsvExport, ReadOnlyAdmin):
     def has_decide_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Who may approve and reject."""
         return request.user.has_perm(self.may_approve)
+
+    def facts_of(self, row: Any) -> tuple[tuple[Any, Any], ...]:
+        """Return what a person should see before deciding. None of it changes once it was asked
+        for, but what is left to pay, with which the service compares the amount."""
+        raise NotImplementedError
+
+    def decide(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        run: Callable[[Actor, dict[str, Any]], str],
+        *,
+        form: type[forms.Form] = forms.Form,
+        **step: Any,
+    ) -> HttpResponse:
+        """Show what a step decides about, and take it."""
+        row = self.pick(request, object_id)
+        back = admin_url(row, "change", row.pk)
+        facts = self.facts_of(row)
+        made = Step(run=run, form=form, back=back, target=row, facts=facts, **step)
+        return self.step(request, made)
 
 
 @admin.register(Refund)
@@ -116,7 +138,9 @@ class RefundAdmin(Decided):
             services.approve_refund(refund_id=int(object_id), actor=actor)
             return _t("The refund is approved. Pay it out and enter the bank's reference.")
 
-        return self._step(request, object_id, _("Approve the refund"), run, submit=_("Approve"))
+        return self.decide(
+            request, object_id, run, title=_("Approve the refund"), submit=_("Approve")
+        )
 
     def _taken_back(self, request: HttpRequest, object_id: str) -> HttpResponse:
         def run(actor: Actor, values: dict[str, Any]) -> str:
@@ -137,7 +161,9 @@ class RefundAdmin(Decided):
             return _t("The refund is paid out.")
 
         title = _("The refund was paid out")
-        return self._step(request, object_id, title, run, submit=_("Record"), form=ReferenceForm)
+        return self.decide(
+            request, object_id, run, title=title, submit=_("Record"), form=ReferenceForm
+        )
 
     @button(_("Reject"), path="reject", icon="block", permission="decide")
     def reject(self, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -150,46 +176,24 @@ class RefundAdmin(Decided):
                 return _t("It is rejected: the payment stays as it was.")
             return _t("The refund is rejected. The money is the project's balance again.")
 
-        return self._step(
+        return self.decide(
             request,
             object_id,
-            _("Reject the refund"),
             run,
+            title=_("Reject the refund"),
             submit=_("Reject"),
             form=ReasonForm,
             danger=True,
         )
 
-    def _step(
-        self,
-        request: HttpRequest,
-        object_id: str,
-        title: Any,
-        run: Any,
-        *,
-        submit: Any,
-        form: type[forms.Form] = forms.Form,
-        danger: bool = False,
-    ) -> HttpResponse:
-        refund: Refund = self.pick(request, object_id)
-        facts = (
-            (_("Receipt"), refund.payment.receipt),
-            (_("Project"), refund.payment.receipt.project),
-            (_("Amount"), self.shown_amount(refund)),
-            (_("Reason"), refund.reason),
-            (_("Requested by"), refund.requested_by),
+    def facts_of(self, row: Refund) -> tuple[tuple[Any, Any], ...]:
+        return (
+            (_("Receipt"), row.payment.receipt),
+            (_("Project"), row.payment.receipt.project),
+            (_("Amount"), self.shown_amount(row)),
+            (_("Reason"), row.reason),
+            (_("Requested by"), row.requested_by),
         )
-        step = Step(
-            title=title,
-            submit=submit,
-            run=run,
-            form=form,
-            danger=danger,
-            back=admin_url(refund, "change", refund.pk),
-            target=refund,
-            facts=facts,
-        )
-        return self.step(request, step)
 
     @column(_("Receipt"), ordering="payment__receipt")
     def receipt_link(self, refund: Refund) -> str:
@@ -280,7 +284,14 @@ class WriteOffAdmin(Decided):
             services.approve_write_off(write_off_id=int(object_id), actor=actor)
             return _t("The receipt is written off.")
 
-        return self._step(request, object_id, _("Approve the write-off"), run, submit=_("Approve"))
+        return self.decide(
+            request,
+            object_id,
+            run,
+            title=_("Approve the write-off"),
+            submit=_("Approve"),
+            danger=True,
+        )
 
     @button(_("Reject"), path="reject", icon="block", permission="decide")
     def reject(self, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -291,37 +302,19 @@ class WriteOffAdmin(Decided):
             return _t("The write-off is rejected.")
 
         title = _("Reject the write-off")
-        return self._step(request, object_id, title, run, submit=_("Reject"), form=ReasonForm)
-
-    def _step(
-        self,
-        request: HttpRequest,
-        object_id: str,
-        title: Any,
-        run: Any,
-        *,
-        submit: Any,
-        form: type[forms.Form] = forms.Form,
-    ) -> HttpResponse:
-        write_off: WriteOff = self.pick(request, object_id)
-        step = Step(
-            title=title,
-            submit=submit,
-            run=run,
-            form=form,
-            danger=True,
-            back=admin_url(write_off, "change", write_off.pk),
-            target=write_off,
-            facts=(
-                (_("Receipt"), write_off.receipt),
-                (_("Project"), write_off.receipt.project),
-                (_("Amount"), self.shown_amount(write_off)),
-                (_("Left to pay"), self.shown_left(write_off)),
-                (_("Reason"), write_off.reason),
-                (_("Requested by"), write_off.requested_by),
-            ),
+        return self.decide(
+            request, object_id, run, title=title, submit=_("Reject"), form=ReasonForm, danger=True
         )
-        return self.step(request, step)
+
+    def facts_of(self, row: WriteOff) -> tuple[tuple[Any, Any], ...]:
+        return (
+            (_("Receipt"), row.receipt),
+            (_("Project"), row.receipt.project),
+            (_("Amount"), self.shown_amount(row)),
+            (_("Left to pay"), self.shown_left(row)),
+            (_("Reason"), row.reason),
+            (_("Requested by"), row.requested_by),
+        )
 
     @column(_("Receipt"), ordering="receipt")
     def receipt_link(self, write_off: WriteOff) -> str:

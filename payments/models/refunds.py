@@ -1,12 +1,13 @@
 """Money that goes back to a payer."""
 
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
 from core import formatting
 from payments.models.attempts import Payment
+from receipts.models.asked import Asked, amount_and_reason, approved_by_another
 
 
 class RefundStatus(models.TextChoices):
@@ -18,7 +19,7 @@ class RefundStatus(models.TextChoices):
     REJECTED = "rejected", _("Rejected")
 
 
-class Refund(models.Model):
+class Refund(Asked):
     """What is given back of a payment that settles nothing, asked for by one person and approved by
     another one.
 
@@ -34,25 +35,10 @@ class Refund(models.Model):
     payment = models.ForeignKey(
         Payment, models.PROTECT, related_name="refunds", verbose_name=_("payment")
     )
-    amount = models.DecimalField(_("amount"), max_digits=18, decimal_places=4)
     bounced = models.BooleanField(_("taken back by the bank"), default=False)
-    reason = models.CharField(_("reason"), max_length=200)
     status = models.CharField(
         _("status"), max_length=10, choices=RefundStatus.choices, default=RefundStatus.REQUESTED
     )
-    requested_by = models.ForeignKey(
-        User, models.PROTECT, related_name="+", verbose_name=_("requested by")
-    )
-    requested_at = models.DateTimeField(_("requested"), auto_now_add=True)
-    approved_by = models.ForeignKey(
-        User, models.PROTECT, null=True, related_name="+", verbose_name=_("approved by")
-    )
-    approved_at = models.DateTimeField(_("approved"), null=True)
-    rejected_by = models.ForeignKey(
-        User, models.PROTECT, null=True, related_name="+", verbose_name=_("rejected by")
-    )
-    rejected_at = models.DateTimeField(_("rejected"), null=True)
-    rejected_because = models.CharField(_("reason of the rejection"), max_length=200, blank=True)
     paid_out_by = models.ForeignKey(
         User, models.PROTECT, null=True, related_name="+", verbose_name=_("paid out by")
     )
@@ -77,11 +63,11 @@ class Refund(models.Model):
                 condition=Q(bounced=False) | ~Q(status="approved"), name="refund_bounced_at_once"
             ),
             models.CheckConstraint(
-                condition=Q(amount__gt=0, amount__lt=10**14) & ~Q(reason=""),
+                condition=amount_and_reason(),
                 name="refund_amount_and_reason",
             ),
             models.CheckConstraint(
-                condition=Q(approved_by=None) | ~Q(approved_by=F("requested_by")),
+                condition=approved_by_another(),
                 name="refund_second_person",
                 violation_error_message=_("Whoever asks for a refund does not approve it."),
             ),

@@ -1,11 +1,11 @@
 """What is given up of a receipt."""
 
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
-from accounts.models import User
 from core import formatting
+from receipts.models.asked import Asked, amount_and_reason, approved_by_another
 from receipts.models.documents import Receipt
 
 
@@ -17,7 +17,7 @@ class WriteOffStatus(models.TextChoices):
     REJECTED = "rejected", _("Rejected")
 
 
-class WriteOff(models.Model):
+class WriteOff(Asked):
     """What is left to pay of a receipt and won't be paid, asked for by one person and approved by
     another one.
 
@@ -31,24 +31,9 @@ class WriteOff(models.Model):
     receipt = models.ForeignKey(
         Receipt, models.PROTECT, related_name="write_offs", verbose_name=_("receipt")
     )
-    amount = models.DecimalField(_("amount"), max_digits=18, decimal_places=4)
-    reason = models.CharField(_("reason"), max_length=200)
     status = models.CharField(
         _("status"), max_length=10, choices=WriteOffStatus.choices, default=WriteOffStatus.REQUESTED
     )
-    requested_by = models.ForeignKey(
-        User, models.PROTECT, related_name="+", verbose_name=_("requested by")
-    )
-    requested_at = models.DateTimeField(_("requested"), auto_now_add=True)
-    approved_by = models.ForeignKey(
-        User, models.PROTECT, null=True, related_name="+", verbose_name=_("approved by")
-    )
-    approved_at = models.DateTimeField(_("approved"), null=True)
-    rejected_by = models.ForeignKey(
-        User, models.PROTECT, null=True, related_name="+", verbose_name=_("rejected by")
-    )
-    rejected_at = models.DateTimeField(_("rejected"), null=True)
-    rejected_because = models.CharField(_("reason of the rejection"), max_length=200, blank=True)
 
     class Meta:
         verbose_name = _("write-off")
@@ -63,11 +48,11 @@ class WriteOff(models.Model):
                 fields=("receipt",), condition=~Q(status="rejected"), name="write_off_once"
             ),
             models.CheckConstraint(
-                condition=Q(amount__gt=0, amount__lt=10**14) & ~Q(reason=""),
+                condition=amount_and_reason(),
                 name="write_off_amount_and_reason",
             ),
             models.CheckConstraint(
-                condition=Q(approved_by=None) | ~Q(approved_by=F("requested_by")),
+                condition=approved_by_another(),
                 name="write_off_second_person",
                 violation_error_message=_("Whoever asks for a write-off does not approve it."),
             ),
