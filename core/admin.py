@@ -28,7 +28,7 @@ from unfold.widgets import INPUT_CLASSES, SELECT_CLASSES
 
 from core import formatting
 from core.actor import Actor
-from core.errors import DomainError, Invalid, Text
+from core.errors import Changed, DomainError, Invalid, Text
 
 log = logging.getLogger(__name__)
 
@@ -107,8 +107,9 @@ class Step:
     """A page on which a person is told what a step does, fills in a form, and confirms it.
 
     ``run`` does it, by a service, and returns what to say afterwards, or ``Done``. ``facts`` are a
-    list
-    of names and values; ``template`` may extend ``admin/console/step.html``.
+    list of names and values. Where they may change meanwhile, ``seen`` is a mark of them, which
+    comes back with the form as ``values["seen"]``; on Changed the page is shown anew. ``template``
+    may extend ``admin/console/step.html``.
     """
 
     title: Text
@@ -120,6 +121,7 @@ class Step:
     initial: dict[str, Any] = field(default_factory=dict)
     intro: Text = ""
     facts: tuple[tuple[Text, Any], ...] = ()
+    seen: str = ""
     danger: bool = False
     template: str = "admin/console/step.html"
     context: dict[str, Any] = field(default_factory=dict)
@@ -208,9 +210,15 @@ class ConsoleAdmin(ModelAdmin):
         )
         if sent and form.is_valid():
             try:
-                end = step.run(Actor.of(request.user), form.cleaned_data)
+                values = form.cleaned_data
+                if step.seen:
+                    values["seen"] = request.POST.get("seen", "")
+                end = step.run(Actor.of(request.user), values)
             except Invalid as error:
                 form.add_error(error.code if error.code in form.fields else None, str(error))
+            except Changed as error:
+                messages.warning(request, str(error))
+                return HttpResponseRedirect(request.get_full_path())
             except DomainError as error:
                 messages.error(request, str(error))
                 return HttpResponseRedirect(step.back)

@@ -1,6 +1,7 @@
 """Refusals that a person is told about, as opposed to defects."""
 
 from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
 
 Text = str | Promise
 
@@ -23,6 +24,16 @@ class DomainError(Exception):
 
 class Conflict(DomainError):
     """Someone else was faster, or the state of the thing does not allow the step (HTTP 409)."""
+
+
+class Changed(Conflict):
+    """What a person confirmed is not any more what was shown: it is to be looked at again."""
+
+    def __init__(self, message: Text = "") -> None:
+        super().__init__("changed", message or CHANGED)
+
+
+CHANGED = _("This changed since you looked at it. Look at the new figures, and confirm again.")
 
 
 class Invalid(DomainError):

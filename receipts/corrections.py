@@ -12,6 +12,7 @@ from django.db.models import Exists, OuterRef, QuerySet
 
 from core.bulk import AnyOf, in_batches
 from core.money import total
+from core.seen import mark_of
 from pricing.counting import what_it_comes_to
 from pricing.judging import Books, facts_of
 from pricing.models import Charge, JobRating
@@ -64,6 +65,13 @@ def corrections(job_ids: Iterable[int]) -> Iterator[Correction]:
     for ids in in_batches(job_ids, BATCH_JOBS):
         found = {item.job.pk: item for item in _batch(ids)}
         yield from (found[pk] for pk in ids if pk in found)
+
+
+def mark_of_corrections(rows: Iterable[Correction]) -> str:
+    """Return a mark of what corrections come to, as a person sees it before confirming."""
+    return mark_of(
+        *((row.job.pk, row.old, row.new, row.currency, row.new_currency) for row in rows)
+    )
 
 
 def _batch(job_ids: list[int]) -> Iterator[Correction]:

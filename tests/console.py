@@ -43,6 +43,12 @@ def last_event(action: str) -> dict[str, Any]:
     return dict(json.loads(payload)["data"])
 
 
+def confirm(client: Client, address: str, **data: str) -> Any:
+    """Look at a step's page and send its form, with what was seen."""
+    seen = client.get(address).context["step"].seen
+    return client.post(address, {**data, "seen": seen}, follow=True)
+
+
 def messages_of(response: Any) -> list[str]:
     """What a page says on top, after ``follow=True``."""
     return [str(message) for message in response.context["messages"]]

@@ -22,7 +22,7 @@ def close(month: date) -> None:
     run = month_end.close_and_draft(period=month, actor=_clerk("clerk"), override_reason=reason)
     actor = _clerk("clerk2")
     waiting = runs.to_approve(actor).filter(run=run)
-    runs.approve(entry_ids=list(waiting.values_list("pk", flat=True)), actor=actor)
+    runs.approve(seen=runs.seen_in(waiting), actor=actor)
     runs.issue_approved(run_id=run.pk)
 
 

@@ -14,6 +14,7 @@ from core import formatting
 from core.actor import Actor
 from core.admin import ConsoleForm, ReadOnlyAdmin, Step, admin_url, money
 from core.forms import DayInput
+from core.seen import mark_of
 from payments.selectors import balance_of
 from payments.services import (
     Transfer,
@@ -24,6 +25,7 @@ from payments.services import (
     suggested_withholding,
     use_balance_for,
 )
+from payments.services.decisions import left_and_balance, left_to_give_up
 from payments.services.settlement import Standing, standing
 from receipts.models import Receipt
 
@@ -210,16 +212,22 @@ class ReceiptSteps(ReadOnlyAdmin):
         receipt = self._receipt(request, receipt_id, "receipts.request_writeoff")
 
         def run(actor: Actor, values: dict[str, Any]) -> str:
-            request_write_off(receipt_id=receipt.pk, reason=values["reason"], actor=actor)
+            request_write_off(receipt_id=receipt.pk, actor=actor, **values)
             return _t("A colleague has to approve it now, in the list of write-offs.")
 
+        left, credited = left_to_give_up(receipt)
+        facts = standing_facts(receipt)
+        if credited:
+            first = money(credited, receipt.currency)
+            facts += ((_("Credited first"), _t("%(amount)s before tax") % {"amount": first}),)
         step = Step(
             title=_("Ask for a write-off"),
             submit=_("Ask"),
             run=run,
             form=WriteOffForm,
             back=admin_url(receipt, "change", receipt.pk),
-            facts=standing_facts(receipt),
+            facts=facts,
+            seen=mark_of(left, credited),
             intro=_("What is left to pay is given up when a second person approves it."),
         )
         return self.step(request, step)
@@ -228,8 +236,10 @@ class ReceiptSteps(ReadOnlyAdmin):
         """Pay a receipt from its project's balance."""
         receipt = self._receipt(request, receipt_id, "payments.record_transfer")
 
-        def run(actor: Actor, _values: dict[str, Any]) -> str:
-            used = use_balance_for(receipt_id=receipt.pk, actor=actor)
+        left, balance = left_and_balance(receipt)
+
+        def run(actor: Actor, values: dict[str, Any]) -> str:
+            used = use_balance_for(receipt_id=receipt.pk, actor=actor, **values)
             return _t("%(amount)s of the balance was used.") % {
                 "amount": money(used, receipt.currency)
             }
@@ -240,6 +250,7 @@ class ReceiptSteps(ReadOnlyAdmin):
             run=run,
             back=admin_url(receipt, "change", receipt.pk),
             facts=(*standing_facts(receipt), *_to_use(receipt)),
+            seen=mark_of(left, balance),
             intro=_("What the project paid and settles nothing yet pays this receipt."),
         )
         return self.step(request, step)

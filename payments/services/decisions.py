@@ -12,13 +12,15 @@ from audit.services import record
 from core.actor import Actor
 from core.errors import Conflict, Invalid
 from core.locks import lock_rows
-from core.money import round_money
+from core.money import round_money, total
+from core.seen import require_seen
 from core.transitions import Table, transition
 from payments.models import Payment, Refund, RefundStatus
-from payments.selectors import unallocated_of
+from payments.selectors import balance_of, unallocated_of
 from payments.services.settlement import restate, standing, use_balance
 from receipts.differences import waits
 from receipts.models import Receipt, WriteOff, WriteOffStatus
+from receipts.selectors import lines_crediting
 from receipts.services import mark_settled
 from receipts.services.corrections import credit_now
 from receipts.services.steps import locked
@@ -170,15 +172,19 @@ def decided() -> Conflict:
     return Conflict("decided", _("This was decided by someone else already."))
 
 
-def request_write_off(*, receipt_id: int, reason: str, actor: Actor) -> WriteOff:
+def request_write_off(
+    *, receipt_id: int, reason: str, actor: Actor, seen: str | None = None
+) -> WriteOff:
     """Ask for what is left of a receipt to be given up. A correction of it that waits gets its
     credit note first: what was written off is credited no more.
 
-    Raises Invalid without a reason, Conflict if it is not open or one waits already.
+    Raises Invalid without a reason, Conflict if it is not open or one waits already, Changed where
+    ``left_to_give_up`` is not what was seen.
     """
     person = person_asking(reason, actor)
     with transaction.atomic():
         receipt = locked(receipt_id)
+        require_seen(seen, *left_to_give_up(receipt))
         if waits(receipt):
             credit_now(receipt=receipt, actor=actor)
             receipt = locked(receipt_id)
@@ -195,6 +201,12 @@ def request_write_off(*, receipt_id: int, reason: str, actor: Actor) -> WriteOff
         data = {**_write_off_figures(made), "reason": reason}
         record("write_off.requested", actor=actor, target=made, data=data)
     return made
+
+
+def left_to_give_up(receipt: Receipt) -> tuple[Decimal, Decimal]:
+    """Return what is left to pay of a receipt, and what of that a credit note gives back first
+    (less than zero, before tax)."""
+    return standing(receipt).left, total(line.amount for line in lines_crediting(receipt))
 
 
 def _write_off_figures(write_off: WriteOff) -> dict[str, object]:
@@ -270,13 +282,15 @@ def _move_write_off(write_off: WriteOff, after: WriteOffStatus, stamps: Mapping[
     )
 
 
-def use_balance_for(*, receipt_id: int, actor: Actor) -> Decimal:
+def use_balance_for(*, receipt_id: int, actor: Actor, seen: str | None = None) -> Decimal:
     """Settle an open receipt from its project's balance now; returns how much was used.
 
-    Raises Conflict if there is nothing to use, or nothing left to pay.
+    Raises Conflict if there is nothing to use, or nothing left to pay, Changed where
+    ``left_and_balance`` is not what was seen.
     """
     with transaction.atomic():
         receipt = locked(receipt_id)
+        require_seen(seen, *left_and_balance(receipt))
         if receipt.status not in Receipt.OPEN:
             raise Conflict("not_payable", _("This receipt is not open for payment."))
         used = use_balance(receipt, actor)
@@ -284,3 +298,9 @@ def use_balance_for(*, receipt_id: int, actor: Actor) -> Decimal:
             raise Conflict("no_balance", _("The project has no balance in this currency."))
         restate(receipt, actor)
     return used
+
+
+def left_and_balance(receipt: Receipt) -> tuple[Decimal, Decimal]:
+    """Return what is left to pay of a receipt, and what its project has paid that settles
+    nothing."""
+    return standing(receipt).left, balance_of(receipt.project, receipt.currency)

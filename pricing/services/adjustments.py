@@ -100,14 +100,18 @@ def _signed(wanted: Wanted, currency: str) -> Decimal:
     return amount if wanted.kind == K.FEE else -amount
 
 
-def submit_adjustment(*, adjustment_id: int, actor: Actor) -> Adjustment:
-    """Ask for approval; up to ``ADJUSTMENT_LIMIT`` that is given at once, and the charge made."""
+def submit_adjustment(*, adjustment_id: int, alone: Decimal, actor: Actor) -> Adjustment:
+    """Ask for approval, which up to ``ADJUSTMENT_LIMIT`` is given at once, and the charge made.
+
+    ``alone`` is what one person alone decided already and counts with it; the caller, who knows
+    documents, holds the lock that keeps it true.
+    """
     with transaction.atomic():
         row = _locked(adjustment_id)
         reviewing.person_of(actor)
         reviewing.submit(row)
         record("adjustment.submitted", actor=actor, target=row, data=told(row))
-        if abs(row.amount) <= limit_in(row.currency):
+        if alone + abs(row.amount) <= limit_in(row.currency):
             give(row, by=None, actor=actor)
     return row
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 
-from django.db.models import QuerySet, Sum
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from accounts.models import Project
@@ -61,14 +61,6 @@ def line_credits_waiting(receipt_id: int | None = None) -> QuerySet[Adjustment]:
     if receipt_id is None:
         return waiting.filter(credits_receipt_id__isnull=False).order_by("pk")
     return waiting.filter(credits_receipt_id=receipt_id).order_by("pk")
-
-
-def given_alone(receipt_id: int) -> Decimal:
-    """Return what one person alone gave back of a receipt by hand so far, above zero."""
-    alone = Adjustment.objects.filter(
-        credits_receipt_id=receipt_id, status=ReviewStatus.APPROVED, decided_by=None
-    )
-    return -(alone.aggregate(sum=Sum("amount"))["sum"] or Decimal(0))
 
 
 def give_line_credits(rows: Iterable[Adjustment], *, by: int | None, actor: Actor) -> list[Charge]:

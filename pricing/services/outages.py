@@ -14,7 +14,7 @@ from accounts.models import Project
 from audit.services import record
 from core.actor import Actor
 from core.bulk import insert_many
-from core.errors import Conflict, Invalid
+from core.errors import Changed, Conflict, Invalid
 from core.locks import lock_rows
 from core.money import round_money, total
 from pricing import reviewing
@@ -72,26 +72,30 @@ def draft_outage(
     return row
 
 
-def submit_outage(*, outage_id: int, actor: Actor) -> OutageCredit:
-    """Keep what it gives back as of now, and ask a second person. Raises Conflict if it is
-    nothing."""
+def submit_outage(*, outage_id: int, actor: Actor, seen: str | None = None) -> OutageCredit:
+    """Keep what it gives back as of now, and ask a second person. Raises Conflict if it is nothing,
+    Changed if it is not what was seen: ``seen`` is the digest of figures."""
     with transaction.atomic():
         row = _locked(outage_id)
         reviewing.person_of(actor)
         figures = figures_of(credits_of(row))
         if not figures.sums:
             raise Conflict("nothing", _("No job that is charged ran on the cluster then."))
+        if seen not in (None, figures.digest):
+            raise Changed
         reviewing.submit(row, figures=figures.as_json())
         record("outage.submitted", actor=actor, target=row, data=told(row))
     return row
 
 
-def approve_outage(*, outage_id: int, lines_of: Lines, actor: Actor) -> list[Adjustment]:
+def approve_outage(
+    *, outage_id: int, lines_of: Lines, actor: Actor, seen: str | None = None
+) -> list[Adjustment]:
     """Give back what was submitted: an adjustment for each project and currency, and for each line
     of an issued document that its charges are on.
 
     Raises Conflict if it does not wait, to its author, and if it would give back something else
-    by now: jobs came or were rated anew.
+    by now: jobs came or were rated anew. Raises Changed if that is not what was seen.
     """
     with transaction.atomic():
         row = _locked(outage_id)
@@ -105,6 +109,8 @@ def approve_outage(*, outage_id: int, lines_of: Lines, actor: Actor) -> list[Adj
         reviewing.approve(row, by=by)
         if row.figures is None or figures.digest != row.figures["digest"]:
             raise _changed()
+        if seen not in (None, figures.digest):
+            raise Changed
         made = _give_back(row, found, lines_of, by=by, actor=actor)
         data = {**told(row), "adjustments": [one.pk for one in made]}
         record("outage.approved", actor=actor, target=row, data=data)

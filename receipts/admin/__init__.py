@@ -1,5 +1,7 @@
 """Receipts in the console; importing the modules registers their pages."""
 
-from receipts.admin import billing, mails, orders, outages, receipts, runs, series
+from receipts.admin import adjustments, billing, mails, orders, outages, receipts, runs, series
 
-__all__ = ["billing", "mails", "orders", "outages", "receipts", "runs", "series"]
+__all__ = [
+    "adjustments", "billing", "mails", "orders", "outages", "receipts", "runs", "series",
+]  # fmt: skip

@@ -28,16 +28,21 @@ from core.admin import (
     money,
 )
 from core.bulk import in_batches
-from core.errors import Text
+from core.errors import CHANGED, Text
 from pricing.services.line_credits import line_credits_waiting
 from receipts import services
 from receipts.cases import Case, case_rows, cases
-from receipts.corrections import Correction, corrections, jobs_to_correct
+from receipts.corrections import (
+    Correction,
+    corrections,
+    jobs_to_correct,
+    mark_of_corrections,
+)
 from receipts.models import Receipt
 from receipts.selectors import CREDITABLE
 from receipts.services.corrections import correct_jobs
 from receipts.services.crediting import left_after
-from receipts.services.part_credits import Part, left_of
+from receipts.services.part_credits import Part, left_of, mark_of_credit
 
 PAGE_CASES = 50
 CSV_JOBS = 1000
@@ -192,7 +197,12 @@ class CreditPages(ReadOnlyAdmin):
         if not chosen:
             messages.warning(request, _t("Choose the jobs that are to be corrected."))
             return HttpResponseRedirect(back)
-        if "confirmed" in request.POST:
+        rows = list(corrections(chosen))
+        seen = mark_of_corrections(rows)
+        changed = "confirmed" in request.POST and request.POST.get("seen") != seen
+        if changed:
+            messages.warning(request, str(CHANGED))
+        elif "confirmed" in request.POST:
             outcome = correct_jobs(job_ids=chosen, actor=Actor.of(request.user))
             said = ngettext("%(n)s job was corrected.", "%(n)s jobs were corrected.", outcome.rated)
             messages.success(request, said % {"n": outcome.rated})
@@ -208,7 +218,8 @@ class CreditPages(ReadOnlyAdmin):
             request,
             "admin/receipts/receipt/correct.html",
             title=_("Correct issued receipts"),
-            rows=list(corrections(chosen)),
+            rows=rows,
+            seen=seen,
             back=back,
         )
 
@@ -258,8 +269,8 @@ class CreditPages(ReadOnlyAdmin):
     def give_credit(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Approve what another person asked to give back."""
 
-        def run(actor: Actor, _values: dict[str, Any]) -> Done:
-            note = services.approve_credit(receipt_id=int(object_id), actor=actor)
+        def run(actor: Actor, values: dict[str, Any]) -> Done:
+            note = services.approve_credit(receipt_id=int(object_id), actor=actor, **values)
             said = _t("Credit note %(number)s is issued.") % {"number": note.number}
             return Done(said, admin_url(note, "change", note.pk))
 
@@ -272,7 +283,7 @@ class CreditPages(ReadOnlyAdmin):
         """Say no to what another person asked to give back."""
 
         def run(actor: Actor, values: dict[str, Any]) -> str:
-            services.refuse_credit(receipt_id=int(object_id), reason=values["reason"], actor=actor)
+            services.refuse_credit(receipt_id=int(object_id), actor=actor, **values)
             return _t("The credit was refused; nothing is given back.")
 
         return self._decide(
@@ -288,8 +299,8 @@ class CreditPages(ReadOnlyAdmin):
     def withdraw_credit(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Take back what waits to be given back."""
 
-        def run(actor: Actor, _values: dict[str, Any]) -> str:
-            services.withdraw_credit(receipt_id=int(object_id), actor=actor)
+        def run(actor: Actor, values: dict[str, Any]) -> str:
+            services.withdraw_credit(receipt_id=int(object_id), actor=actor, **values)
             return _t("The credit was withdrawn; nothing is given back.")
 
         return self._decide(
@@ -323,6 +334,7 @@ class CreditPages(ReadOnlyAdmin):
             back=admin_url(receipt, "change", receipt.pk),
             target=receipt,
             facts=(*_facts(receipt), *asked),
+            seen=mark_of_credit(waiting),
             **more,
         )
         return self.step(request, step)

@@ -14,26 +14,24 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 from unfold.widgets import UnfoldAdminSplitDateTimeWidget
 
-from audit.console import CsvExport
 from core import formatting
 from core.actor import Actor
 from core.admin import (
     NOTHING,
     ConsoleForm,
     Done,
-    ReadOnlyAdmin,
-    ReasonForm,
     Step,
     admin_url,
     button,
     column,
     link,
 )
+from core.errors import Text
 from core.money import total
-from pricing.admin.adjustments import STATUS
 from pricing.models import Adjustment, OutageCredit, ReviewStatus
 from pricing.outages import Credit, credits_of, figures_of
 from pricing.services import outages as services
+from receipts.admin.reviewed import ReviewedAdmin
 from receipts.services.outages import approve_outage_credit
 from usage.models import Cluster, Job
 
@@ -61,19 +59,6 @@ class OutageForm(ConsoleForm):
     )
     reason = forms.CharField(
         label=_("Reason"), max_length=200, help_text=_("For the log; it is not printed.")
-    )
-
-
-def facts_of(row: OutageCredit) -> tuple[tuple[Any, Any], ...]:
-    """Return what a person should see of an outage before pressing."""
-    return (
-        (_("Cluster"), row.cluster),
-        (_("From"), formatting.moment(row.starts_at)),
-        (_("Until"), formatting.moment(row.ends_at)),
-        (_("Percent"), f"{row.percent.normalize():f} %"),
-        (_("Text"), row.text),
-        (_("Reason"), row.reason),
-        (_("Author"), row.author),
     )
 
 
@@ -109,34 +94,25 @@ def _jobs(found: list[Credit]) -> list[dict[str, Any]]:
 
 
 @admin.register(OutageCredit)
-class OutageCreditAdmin(CsvExport, ReadOnlyAdmin):
+class OutageCreditAdmin(ReviewedAdmin):
     """What was given back because a cluster was out of order."""
 
+    may_write = "pricing.add_outagecredit"
+    may_decide = "pricing.approve_outagecredit"
+    titles = {
+        "submit": _("Submit the outage credit"),
+        "approve": _("Approve the outage credit"),
+        "reject": _("Reject the outage credit"),
+        "withdraw": _("Withdraw the outage credit"),
+    }
     list_display = ("cluster", "start", "end", "share", "text", "author", "state")
     list_filter = ("status", "cluster")
     list_select_related = ("cluster", "author")
     search_fields = ("text", "reason")
-    actions_list = ("write",)
-    actions_detail = ("submit", "approve", "reject", "withdraw")
-    steps_by_status = {
-        S.DRAFT: {"submit", "withdraw"},
-        S.SUBMITTED: {"approve", "reject", "withdraw"},
-        S.APPROVED: set(),
-        S.REJECTED: set(),
-        S.WITHDRAWN: set(),
-    }
     fieldsets = (
         (None, {"fields": ("cluster", "start", "end", "share", "text", "given_back")}),
-        (
-            _("Steps"),
-            {
-                "fields": (
-                    "status", "reason", "author", "created_at", "submitted_at", "decided_by",
-                    "decided_at", "answer",
-                )
-            },
-        ),
-    )  # fmt: skip
+        ReviewedAdmin.steps_fieldset,
+    )
     readonly_fields = ("start", "end", "share", "given_back")
     csv_columns = {
         "cluster": "cluster__name",
@@ -153,13 +129,37 @@ class OutageCreditAdmin(CsvExport, ReadOnlyAdmin):
         "answer": "answer",
     }
 
-    def has_write_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Who may write outages down."""
-        return request.user.has_perm("pricing.add_outagecredit")
+    def facts_of(self, row: OutageCredit) -> tuple[tuple[Any, Any], ...]:
+        return (
+            (_("Cluster"), row.cluster),
+            (_("From"), formatting.moment(row.starts_at)),
+            (_("Until"), formatting.moment(row.ends_at)),
+            (_("Percent"), f"{row.percent.normalize():f} %"),
+            (_("Text"), row.text),
+            (_("Reason"), row.reason),
+            (_("Author"), row.author),
+        )
 
-    def has_decide_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Who may approve another's."""
-        return request.user.has_perm("pricing.approve_outagecredit")
+    def shown(self, row: OutageCredit, name: str) -> dict[str, Any]:
+        """Show what it would give back now, which only just so is submitted or approved."""
+        context = seen(row)
+        mark = context["figures"].digest if name in ("submit", "approve") else ""
+        template = "admin/pricing/outagecredit/step.html"
+        return {"template": template, "context": context, "seen": mark}
+
+    def act(self, name: str, row: OutageCredit, actor: Actor, values: dict[str, Any]) -> Text:
+        if name == "submit":
+            services.submit_outage(outage_id=row.pk, actor=actor, **values)
+            return _t("It waits for the approval of somebody else.")
+        if name == "reject":
+            services.reject_outage(outage_id=row.pk, actor=actor, **values)
+            return _t("It is rejected.")
+        if name == "withdraw":
+            services.withdraw_outage(outage_id=row.pk, actor=actor)
+            return _t("It is withdrawn.")
+        made = approve_outage_credit(outage_id=row.pk, actor=actor, **values)
+        notes = len({one.credits_receipt_id for one in made} - {None})
+        return _t("It is given back.") + " " + _told(notes)
 
     @button(_("New outage credit"), path="write", icon="add", permission="write", primary=True)
     def write(self, request: HttpRequest) -> HttpResponse:
@@ -184,71 +184,6 @@ class OutageCreditAdmin(CsvExport, ReadOnlyAdmin):
         )
         return self.step(request, step)
 
-    @button(_("Submit"), path="submit", icon="send", permission="write", primary=True)
-    def submit(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Show what it would give back, and ask somebody else."""
-        row: OutageCredit = self.pick(request, object_id)
-
-        def run(actor: Actor, _values: dict[str, Any]) -> Done:
-            services.submit_outage(outage_id=row.pk, actor=actor)
-            said = _t("It waits for the approval of somebody else.")
-            return Done(said, admin_url(row, "change", row.pk))
-
-        return self.step(request, self._of(row, _("Submit the outage credit"), _("Submit"), run))
-
-    @button(_("Approve"), path="approve", icon="check", permission="decide", primary=True)
-    def approve(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Show what was submitted, and give it back."""
-        row: OutageCredit = self.pick(request, object_id)
-
-        def run(actor: Actor, _values: dict[str, Any]) -> Done:
-            made = approve_outage_credit(outage_id=row.pk, actor=actor)
-            notes = len({one.credits_receipt_id for one in made} - {None})
-            said = _t("It is given back.") + " " + _told(notes)
-            return Done(said, admin_url(row, "change", row.pk))
-
-        return self.step(request, self._of(row, _("Approve the outage credit"), _("Approve"), run))
-
-    @button(_("Reject"), path="reject", icon="close", permission="decide")
-    def reject(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Say no, for good; the author sees why."""
-        row: OutageCredit = self.pick(request, object_id)
-
-        def run(actor: Actor, values: dict[str, Any]) -> str:
-            services.reject_outage(outage_id=row.pk, reason=values["reason"], actor=actor)
-            return _t("It is rejected.")
-
-        title = _("Reject the outage credit")
-        return self.step(request, self._of(row, title, _("Reject"), run, because=True))
-
-    @button(_("Withdraw"), path="withdraw", icon="undo", permission="write")
-    def withdraw(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Take away what was not decided about yet."""
-        row: OutageCredit = self.pick(request, object_id)
-
-        def run(actor: Actor, _values: dict[str, Any]) -> str:
-            services.withdraw_outage(outage_id=row.pk, actor=actor)
-            return _t("It is withdrawn.")
-
-        title = _("Withdraw the outage credit")
-        return self.step(request, self._of(row, title, _("Withdraw"), run))
-
-    def _of(
-        self, row: OutageCredit, title: Any, submit: Any, run: Any, *, because: bool = False
-    ) -> Step:
-        return Step(
-            title=title,
-            submit=submit,
-            run=run,
-            form=ReasonForm if because else forms.Form,
-            danger=because,
-            back=admin_url(row, "change", row.pk),
-            target=row,
-            facts=facts_of(row),
-            template="admin/pricing/outagecredit/step.html",
-            context=seen(row),
-        )
-
     @column(_("From"), ordering="starts_at")
     def start(self, row: OutageCredit) -> str:
         return formatting.moment(row.starts_at)
@@ -260,10 +195,6 @@ class OutageCreditAdmin(CsvExport, ReadOnlyAdmin):
     @column(_("Percent"), ordering="percent")
     def share(self, row: OutageCredit) -> str:
         return f"{row.percent.normalize():f} %"
-
-    @column(_("Status"), ordering="status", label=STATUS)
-    def state(self, row: OutageCredit) -> tuple[str, str]:
-        return row.status, row.get_status_display()
 
     @column(_("Given back"))
     def given_back(self, row: OutageCredit) -> str:

@@ -1,5 +1,6 @@
 """The console's steps of a receipt: from what waits to be billed to issued, void or paid."""
 
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from django.conf import settings
@@ -25,7 +26,7 @@ from core.admin import (
     money,
     refusals_told,
 )
-from core.errors import DomainError
+from core.errors import Changed, DomainError
 from receipts import services
 from receipts.admin.credit_pages import CreditPages
 from receipts.downloads import TYPES, file_response
@@ -151,8 +152,10 @@ class ReceiptPages(CreditPages, CsvExport, ReadOnlyAdmin):
         """Give a draft its number."""
         receipt = self.pick(request, object_id)
 
-        def run(actor: Actor, _values: dict[str, Any]) -> str:
-            issued = services.issue_receipt(receipt_id=receipt.pk, actor=actor)
+        def run(actor: Actor, values: dict[str, Any]) -> str:
+            issued = services.issue_receipt(
+                receipt_id=receipt.pk, actor=actor, expected_total=_amount(values["seen"])
+            )
             return _t("Receipt %(number)s is issued.") % {"number": issued.number}
 
         return self.step(
@@ -164,6 +167,7 @@ class ReceiptPages(CreditPages, CsvExport, ReadOnlyAdmin):
                 back=admin_url(receipt, "change", receipt.pk),
                 target=receipt,
                 facts=facts_of(receipt),
+                seen=str(receipt.total),
                 intro=_(
                     "The receipt gets the next number and can't be changed any more. "
                     "The project is told by e-mail."
@@ -245,6 +249,14 @@ class ReceiptPages(CreditPages, CsvExport, ReadOnlyAdmin):
     def write_off(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Go to the page of payments that asks for a write-off."""
         return HttpResponseRedirect(reverse("admin:payments_payment_write_off", args=[object_id]))
+
+
+def _amount(text: str) -> Decimal:
+    """Read the total that a form carries. Raises Changed for what is none."""
+    try:
+        return Decimal(text)
+    except InvalidOperation as error:
+        raise Changed from error
 
 
 def period_of(receipt: Receipt) -> str:

@@ -1,14 +1,16 @@
 """The monthly run in the console: how far it is, and the review of its documents."""
 
 from collections.abc import Callable
+from decimal import Decimal, InvalidOperation
+from itertools import starmap
 from typing import Any
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.db.models import QuerySet, Sum
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
 from django.urls import path
 from django.utils.translation import gettext as _t
@@ -27,7 +29,8 @@ from core.admin import (
     column,
     money,
 )
-from core.errors import Conflict, Text
+from core.errors import CHANGED, Conflict, Text
+from core.seen import mark_of
 from receipts.models import BillingRun, RunEntry
 from receipts.reviewing import (
     FILTERS,
@@ -38,6 +41,7 @@ from receipts.reviewing import (
     with_progress,
 )
 from receipts.services import runs
+from receipts.services.runs import Seen
 from receipts.services.runs.steps import RETRIED
 
 PER_PAGE = 50
@@ -46,6 +50,8 @@ NONE_WAITED = _(
     " back, or you handed them in yourself."
 )
 NONE_TRIED = _("None of these is to be tried again any more: somebody has done it already.")
+SHOWN = 100
+"""Documents that are listed at the most before many are approved."""
 NAMES: dict[str, Text] = {
     "approve": _("To be approved"),
     "marked": _("Look closely"),
@@ -54,6 +60,23 @@ NAMES: dict[str, Text] = {
     "issued": _("Issued"),
     "all": _("All"),
 }
+
+
+class SeenForm(ConsoleForm):
+    """Keeps which documents a person was shown before confirming, and what each came to."""
+
+    entries = forms.CharField(widget=forms.HiddenInput)
+
+    def clean_entries(self) -> dict[int, Seen]:
+        """Return what was seen, by entry."""
+        found = {}
+        for text in str(self.cleaned_data["entries"]).split():
+            try:
+                entry, receipt, total = text.split(":")
+                found[int(entry)] = Seen(int(receipt), Decimal(total))
+            except (ValueError, InvalidOperation) as error:
+                raise forms.ValidationError(CHANGED) from error
+        return found
 
 
 class ChosenForm(ConsoleForm):
@@ -157,9 +180,11 @@ class BillingRunAdmin(ReadOnlyAdmin):
         run = self._of(request, run_id)
         actor = Actor.of(request.user)
         chosen = runs.to_approve(actor).filter(run=run, pk__in=self._chosen(request, run))
+        listed = chosen.select_related("project", "receipt").order_by("project__code", "pk")
+        seen = runs.seen_in(listed)
 
         def act(actor: Actor, values: dict[str, Any]) -> Text:
-            count = runs.approve(entry_ids=values["entries"], actor=actor)
+            count = runs.approve(seen=values["entries"], actor=actor)
             if not count:
                 raise Conflict("approved", NONE_WAITED)
             said = ngettext(
@@ -176,6 +201,10 @@ class BillingRunAdmin(ReadOnlyAdmin):
             title=_("Approve documents"),
             submit=_("Approve and issue"),
             run=act,
+            form=SeenForm,
+            initial={"entries": " ".join(starmap(_as_text, seen.items()))},
+            template="admin/receipts/billingrun/approve.html",
+            context={"rows": listed[:SHOWN], "more": max(0, len(seen) - SHOWN)},
             intro=_(
                 "Each document gets the next number and can't be changed any more. "
                 "The projects are told by e-mail."
@@ -187,6 +216,7 @@ class BillingRunAdmin(ReadOnlyAdmin):
         run = self._of(request, run_id)
         rows = RunEntry.objects.filter(run=run, state__in=RETRIED)
         chosen = rows.filter(pk__in=self._chosen(request, run))
+        keys = chosen.order_by("pk").values_list("pk", flat=True)
 
         def act(actor: Actor, values: dict[str, Any]) -> Text:
             count = runs.retry(entry_ids=values["entries"], actor=actor)
@@ -202,6 +232,8 @@ class BillingRunAdmin(ReadOnlyAdmin):
             title=_("Try again"),
             submit=_("Try again"),
             run=act,
+            form=ChosenForm,
+            initial={"entries": ",".join(map(str, keys))},
             intro=_("A draft is made over all that is not billed by now."),
         )
 
@@ -210,7 +242,7 @@ class BillingRunAdmin(ReadOnlyAdmin):
         entry = self._entry(request, entry_id)
 
         def act(actor: Actor, values: dict[str, Any]) -> Text:
-            runs.send_back(entry_id=entry.pk, actor=actor, reason=values["reason"])
+            runs.send_back(entry_id=entry.pk, actor=actor, **values)
             return _("It is a draft again.")
 
         return self._of_entry(
@@ -227,7 +259,7 @@ class BillingRunAdmin(ReadOnlyAdmin):
         entry = self._entry(request, entry_id)
 
         def act(actor: Actor, values: dict[str, Any]) -> Text:
-            runs.discard(entry_id=entry.pk, actor=actor, reason=values["reason"])
+            runs.discard(entry_id=entry.pk, actor=actor, **values)
             return _("The draft is gone. Its charges wait to be billed again.")
 
         return self._of_entry(
@@ -244,8 +276,8 @@ class BillingRunAdmin(ReadOnlyAdmin):
         """Hand a document in again that was sent back."""
         entry = self._entry(request, entry_id)
 
-        def act(actor: Actor, _values: dict[str, Any]) -> Text:
-            runs.hand_in(entry_id=entry.pk, actor=actor)
+        def act(actor: Actor, values: dict[str, Any]) -> Text:
+            runs.hand_in(entry_id=entry.pk, actor=actor, **values)
             return _("It waits for the approval of a colleague.")
 
         return self._of_entry(
@@ -280,17 +312,18 @@ class BillingRunAdmin(ReadOnlyAdmin):
     def _of_chosen(
         self, request: HttpRequest, of: BillingRun, chosen: Any, **step: Any
     ) -> HttpResponse:
-        keys = list(chosen.values_list("pk", flat=True))
+        count = chosen.count()
+        if not count and request.method == "GET":
+            messages.warning(request, _t("Nothing of this waits for you. Choose documents first."))
+            return HttpResponseRedirect(review_page(of))
         sums = chosen.order_by("currency").values_list("currency").annotate(Sum("total"))
-        facts = [(_("Documents"), formatting.number(len(keys)))]
+        facts = [(_("Documents"), formatting.number(count))]
         facts += [(_("Total"), money(total, currency)) for currency, total in sums if total]
         return self.step(
             request,
             Step(
                 back=review_page(of),
                 target=of,
-                form=ChosenForm,
-                initial={"entries": ",".join(map(str, keys))},
                 facts=tuple(facts),
                 **step,
             ),
@@ -303,14 +336,21 @@ class BillingRunAdmin(ReadOnlyAdmin):
             (_("Project"), entry.project),
             (_("Total"), money(entry.total, entry.currency)),
         )
+        seen = mark_of(*runs.seen_of(entry))
         end = review_page(entry.run)
 
         def act(actor: Actor, values: dict[str, Any]) -> Done:
             return Done(run(actor, values), end)
 
         title = step["title"]
-        made = Step(submit=title, run=act, back=end, target=entry.run, facts=facts, **step)
+        made = Step(
+            submit=title, run=act, back=end, target=entry.run, facts=facts, seen=seen, **step
+        )
         return self.step(request, made)
+
+
+def _as_text(entry_id: int, seen: Seen) -> str:
+    return f"{entry_id}:{seen.receipt_id}:{seen.total}"
 
 
 def review_page(run: BillingRun) -> str:

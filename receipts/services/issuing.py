@@ -1,7 +1,7 @@
 """Approving and issuing: a draft gets its number and never changes again."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 
@@ -13,13 +13,13 @@ from django.utils.translation import gettext_lazy as _
 from audit.services import record, record_all
 from core.actor import Actor
 from core.bulk import look_up_by_index
-from core.errors import Conflict, Invalid
+from core.errors import Changed, Conflict, Invalid
 from core.intervals import Interval
 from core.queue import after_commit
 from core.transitions import transition
 from receipts.addressees import addressees_of
 from receipts.arithmetic import totals_of
-from receipts.models import BillingProfile, Line, MailKind, Receipt, ReceiptStatus
+from receipts.models import BillingProfile, Line, MailKind, Receipt, ReceiptStatus, RunEntry
 from receipts.orders import order_for, under_orders
 from receipts.services.contents import (
     Rows,
@@ -98,8 +98,14 @@ def return_receipt(*, receipt_id: int, actor: Actor, reason: str) -> Receipt:
     return receipt
 
 
-def issue_receipt(*, receipt_id: int, actor: Actor) -> Receipt:
+def issue_receipt(
+    *, receipt_id: int, actor: Actor, expected_total: Decimal | None = None
+) -> Receipt:
     """Give a draft the next number of its series and freeze it.
+
+    ``expected_total`` is what a person saw and approved; lines never change, so key and total tell
+    one document from another. Where the tax of the day makes another total of it, that is kept for
+    the next look, and Changed raised.
 
     Raises Conflict for what is issued already, for who submitted it, where it asks for less than
     nothing, and where the project's purchase order does not cover it. The tax is that of the day.
@@ -107,20 +113,42 @@ def issue_receipt(*, receipt_id: int, actor: Actor) -> Receipt:
     with transaction.atomic():
         receipt = locked(receipt_id)
         require(receipt, S.DRAFT, S.PENDING)
-        issue_all(receipts=[receipt], actor=actor)
+        if as_seen := _is_as_seen(receipt, expected_total, actor):
+            issue_all(receipts=[receipt], actor=actor)
+    if not as_seen:
+        raise Changed
     receipt.refresh_from_db()
     return receipt
 
 
-def issue_all(*, receipts: Sequence[Receipt], actor: Actor) -> None:
+def _is_as_seen(receipt: Receipt, expected_total: Decimal | None, actor: Actor) -> bool:
+    """Tell whether a document comes to what a person saw, as it is taxed today; where it does not,
+    keep that for the next look."""
+    if expected_total is None:
+        return True
+    before, project_id = receipt.total, receipt.project_id
+    _retax(receipt, taxes_for({project_id}, timezone.localdate())[project_id])
+    if receipt.total not in (before, expected_total):
+        record("receipt.taxed", actor=actor, target=receipt, data=figures_of(receipt))
+        entries = RunEntry.objects.filter(receipt=receipt)
+        entries.update(total=receipt.total, approved_by=None, approved_at=None)
+    return receipt.total == expected_total
+
+
+def issue_all(
+    *, receipts: Sequence[Receipt], actor: Actor, expected: Mapping[int, Decimal] | None = None
+) -> None:
     """Issue drafts as ``issue_receipt`` does, all or none, in the caller's transaction, which has
-    locked them and their projects. What is read for them is read once for all."""
+    locked them and their projects. What is read for them is read once for all. ``expected`` are the
+    totals that were seen, by their keys."""
     for receipt in receipts:
         _check(receipt, actor)
     _check_addressees(receipts)
     taxes = taxes_for({receipt.project_id for receipt in receipts}, timezone.localdate())
     for receipt in receipts:
         _retax(receipt, taxes[receipt.project_id])
+        if expected is not None and receipt.total != expected.get(receipt.pk):
+            raise Changed
     _stamp([(receipt, taxes[receipt.project_id]) for receipt in receipts], actor)
     payable_changed(*receipts, actor=actor)
 

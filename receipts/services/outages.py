@@ -23,7 +23,9 @@ from receipts.services import write_note
 from receipts.settling import payable_changed
 
 
-def approve_outage_credit(*, outage_id: int, actor: Actor) -> list[Adjustment]:
+def approve_outage_credit(
+    *, outage_id: int, actor: Actor, seen: str | None = None
+) -> list[Adjustment]:
     """Let an outage give back what was submitted: on the next receipts of the projects, and of what
     is on issued receipts by a credit note over each.
 
@@ -31,7 +33,7 @@ def approve_outage_credit(*, outage_id: int, actor: Actor) -> list[Adjustment]:
     already that this would be more than all of it.
     """
     try:
-        return _approve(outage_id, actor)
+        return _approve(outage_id, actor, seen)
     except IntegrityError as error:
         raise Conflict(
             "less_left",
@@ -39,10 +41,10 @@ def approve_outage_credit(*, outage_id: int, actor: Actor) -> list[Adjustment]:
         ) from error
 
 
-def _approve(outage_id: int, actor: Actor) -> list[Adjustment]:
+def _approve(outage_id: int, actor: Actor, seen: str | None) -> list[Adjustment]:
     with transaction.atomic():
         _lock(OutageCredit.objects.get(pk=outage_id))
-        made = approve_outage(outage_id=outage_id, lines_of=issued_lines_of, actor=actor)
+        made = approve_outage(outage_id=outage_id, lines_of=issued_lines_of, actor=actor, seen=seen)
         by_receipt: dict[int, list[Adjustment]] = defaultdict(list)
         for row in made:
             if row.credits_receipt_id is not None:

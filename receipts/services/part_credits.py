@@ -1,8 +1,8 @@
 """Giving back a part of an issued receipt by hand: amounts on chosen lines, on a credit note.
 
 Above ``ADJUSTMENT_LIMIT`` a second person approves it; until then nothing is credited. What was
-given back of the same receipt without one counts, or many small credits would do what a large one
-may not.
+given back of the same receipt without one counts, and what stands on it by hand
+(``receipts.alone``), or many small credits would do what a large one may not.
 """
 
 from collections.abc import Iterable, Sequence
@@ -15,8 +15,9 @@ from django.db.models.functions import Coalesce
 from django.utils.translation import gettext_lazy as _
 
 from core.actor import Actor
-from core.errors import Conflict, Invalid
+from core.errors import Changed, Conflict, Invalid
 from core.money import round_money, total
+from core.seen import mark_of
 from pricing import reviewing
 from pricing.limits import limit_in
 from pricing.models import Adjustment
@@ -24,11 +25,11 @@ from pricing.services.line_credits import (
     LineCredit,
     ask_line_credits,
     give_line_credits,
-    given_alone,
     line_credits_waiting,
     refuse_line_credits,
     withdraw_line_credits,
 )
+from receipts.alone import alone_on
 from receipts.arithmetic import LineItem
 from receipts.models import Line, Receipt
 from receipts.selectors import lines_crediting
@@ -106,7 +107,7 @@ def ask_credit(
                 "credit_waits", _("Another credit of this receipt waits for approval already.")
             )
         wanted = _checked(receipt, parts)
-        alone = given_alone(receipt.pk)
+        alone = alone_on(receipt)
         rows = ask_line_credits(
             receipt_id=receipt.pk,
             parts=wanted,
@@ -147,13 +148,14 @@ def _checked(receipt: Receipt, parts: Sequence[Part]) -> list[LineCredit]:
     return wanted
 
 
-def approve_credit(*, receipt_id: int, actor: Actor) -> Receipt:
+def approve_credit(*, receipt_id: int, actor: Actor, seen: str | None = None) -> Receipt:
     """Approve the credit of a receipt that waits, as someone else than who asked; returns its note.
 
-    Raises Conflict if none waits, to its author, and where the lines have less left by now.
+    Raises Conflict if none waits, to its author, and where the lines have less left by now; this
+    and what follows raise Changed where ``seen`` is the mark of another credit.
     """
     with transaction.atomic():
-        receipt, rows = _waiting(receipt_id)
+        receipt, rows = _waiting(receipt_id, seen)
         by = max(reviewing.second_person(row, actor) for row in rows)
         creditable(receipt_id, rows[0].text)
         left = {item.line.pk: item.charged for item in left_of(receipt)}
@@ -165,27 +167,34 @@ def approve_credit(*, receipt_id: int, actor: Actor) -> Receipt:
         return _give(receipt, rows, by=by, actor=actor)
 
 
-def refuse_credit(*, receipt_id: int, reason: str, actor: Actor) -> None:
+def refuse_credit(*, receipt_id: int, reason: str, actor: Actor, seen: str | None = None) -> None:
     """Say no to the credit of a receipt that waits. Raises Invalid without a reason, Conflict if
     none waits, or to its author."""
     with transaction.atomic():
-        _receipt, rows = _waiting(receipt_id)
+        _receipt, rows = _waiting(receipt_id, seen)
         refuse_line_credits(rows, reason=reason, actor=actor)
 
 
-def withdraw_credit(*, receipt_id: int, actor: Actor) -> None:
+def withdraw_credit(*, receipt_id: int, actor: Actor, seen: str | None = None) -> None:
     """Take back the credit of a receipt that waits. Raises Conflict if none does."""
     with transaction.atomic():
-        _receipt, rows = _waiting(receipt_id)
+        _receipt, rows = _waiting(receipt_id, seen)
         withdraw_line_credits(rows, actor=actor)
 
 
-def _waiting(receipt_id: int) -> tuple[Receipt, list[Adjustment]]:
+def mark_of_credit(rows: Iterable[Adjustment]) -> str:
+    """Return a mark of the credit that waits: what each of its lines gives back."""
+    return mark_of(*((row.pk, row.credits_line_id, row.amount) for row in rows))
+
+
+def _waiting(receipt_id: int, seen: str | None) -> tuple[Receipt, list[Adjustment]]:
     """Lock a receipt, by which two who decide come after each other; return what waits of it."""
     receipt = locked(receipt_id)
     rows = list(line_credits_waiting(receipt.pk).select_related("author", "project"))
     if not rows:
         raise Conflict("nothing_waits", _("No credit of this receipt waits for approval any more."))
+    if seen is not None and seen != mark_of_credit(rows):
+        raise Changed
     return receipt, rows
 
 

@@ -191,8 +191,8 @@ def test_a_clerk_can_close_the_last_month(drop_root: Path) -> None:
     assert not progress_of(run).problems
 
     clerk2 = Actor.of(User.objects.get(username="clerk2"))
-    entries = list(runs.to_approve(clerk2).filter(run=run).values_list("pk", flat=True))
-    runs.approve(entry_ids=entries, actor=clerk2)
+    seen = runs.seen_in(runs.to_approve(clerk2).filter(run=run))
+    runs.approve(seen=seen, actor=clerk2)
     runs.issue_approved(run_id=run.pk)
     call_command("import_usage", "demo", path=str(drop_root / "changed.psv"), as_of=NOON)
     (case,) = (

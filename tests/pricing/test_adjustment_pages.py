@@ -37,7 +37,7 @@ def written(client: Client, **values: str) -> Adjustment:
 
 
 def pressed(client: Client, row: Any, step: str, **values: str) -> str:
-    page = client.post(console.url(row, step, row.pk), values, follow=True)
+    page = console.confirm(client, console.url(row, step, row.pk), **values)
     told = console.messages_of(page)
     return told[-1] if told else page.text
 

@@ -26,12 +26,12 @@ from pricing.services.adjustments import (
     approve_adjustment,
     draft_adjustment,
     reject_adjustment,
-    submit_adjustment,
     take_back_adjustment,
     withdraw_adjustment,
 )
 from receipts.selectors import uncredited_reversals
 from receipts.services import create_receipt, credit_reversals
+from receipts.services.adjustments import submit_adjustment
 from tests import console
 from tests.factories import (
     OCTOBER,

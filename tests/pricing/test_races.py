@@ -19,10 +19,10 @@ from pricing.services.adjustments import (
     Wanted,
     approve_adjustment,
     draft_adjustment,
-    submit_adjustment,
 )
 from receipts.selectors import uncredited_reversals
 from receipts.services import credit_reversals, draft_receipt, issue_receipt
+from receipts.services.adjustments import submit_adjustment
 from tests import racing
 from tests.databases import Database
 from tests.factories import SYSTEM, Row, make_cluster, make_project, make_user

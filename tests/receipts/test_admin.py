@@ -51,7 +51,7 @@ def test_what_waits_to_be_billed_leads_to_a_draft_and_an_issued_receipt(
     assert page.redirect_chain[-1][0] == console.url(draft, "change", draft.pk)
     assert draft.total == preview.totals.total > 0
 
-    page = clerk.post(console.url(draft, "issue", draft.pk), follow=True)
+    page = console.confirm(clerk, console.url(draft, "issue", draft.pk))
     draft.refresh_from_db()
     assert draft.status == "issued"
     assert console.messages_of(page)[-1] == f"Receipt {draft.number} is issued."
@@ -77,8 +77,9 @@ def test_a_second_click_makes_no_second_document(clerk: Client, genomics: Projec
     assert "nothing to bill" in console.messages_of(again)[-1]
     draft = Receipt.objects.get()
     address = console.url(draft, "issue", draft.pk)
-    clerk.post(address)
-    twice = clerk.post(address, follow=True)
+    sent = {"seen": clerk.get(address).context["step"].seen}
+    clerk.post(address, sent)
+    twice = clerk.post(address, sent, follow=True)
     assert "not possible any more" in console.messages_of(twice)[-1]
     assert console.actions().count("receipt.issued") == 1
 
@@ -129,7 +130,7 @@ def test_buttons_follow_the_status(
 ) -> None:
     receipt = draft_receipt(project_id=genomics.pk, window=OCTOBER, actor=SYSTEM)
     if status != "draft":
-        clerk.post(console.url(receipt, "issue", receipt.pk))
+        console.confirm(clerk, console.url(receipt, "issue", receipt.pk))
     if status == "void":
         clerk.post(console.url(receipt, "void", receipt.pk), {"reason": "test"})
     page = clerk.get(console.url(receipt, "change", receipt.pk)).content.decode()

@@ -78,7 +78,7 @@ def test_a_second_person_decides_above_the_limit(
     approve = console.url(receipt, "give_credit", receipt.pk)
     assert console.url(receipt, "credit", receipt.pk) + '"' not in shown
     assert "slow" in clerk.get(approve).content.decode()
-    clerk.post(approve)
+    console.confirm(clerk, approve)
     assert Receipt.objects.filter(kind="credit_note", corrects=receipt).count() == 1
 
 
@@ -89,7 +89,7 @@ def test_what_waits_is_refused_or_withdrawn(
     credit(receipt)
     refuse = console.url(receipt, "refuse_credit", receipt.pk)
     assert clerk.post(refuse, {"reason": ""}).context["form"].errors
-    page = clerk.post(refuse, {"reason": "no"}, follow=True)
+    page = console.confirm(clerk, refuse, reason="no")
     assert "refused" in console.messages_of(page)[0]
     page = clerk.post(console.url(receipt, "withdraw_credit", receipt.pk), follow=True)
     assert "No credit of this receipt waits" in console.messages_of(page)[0]
@@ -106,9 +106,14 @@ def test_jobs_that_prices_change_are_corrected_when_a_person_confirms(
     assert len(jobs) == 2
     correct = reverse("admin:receipts_receipt_correct")
     assert "Choose the jobs" in console.messages_of(clerk.post(correct, follow=True))[0]
-    assert clerk.post(correct, {"job": jobs}).context["rows"]
+    shown = clerk.post(correct, {"job": jobs}).context
+    assert shown["rows"]
     assert Receipt.objects.count() == 1, "not before it is confirmed"
-    page = clerk.post(correct, {"job": jobs, "confirmed": "1"}, follow=True)
+    page = clerk.post(correct, {"job": jobs, "confirmed": "1", "seen": "what was otherwise"})
+    assert "Look at the new figures" in console.messages_of(page)[0]
+    assert Receipt.objects.count() == 1
+    confirmed = {"job": jobs, "confirmed": "1", "seen": shown["seen"]}
+    page = clerk.post(correct, confirmed, follow=True)
     assert console.messages_of(page) == ["2 jobs were corrected."]
     note = Receipt.objects.get(kind="credit_note")
     new = Receipt.objects.latest("pk")

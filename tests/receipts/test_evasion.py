@@ -2,6 +2,7 @@
 
 from datetime import date, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -9,7 +10,6 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from accounts.models import Project
-from core.actor import Actor
 from core.errors import Conflict
 from core.intervals import Interval
 from receipts.models import BillingProfile, Receipt
@@ -33,8 +33,7 @@ def test_a_payer_who_changed_meanwhile_keeps_no_other_document_back() -> None:
     shut()
     run = run_all()
     BillingProfile.objects.filter(project=genomics).update(grouping="project", payer=None)
-    ids = list(run.entries.values_list("pk", flat=True))
-    assert runs.approve(entry_ids=ids, actor=actor("head")) == 2
+    assert runs.approve(seen=runs.seen_in(run.entries.all()), actor=actor("head")) == 2
     assert not runs.issue_approved(run_id=run.pk)
     assert Receipt.objects.get(status="issued").project.code == "climate"
     refused = run.entries.get(project=payer)
@@ -47,13 +46,13 @@ def test_what_breaks_one_document_keeps_no_other_back(monkeypatch: pytest.Monkey
     run = run_all()
     broken = run.entries.order_by("pk").first()
 
-    def issue(*, receipt_id: int, actor: Actor) -> Receipt:
+    def issue(*, receipt_id: int, **values: Any) -> Receipt:
         if broken and receipt_id == broken.receipt_id:
             raise ValueError("a defect")
-        return issue_receipt(receipt_id=receipt_id, actor=actor)
+        return issue_receipt(receipt_id=receipt_id, **values)
 
     monkeypatch.setattr("receipts.services.runs.approving.issue_receipt", issue)
-    runs.approve(entry_ids=list(run.entries.values_list("pk", flat=True)), actor=actor("head"))
+    runs.approve(seen=runs.seen_in(run.entries.all()), actor=actor("head"))
     assert not runs.issue_approved(run_id=run.pk)
     assert Receipt.objects.filter(status="issued").count() == 1
     assert [entry.problem.get("code") for entry in run.entries.order_by("pk")] == ["defect", None]

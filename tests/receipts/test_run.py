@@ -77,6 +77,11 @@ def states(run: BillingRun) -> dict[str, str]:
     return dict(run.entries.values_list("project__code", "state"))
 
 
+def seen_in(run: BillingRun, entry: RunEntry) -> dict[int, runs.Seen]:
+    """What a person sees who looks at one document of a run now."""
+    return runs.seen_in(run.entries.filter(pk=entry.pk))
+
+
 @pytest.mark.django_db
 def test_each_project_with_charges_has_one_document_that_waits_for_approval() -> None:
     two_projects()
@@ -262,12 +267,12 @@ def test_a_purchase_order_that_does_not_cover_it_is_told_and_stops_the_issue() -
     run = run_all()
     entry = run.entries.get(project=genomics)
     assert (entry.state, entry.problem["code"]) == (E.DRAFTED, "purchase_order_ceiling")
-    assert runs.approve(entry_ids=[entry.pk], actor=clerk) == 1
+    assert runs.approve(seen=seen_in(run, entry), actor=clerk) == 1
     runs.issue_approved(run_id=run.pk)
     entry.refresh_from_db()
     assert (entry.approved_by, entry.problem["code"]) == (None, "purchase_order_ceiling")
     PurchaseOrder.objects.filter(pk=order.pk).update(ceiling=10**6)
-    assert runs.approve(entry_ids=[entry.pk], actor=clerk) == 1
+    assert runs.approve(seen=seen_in(run, entry), actor=clerk) == 1
     runs.issue_approved(run_id=run.pk)
     assert Receipt.objects.get(run_entry=entry).status == S.ISSUED
 
@@ -294,9 +299,9 @@ def test_approved_documents_are_issued_by_who_approved_them() -> None:
     two_projects()
     shut()
     run, clerk = run_all(), actor("clerk")
-    keys = list(run.entries.values_list("pk", flat=True))
-    assert runs.approve(entry_ids=keys, actor=clerk) == 2
-    assert runs.approve(entry_ids=keys, actor=actor("other")) == 0
+    seen = runs.seen_in(run.entries.all())
+    assert runs.approve(seen=seen, actor=clerk) == 2
+    assert runs.approve(seen=seen, actor=actor("other")) == 0
     assert not runs.issue_approved(run_id=run.pk)
     assert not runs.issue_approved(run_id=run.pk)
     receipts = Receipt.objects.order_by("sequence")
@@ -307,7 +312,7 @@ def test_approved_documents_are_issued_by_who_approved_them() -> None:
     event = AuditEvent.objects.get(action="run.approved")
     assert sorted(event.content["data"]["receipts"]) == sorted(r.pk for r in receipts)
     with pytest.raises(Invalid):
-        runs.approve(entry_ids=keys, actor=SYSTEM)
+        runs.approve(seen=seen, actor=SYSTEM)
 
 
 @pytest.mark.django_db
@@ -322,8 +327,8 @@ def test_what_is_sent_back_is_handed_in_again_and_approved_by_another() -> None:
     assert entry.receipt is not None
     assert entry.receipt.status == S.DRAFT
     runs.hand_in(entry_id=entry.pk, actor=actor("clerk"))
-    assert runs.approve(entry_ids=[entry.pk], actor=actor("clerk")) == 0
-    assert runs.approve(entry_ids=[entry.pk], actor=actor("other")) == 1
+    assert runs.approve(seen=seen_in(run, entry), actor=actor("clerk")) == 0
+    assert runs.approve(seen=seen_in(run, entry), actor=actor("other")) == 1
 
 
 @pytest.mark.django_db
@@ -400,8 +405,8 @@ def test_two_starters_and_four_workers_make_each_document_once(committed_db: Dat
 def test_eight_workers_issue_what_was_approved_once(committed_db: Database) -> None:
     race_scene()
     run, clerk = run_all(), actor("clerk")
-    keys = list(run.entries.values_list("pk", flat=True))
-    counts = race(*times(8, lambda: runs.approve(entry_ids=keys, actor=clerk)))
+    seen = runs.seen_in(run.entries.all())
+    counts = race(*times(8, lambda: runs.approve(seen=seen, actor=clerk)))
     assert sorted(map(int, counts)) == [0] * 7 + [12]
     assert race(*times(8, lambda: runs.issue_approved(run_id=run.pk))) == ["False"] * 8
     issued = Receipt.objects.order_by("sequence")

@@ -63,7 +63,6 @@ from pricing.services.adjustments import (
     Wanted,
     approve_adjustment,
     draft_adjustment,
-    submit_adjustment,
 )
 from pricing.services.items import charge_item
 from pricing.services.outages import approve_outage, draft_outage, submit_outage
@@ -81,6 +80,7 @@ from receipts.models import (
     TaxRate,
 )
 from receipts.services import create_receipt, draft_receipt, submit_receipt, void_receipt
+from receipts.services.adjustments import submit_adjustment
 from receipts.services.drafting import save_draft
 from receipts.services.files import pdf_file
 from receipts.services.runs import advance, start_run

@@ -91,10 +91,8 @@ class Story:
 
     def approve(self, run: BillingRun) -> None:
         """A clerk approves all of a run, and it is issued."""
-        runs.approve(
-            entry_ids=to_approve(self.other).filter(run=run).values_list("pk", flat=True),
-            actor=self.other,
-        )
+        seen = runs.seen_in(to_approve(self.other).filter(run=run))
+        runs.approve(seen=seen, actor=self.other)
         runs.issue_approved(run_id=run.pk)
 
     def pay(self, receipt: Receipt, amount: Decimal | None = None) -> None:

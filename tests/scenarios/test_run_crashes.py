@@ -76,7 +76,7 @@ def month() -> None:
     """What a clerk and the workers do; what is done already is left as it is."""
     run = month_end.close_and_draft(period=MONTH, actor=SYSTEM)
     clerk = Actor.of(User.objects.get(username="clerk"))
-    runs.approve(entry_ids=list(run.entries.values_list("pk", flat=True)), actor=clerk)
+    runs.approve(seen=runs.seen_in(run.entries.all()), actor=clerk)
     runs.issue_approved(run_id=run.pk)
 
 

@@ -38,7 +38,6 @@ from pricing.services.adjustments import (
     Wanted,
     approve_adjustment,
     draft_adjustment,
-    submit_adjustment,
 )
 from pricing.services.line_credits import line_credits_waiting
 from pricing.services.outages import draft_outage, submit_outage
@@ -59,6 +58,7 @@ from receipts.services import (
     void_receipt,
     withdraw_credit,
 )
+from receipts.services.adjustments import submit_adjustment
 from receipts.services.files import pdf_file
 from receipts.services.outages import approve_outage_credit
 from receipts.services.part_credits import left_of
@@ -179,8 +179,7 @@ def approve_run(worker: Worker) -> object:
     """Approve what waits of a run, and issue it as the worker does."""
     waiting = runs.to_approve(worker.one)
     run = worker.pick(BillingRun.objects.filter(pk__in=waiting.values("run")))
-    keys = waiting.filter(run=run).values_list("pk", flat=True)
-    runs.approve(entry_ids=list(keys), actor=worker.one)
+    runs.approve(seen=runs.seen_in(waiting.filter(run=run)), actor=worker.one)
     return runs.issue_approved(run_id=run)
 
 

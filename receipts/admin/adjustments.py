@@ -13,7 +13,6 @@ from django.utils.translation import gettext_lazy as _
 from unfold.widgets import UnfoldAdminDateWidget
 
 from accounts.models import Project
-from audit.console import CsvExport
 from core import formatting
 from core.actor import Actor
 from core.admin import (
@@ -21,8 +20,6 @@ from core.admin import (
     ConsoleForm,
     Done,
     LinkedFilter,
-    ReadOnlyAdmin,
-    ReasonForm,
     Step,
     admin_url,
     button,
@@ -30,6 +27,7 @@ from core.admin import (
     link,
     money,
 )
+from core.errors import Text
 from core.intervals import local_midnight
 from core.site import site_zone
 from pricing.admin.charges import ProjectFilter
@@ -38,15 +36,11 @@ from pricing.models import Adjustment, AdjustmentKind, Charge, ReviewStatus
 from pricing.selectors import charge_of_adjustment
 from pricing.services import adjustments as services
 from pricing.services.adjustments import Wanted
+from receipts.admin.reviewed import ReviewedAdmin
+from receipts.alone import alone_before
+from receipts.services.adjustments import submit_adjustment
 
 S = ReviewStatus
-STATUS = {
-    S.DRAFT: "info",
-    S.SUBMITTED: "warning",
-    S.APPROVED: "success",
-    S.REJECTED: "danger",
-    S.WITHDRAWN: "default",
-}
 KINDS = [(kind.value, kind.label) for kind in AdjustmentKind if kind is not AdjustmentKind.OUTAGE]
 
 
@@ -100,54 +94,32 @@ class OutageFilter(LinkedFilter):
     model = "pricing.OutageCredit"
 
 
-def facts_of(row: Adjustment) -> tuple[tuple[Any, Any], ...]:
-    """Return what a person should see of an adjustment before pressing."""
-    percent = ((_("Percent"), f"{row.percent.normalize():f} %"),) if row.percent else ()
-    return (
-        (_("Project"), row.project),
-        (_("Kind"), row.get_kind_display()),
-        (_("Amount"), money(row.amount, row.currency)),
-        *percent,
-        (_("Day"), formatting.day(row.at)),
-        (_("Text"), row.text),
-        (_("Reason"), row.reason),
-        (_("Author"), row.author),
-    )
-
-
 @admin.register(Adjustment)
-class AdjustmentAdmin(CsvExport, ReadOnlyAdmin):
+class AdjustmentAdmin(ReviewedAdmin):
     """Amounts by hand. What it says never changes: it is withdrawn, or taken back by another
     charge."""
 
+    may_write = "pricing.add_adjustment"
+    may_decide = "pricing.approve_adjustment"
+    titles = {
+        "submit": _("Submit the adjustment"),
+        "approve": _("Approve the adjustment"),
+        "reject": _("Reject the adjustment"),
+        "withdraw": _("Withdraw the adjustment"),
+        "take_back": _("Take the adjustment back"),
+    }
     list_display = ("text", "project", "shown_kind", "shown_amount", "day", "author", "state")
     list_filter = ("status", "kind", ProjectFilter, OutageFilter)
     list_select_related = ("project", "author")
     search_fields = ("text", "reason", "=project__code")
-    actions_list = ("write",)
-    actions_detail = ("submit", "approve", "reject", "withdraw", "take_back")
-    steps_by_status = {
-        S.DRAFT: {"submit", "withdraw"},
-        S.SUBMITTED: {"approve", "reject", "withdraw"},
-        S.APPROVED: {"take_back"},
-        S.REJECTED: set(),
-        S.WITHDRAWN: set(),
-    }
+    actions_detail = (*ReviewedAdmin.actions_detail, "take_back")
     fieldsets = (
         (
             None,
             {"fields": ("project", "kind", "shown_amount", "percent", "day", "text", "charge")},
         ),
-        (
-            _("Steps"),
-            {
-                "fields": (
-                    "status", "reason", "author", "created_at", "submitted_at", "decided_by",
-                    "decided_at", "answer",
-                )
-            },
-        ),
-    )  # fmt: skip
+        ReviewedAdmin.steps_fieldset,
+    )
     readonly_fields = ("shown_amount", "day", "charge")
     csv_columns = {
         "project": "project__code",
@@ -168,13 +140,56 @@ class AdjustmentAdmin(CsvExport, ReadOnlyAdmin):
         "outage": "outage",
     }
 
-    def has_write_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Who may write adjustments down."""
-        return request.user.has_perm("pricing.add_adjustment")
+    def facts_of(self, row: Adjustment) -> tuple[tuple[Any, Any], ...]:
+        percent = ((_("Percent"), f"{row.percent.normalize():f} %"),) if row.percent else ()
+        return (
+            (_("Project"), row.project),
+            (_("Kind"), row.get_kind_display()),
+            (_("Amount"), money(row.amount, row.currency)),
+            *percent,
+            (_("Day"), formatting.day(row.at)),
+            (_("Text"), row.text),
+            (_("Reason"), row.reason),
+            (_("Author"), row.author),
+        )
 
-    def has_decide_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Who may approve another's."""
-        return request.user.has_perm("pricing.approve_adjustment")
+    def shown(self, row: Adjustment, name: str) -> dict[str, Any]:
+        """Say before submitting whether a second person has to look."""
+        if name != "submit" or row.status != S.DRAFT:
+            return {}
+        before, limit = alone_before(row), limit_in(row.currency)
+        said = (
+            _(
+                "It is charged at once. Of what goes on this addressee's next document, one person"
+                " alone decided %(before)s before; with this, it stays within %(limit)s."
+            )
+            if before + abs(row.amount) <= limit
+            else _(
+                "Somebody else has to approve it. Of what goes on this addressee's next document,"
+                " one person alone decided %(before)s before; with this, it would be more than"
+                " %(limit)s."
+            )
+        )
+        amounts = {"before": money(before, row.currency), "limit": money(limit, row.currency)}
+        return {"intro": said % amounts}
+
+    def act(self, name: str, row: Adjustment, actor: Actor, values: dict[str, Any]) -> Text:
+        if name == "submit":
+            done = submit_adjustment(adjustment_id=row.pk, actor=actor)
+            if done.status == S.SUBMITTED:
+                return _t("It waits for the approval of somebody else.")
+        elif name == "approve":
+            services.approve_adjustment(adjustment_id=row.pk, actor=actor)
+        elif name == "reject":
+            services.reject_adjustment(adjustment_id=row.pk, actor=actor, **values)
+            return _t("It is rejected.")
+        elif name == "withdraw":
+            services.withdraw_adjustment(adjustment_id=row.pk, actor=actor)
+            return _t("It is withdrawn.")
+        else:
+            services.take_back_adjustment(adjustment_id=row.pk, actor=actor, **values)
+            return _t("The charge is taken back.")
+        return _t("It is charged: it goes on the project's next receipt.")
 
     @button(_("New adjustment"), path="write", icon="add", permission="write", primary=True)
     def write(self, request: HttpRequest) -> HttpResponse:
@@ -203,86 +218,17 @@ class AdjustmentAdmin(CsvExport, ReadOnlyAdmin):
             back=admin_url(Adjustment, "changelist"),
             intro=_(
                 "An amount that no price list says: given back, or charged. It is a line of its own"
-                " on the project's next receipt. Above %(limit)s somebody else has to approve it."
+                " on the project's next receipt. Where all that one person alone decided for that"
+                " document would be more than %(limit)s, somebody else has to approve it."
             )
             % {"limit": limit},
         )
         return self.step(request, step)
 
-    @button(_("Submit"), path="submit", icon="send", permission="write", primary=True)
-    def submit(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Submit a draft; up to the limit that charges it."""
-        row: Adjustment = self.pick(request, object_id)
-
-        def run(actor: Actor, _values: dict[str, Any]) -> str:
-            done = services.submit_adjustment(adjustment_id=row.pk, actor=actor)
-            if done.status == S.APPROVED:
-                return _t("It is charged: it goes on the project's next receipt.")
-            return _t("It waits for the approval of somebody else.")
-
-        return self.step(request, self._of(row, _("Submit the adjustment"), _("Submit"), run))
-
-    @button(_("Approve"), path="approve", icon="check", permission="decide", primary=True)
-    def approve(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Approve what somebody else submitted, which charges it."""
-        row: Adjustment = self.pick(request, object_id)
-
-        def run(actor: Actor, _values: dict[str, Any]) -> str:
-            services.approve_adjustment(adjustment_id=row.pk, actor=actor)
-            return _t("It is charged: it goes on the project's next receipt.")
-
-        return self.step(request, self._of(row, _("Approve the adjustment"), _("Approve"), run))
-
-    @button(_("Reject"), path="reject", icon="close", permission="decide")
-    def reject(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Say no, for good; the author sees why."""
-        row: Adjustment = self.pick(request, object_id)
-
-        def run(actor: Actor, values: dict[str, Any]) -> str:
-            services.reject_adjustment(adjustment_id=row.pk, reason=values["reason"], actor=actor)
-            return _t("It is rejected.")
-
-        title = _("Reject the adjustment")
-        return self.step(request, self._of(row, title, _("Reject"), run, because=True))
-
-    @button(_("Withdraw"), path="withdraw", icon="undo", permission="write")
-    def withdraw(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Take away what was not decided about yet."""
-        row: Adjustment = self.pick(request, object_id)
-
-        def run(actor: Actor, _values: dict[str, Any]) -> str:
-            services.withdraw_adjustment(adjustment_id=row.pk, actor=actor)
-            return _t("It is withdrawn.")
-
-        return self.step(request, self._of(row, _("Withdraw the adjustment"), _("Withdraw"), run))
-
     @button(_("Take back"), path="take-back", icon="undo", permission="write")
     def take_back(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Take back what was charged, by a second charge that negates it."""
-        row: Adjustment = self.pick(request, object_id)
-
-        def run(actor: Actor, values: dict[str, Any]) -> str:
-            services.take_back_adjustment(
-                adjustment_id=row.pk, reason=values["reason"], actor=actor
-            )
-            return _t("The charge is taken back.")
-
-        title = _("Take the adjustment back")
-        return self.step(request, self._of(row, title, _("Take back"), run, because=True))
-
-    def _of(
-        self, row: Adjustment, title: Any, submit: Any, run: Any, *, because: bool = False
-    ) -> Step:
-        return Step(
-            title=title,
-            submit=submit,
-            run=run,
-            form=ReasonForm if because else forms.Form,
-            danger=because,
-            back=admin_url(row, "change", row.pk),
-            target=row,
-            facts=facts_of(row),
-        )
+        return self.take(request, object_id, "take_back", _("Take back"), because=True)
 
     @column(_("Kind"), ordering="kind")
     def shown_kind(self, row: Adjustment) -> str:
@@ -295,10 +241,6 @@ class AdjustmentAdmin(CsvExport, ReadOnlyAdmin):
     @column(_("Day"), ordering="at")
     def day(self, row: Adjustment) -> str:
         return formatting.day(row.at)
-
-    @column(_("Status"), ordering="status", label=STATUS)
-    def state(self, row: Adjustment) -> tuple[str, str]:
-        return row.status, row.get_status_display()
 
     @column(_("Charge"))
     def charge(self, row: Adjustment) -> str:

@@ -1,0 +1,62 @@
+"""What one person alone gave or charged by hand: credits, discounts and fees that nobody else
+approved.
+
+One document carries at most ``ADJUSTMENT_LIMIT`` of it. Money that is given away and money that is
+charged count alike, whoever decided, and do not offset each other: otherwise many small amounts
+would do what a large one may not. What was taken back does not count.
+"""
+
+from decimal import Decimal
+
+from django.db.models import Exists, OuterRef, Q, QuerySet, Sum, TextField, Value
+from django.db.models.functions import Abs, Cast, Concat
+
+from pricing.models import Adjustment, Charge, ChargeKind, ReviewStatus
+from pricing.models.adjustments import RESOURCE
+from pricing.selectors import live_charges
+from receipts.addressees import addressees_of, billed_to
+from receipts.models import Receipt
+
+_KEY = Concat(Value(f"{RESOURCE}:"), Cast(OuterRef("pk"), TextField()))
+
+
+def alone_before(row: Adjustment) -> Decimal:
+    """Return what one person alone decided of what goes on the next documents of an adjustment's
+    addressee, in its currency: on none yet, or on drafts."""
+    addressee = addressees_of([row.project_id])[row.project_id]
+    projects = billed_to([addressee])
+    unbilled = Q(document_line=None) | Q(
+        document_line__line__receipt__status__in=Receipt.BEFORE_ISSUE
+    )
+    found = _alone(row.currency).filter(project__in=projects, credits_receipt_id=None)
+    return _sum(found.filter(Exists(_charges().filter(unbilled))))
+
+
+def alone_on(receipt: Receipt) -> Decimal:
+    """Return what one person alone decided of what is on a receipt, and gave back of it since."""
+    of_receipt = Exists(_charges().filter(document_line__line__receipt=receipt))
+    given_back = Q(credits_receipt_id=receipt.pk) & Exists(_charges())
+    projects = receipt.lines.order_by().values("project")
+    found = _alone(receipt.currency).filter(project__in=projects)
+    return _sum(found.filter(given_back | Q(of_receipt)))
+
+
+def _alone(currency: str) -> QuerySet[Adjustment]:
+    return Adjustment.objects.filter(
+        status=ReviewStatus.APPROVED, decided_by=None, currency=currency
+    )
+
+
+def _charges() -> QuerySet[Charge]:
+    """The charge in force of the adjustment that a query asks about."""
+    ours = Charge.objects.filter(
+        project=OuterRef("project"),
+        job_end=OuterRef("at"),
+        kind=ChargeKind.MANUAL,
+        resource=_KEY,
+    )
+    return live_charges(ours)
+
+
+def _sum(rows: QuerySet[Adjustment]) -> Decimal:
+    return rows.order_by().aggregate(sum=Sum(Abs("amount")))["sum"] or Decimal(0)
