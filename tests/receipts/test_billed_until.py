@@ -24,8 +24,7 @@ def billed_october() -> Cluster:
     cluster = two_projects()
     shut()
     run = run_all()
-    keys = list(run.entries.values_list("pk", flat=True))
-    runs.approve(entry_ids=keys, actor=actor("clerk"))
+    runs.approve(seen=runs.seen_in(run.entries.all()), actor=actor("clerk"))
     assert not runs.issue_approved(run_id=run.pk)
     return cluster
 
@@ -81,7 +80,7 @@ def test_what_is_unbilled_costs_what_it_is_and_not_what_was_billed() -> None:
     import_rows(cluster, *(Row(n, end=start + timedelta(minutes=n)) for n in range(100, 500)))
     shut()
     run = run_all()
-    runs.approve(entry_ids=list(run.entries.values_list("pk", flat=True)), actor=actor("clerk"))
+    runs.approve(seen=runs.seen_in(run.entries.all()), actor=actor("clerk"))
     runs.issue_approved(run_id=run.pk)
     import_rows(cluster, Row(900, end=NOVEMBER.start + timedelta(days=4)))
     with connection.cursor() as cursor:
