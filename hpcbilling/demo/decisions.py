@@ -25,6 +25,7 @@ from pricing.models import Adjustment, AdjustmentKind, OutageCredit, Sku
 from pricing.services import adjustments, items, outages
 from receipts.models import Receipt, WriteOff
 from receipts.services import Part, ask_credit
+from receipts.services.adjustments import submit_adjustment
 from receipts.services.openings import Opening, bring_opening
 from usage.models import Cluster
 
@@ -149,7 +150,7 @@ class Decisions:
             at=self._moment(self.third + timedelta(20)), text=text, reason=reason, amount=amount,
         )  # fmt: skip
         made = adjustments.draft_adjustment(wanted=wanted, actor=self.clerk)
-        adjustments.submit_adjustment(adjustment_id=made.pk, actor=self.clerk)
+        submit_adjustment(adjustment_id=made.pk, actor=self.clerk)
 
     def _outage(self) -> None:
         """A power cut of the month before last, which waits for the second clerk."""

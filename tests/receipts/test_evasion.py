@@ -2,7 +2,6 @@
 
 from datetime import date, timedelta
 from decimal import Decimal
-from typing import Any
 
 import pytest
 from django.db import connection
@@ -14,7 +13,7 @@ from core.errors import Conflict
 from core.intervals import Interval
 from receipts.models import BillingProfile, Receipt
 from receipts.selectors import unbilled_charges
-from receipts.services import Part, ask_credit, create_receipt, issue_receipt, open_series, runs
+from receipts.services import Part, ask_credit, create_receipt, open_series, runs
 from receipts.services.files import pdf_file
 from receipts.services.numbering import fiscal_year
 from receipts.services.openings import Opening, bring_opening
@@ -46,12 +45,11 @@ def test_what_breaks_one_document_keeps_no_other_back(monkeypatch: pytest.Monkey
     run = run_all()
     broken = run.entries.order_by("pk").first()
 
-    def issue(*, receipt_id: int, **values: Any) -> Receipt:
-        if broken and receipt_id == broken.receipt_id:
+    def check(receipt: Receipt, _actor: Actor) -> None:
+        if broken and receipt.pk == broken.receipt_id:
             raise ValueError("a defect")
-        return issue_receipt(receipt_id=receipt_id, **values)
 
-    monkeypatch.setattr("receipts.services.runs.approving.issue_receipt", issue)
+    monkeypatch.setattr("receipts.services.issuing._check", check)
     runs.approve(seen=runs.seen_in(run.entries.all()), actor=actor("head"))
     assert not runs.issue_approved(run_id=run.pk)
     assert Receipt.objects.filter(status="issued").count() == 1

@@ -29,7 +29,7 @@ from payments.services import (
 )
 from payments.services.settlement import standing
 from pricing.models import Adjustment, AdjustmentKind, Charge
-from pricing.services.adjustments import Wanted, draft_adjustment, submit_adjustment
+from pricing.services.adjustments import Wanted, draft_adjustment
 from pricing.services.outages import draft_outage, submit_outage
 from receipts.models import Receipt
 from receipts.services import (
@@ -41,6 +41,7 @@ from receipts.services import (
     issue_receipt,
     void_receipt,
 )
+from receipts.services.adjustments import submit_adjustment
 from receipts.services.outages import approve_outage_credit
 from receipts.services.part_credits import left_of
 from tests.databases import Database
