@@ -148,9 +148,8 @@ class RefundAdmin(Decided):
             return _t("The payment is taken back: its receipts are to be paid again.")
 
         title = _("The bank took this payment back")
-        return self._step(
-            request, object_id, title, run, submit=_("Approve"), form=ReferenceForm, danger=True
-        )
+        step = {"title": title, "submit": _("Approve"), "danger": True}
+        return self.decide(request, object_id, run, form=ReferenceForm, **step)
 
     @button(_("Paid out"), path="pay-out", icon="payments", permission="decide", primary=True)
     def pay_out(self, request: HttpRequest, object_id: str) -> HttpResponse:

@@ -9,6 +9,7 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from accounts.models import Project
+from core.actor import Actor
 from core.errors import Conflict
 from core.intervals import Interval
 from receipts.models import BillingProfile, Receipt

@@ -34,10 +34,11 @@ from payments.services import (
     take_back_withholding,
 )
 from pricing.models import AdjustmentKind
-from pricing.services.adjustments import Wanted, draft_adjustment, submit_adjustment
+from pricing.services.adjustments import Wanted, draft_adjustment
 from pricing.services.outages import draft_outage, submit_outage
 from receipts.models import Receipt
 from receipts.services import create_receipt
+from receipts.services.adjustments import submit_adjustment
 from receipts.services.openings import Opening, bring_opening
 from receipts.services.outages import approve_outage_credit
 from tests.factories import (
