@@ -206,7 +206,8 @@ def request_write_off(
 def left_to_give_up(receipt: Receipt) -> tuple[Decimal, Decimal]:
     """Return what is left to pay of a receipt, and what of that a credit note gives back first
     (less than zero, before tax)."""
-    return standing(receipt).left, total(line.amount for line in lines_crediting(receipt))
+    waiting = lines_crediting(receipt) if waits(receipt) else []
+    return standing(receipt).left, total(line.amount for line in waiting)
 
 
 def _write_off_figures(write_off: WriteOff) -> dict[str, object]:
