@@ -7,10 +7,6 @@ is charged at its end only. ``usage.merge`` has the same in SQL, which a test co
 
 from datetime import UTC, datetime
 from hashlib import sha256
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from usage.normalise import JobRow
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -34,17 +30,3 @@ def measured(*figures: int | None) -> str:
 
 
 UNMEASURED = measured(None, None, None)
-
-
-def fingerprint_of(row: "JobRow") -> str:
-    """Return the fingerprint that follows from what a row says."""
-    return fingerprint(
-        f"{row.job_id}\x1f{row.user}\x1f{row.account}\x1f{row.partition}\x1f{row.qos}\x1f{row.state}"
-        f"\x1f{row.elapsed_seconds if row.end else 0}"
-        f"\x1f{row.suspended_seconds if row.end else 0}\x1f{row.tres_canonical}"
-        f"\x1f{'estimated' if row.estimated else ''}\x1f{row.req_tres}\x1f{row.reservation}"
-        f"\x1f{measured(row.used_cpu_seconds, row.used_mem_mib_seconds, row.energy_joules)}",
-        row.submit,
-        row.start,
-        row.end,
-    )

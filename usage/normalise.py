@@ -22,7 +22,7 @@ from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from usage.fingerprints import UNMEASURED, fingerprint, fingerprint_of, measured
+from usage.fingerprints import UNMEASURED, fingerprint, measured
 from usage.readings import asked, joules, reading
 from usage.reasons import Reason, RowError
 from usage.sealed import maker
@@ -171,7 +171,21 @@ class JobRow:
             used_mem_mib_seconds=used.mem_mib_seconds if mem is None else mem,
             energy_joules=energy_joules if energy is None else energy,
         )
-        return replace(row, fingerprint=fingerprint_of(row))
+        return replace(row, fingerprint=_fingerprint_of(row))
+
+
+def _fingerprint_of(row: JobRow) -> str:
+    """Return the fingerprint that follows from what a row says."""
+    return fingerprint(
+        f"{row.job_id}\x1f{row.user}\x1f{row.account}\x1f{row.partition}\x1f{row.qos}\x1f{row.state}"
+        f"\x1f{row.elapsed_seconds if row.end else 0}"
+        f"\x1f{row.suspended_seconds if row.end else 0}\x1f{row.tres_canonical}"
+        f"\x1f{'estimated' if row.estimated else ''}\x1f{row.req_tres}\x1f{row.reservation}"
+        f"\x1f{measured(row.used_cpu_seconds, row.used_mem_mib_seconds, row.energy_joules)}",
+        row.submit,
+        row.start,
+        row.end,
+    )
 
 
 # The time that counts, after clipping: start, elapsed, suspended, flags.
