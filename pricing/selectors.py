@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from datetime import datetime
+from typing import NamedTuple
 
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
@@ -81,35 +82,54 @@ def jobs_to_rate() -> QuerySet[Job]:
     return free_jobs().filter(pk__in=keys)
 
 
-def rechecked(changes: Iterable[Recheck]) -> Iterator[QuerySet[JobRating]]:
-    """Yield the ratings that changes of prices, tiers and payers touch, each set of them once.
+class _Scope(NamedTuple):
+    """What a change of prices, tiers or payers says of the jobs it touches, but for the project
+    and the Slurm account: the span of their ends, the cluster, and whose they are."""
 
-    Those that are due are left out: they are made anew by what holds then.
-    """
-    wanted = {
-        (
-            row.project_id, row.starts_at, row.ends_at, row.cluster_id, row.account, row.user_name,
-        )
-        for row in changes
-    }  # fmt: skip
-    for project_id, starts_at, ends_at, cluster_id, account, user_name in wanted:
+    starts_at: datetime | None
+    ends_at: datetime | None
+    cluster_id: int | None
+    user_name: str
+
+    def ratings(self) -> QuerySet[JobRating]:
         ratings = JobRating.objects.filter(due=False)
-        if cluster_id is None and project_id is None and not user_name:
+        if self.starts_at is not None:
+            ratings = ratings.filter(job__end__gte=self.starts_at)
+        if self.ends_at is not None:
+            ratings = ratings.filter(job__end__lt=self.ends_at)
+        if self.cluster_id is not None:
+            ratings = ratings.filter(job__cluster=self.cluster_id)
+        if self.user_name:
+            ratings = ratings.filter(job__user_name=self.user_name)
+        return ratings
+
+
+def rechecked(changes: Iterable[Recheck]) -> Iterator[QuerySet[JobRating]]:
+    """Yield the ratings that changes of prices, tiers and payers touch.
+
+    Changes that differ in nothing but the project, or the Slurm account, are one set: a thousand
+    new projects are looked for once, not a thousand times. Those that are due are left out: they
+    are made anew by what holds then.
+    """
+    projects: dict[tuple[_Scope, str], set[int]] = defaultdict(set)
+    accounts: dict[_Scope, set[str]] = defaultdict(set)
+    for row in changes:
+        scope = _Scope(row.starts_at, row.ends_at, row.cluster_id, row.user_name)
+        if row.project_id is None:
+            accounts[scope].add(row.account)
+        else:
+            projects[scope, row.account].add(row.project_id)
+    for (scope, account), ids in projects.items():
+        borne = projects_borne_by(ids).values_list("pk", flat=True)
+        # By keys: with a subquery beside them, PostgreSQL reads all ratings.
+        ratings = scope.ratings().filter(AnyOf("project_id", ids.union(borne)))
+        yield ratings.filter(job__account=account) if account else ratings
+    for scope, names in accounts.items():
+        ratings = scope.ratings()
+        if scope.cluster_id is None and not scope.user_name:
             ratings = ratings.filter(status=JobRating.Status.UNPRICED)
-        if project_id is not None:
-            borne = projects_borne_by([project_id])
-            ratings = ratings.filter(Q(project_id=project_id) | Q(project__in=borne))
-        if user_name:
-            ratings = ratings.filter(job__user_name=user_name)
-        if starts_at is not None:
-            ratings = ratings.filter(job__end__gte=starts_at)
-        if ends_at is not None:
-            ratings = ratings.filter(job__end__lt=ends_at)
-        if cluster_id is not None:
-            ratings = ratings.filter(job__cluster=cluster_id)
-        if account:
-            ratings = ratings.filter(job__account=account)
-        yield ratings
+        # The empty name is all of them.
+        yield ratings if "" in names else ratings.filter(job__account__in=names)
 
 
 def live_charges(charges: QuerySet[Charge] | None = None) -> QuerySet[Charge]:

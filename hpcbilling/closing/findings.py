@@ -19,6 +19,7 @@ from accounts.models import Period, SplitShare
 from accounts.periods import last_closed
 from core import formatting
 from core.intervals import Interval
+from insights.journal import missing_accounts
 from pricing.models import JobRating, Recheck
 from pricing.selectors import live_charges, unrated_jobs
 from usage import windows
@@ -46,6 +47,7 @@ class Code(StrEnum):
     UNCOMPARED = "uncompared"
     DIFFERS = "differs"
     FAILED = "failed"
+    UNMAPPED = "unmapped"
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +149,13 @@ _TEXTS = {
         "again.",
         "%(cluster)s: Slurm's own totals could not be read. Mend the connection, then compare "
         "again.",
+        "count",
+    ),
+    Code.UNMAPPED: ngettext_lazy(
+        "%(shown)s kind of entry has no ledger account. Add one now: a closed month takes none, "
+        "and its journal could never be exported.",
+        "%(shown)s kinds of entries have no ledger account. Add them now: a closed month takes "
+        "none, and its journal could never be exported.",
         "count",
     ),
 }
@@ -263,7 +272,15 @@ def _has_usage(cluster: Cluster, period: Period) -> bool:
     return Job.objects.filter(cluster=cluster, **ended).exists()
 
 
-_LOOKS = (_unread, _quarantined, _held, _unrated, _unpriced, _due, _compared)
+def _unmapped(span: _Span) -> Iterator[Finding]:
+    """Roles of the journal, told apart as accounts are, that have no account on a day of it."""
+    month = span.period.month
+    kinds = {(one.role, one.detail) for one in missing_accounts(month)}
+    url = reverse("admin:insights_journalexport_journal")
+    yield Finding(Code.UNMAPPED, len(kinds), f"{url}?month={month:%Y-%m}")
+
+
+_LOOKS = (_unread, _quarantined, _held, _unrated, _unpriced, _due, _compared, _unmapped)
 
 
 def _page(model: str, query: str = "") -> str:

@@ -8,6 +8,7 @@ from insights.journal.exports import (
     journal,
     keep_journal,
     layouts,
+    missing_accounts,
 )
 from insights.journal.facts import entries_of, settlements_of
 from insights.journal.mapping import Accounts, Missing, Unmapped
@@ -26,6 +27,7 @@ __all__ = [
     "journal",
     "keep_journal",
     "layouts",
+    "missing_accounts",
     "settlements_of",
     "totals_of",
 ]

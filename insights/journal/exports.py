@@ -18,11 +18,11 @@ from audit.services import record
 from core.actor import Actor
 from core.canonical import canonical_json
 from core.errors import Invalid
-from core.intervals import month_start
+from core.intervals import month_start, next_month
 from core.locks import lock_rows
 from insights.journal.entries import Layout, Line, layouts_of, written
 from insights.journal.facts import entries_of
-from insights.journal.mapping import Accounts, Unmapped
+from insights.journal.mapping import Accounts, Missing, Unmapped
 from insights.models import JournalExport
 
 BOOKED = ""
@@ -52,6 +52,22 @@ def journal(month: date) -> list[Line]:
     period = period_of(month_start(month))
     kept = _kept(period, BOOKED) if period.is_closed else None
     return _lines_in(kept) if kept is not None else _booked(period)
+
+
+def missing_accounts(month: date) -> list[Missing]:
+    """Return what of a month has no account; while there is something, its journal can't be
+    exported, and once the month is closed the database takes no account for it any more.
+
+    Where each role has an account for all of the month, nothing of the month is read.
+    """
+    first, accounts = month_start(month), Accounts()
+    if accounts.has_all(first, next_month(first)):
+        return []
+    try:
+        accounts.booked(entries_of(first))
+    except Unmapped as refusal:
+        return refusal.missing
+    return []
 
 
 def export_journal(*, month: date, layout: str, actor: Actor) -> Exported:

@@ -52,6 +52,21 @@ class Accounts:
         }
         self._found: dict[tuple[str, str, int, date], LedgerAccount | None] = {}
 
+    def has_all(self, first: date, until: date) -> bool:
+        """Tell whether each role has an account for whatever is booked on days ``[first, until)``:
+        then nothing of them can be missing."""
+        general = {
+            row.role
+            for rows in self._rows.values()
+            for row in rows
+            if row.project_id is None
+            and row.department_id is None
+            and not row.detail
+            and row.starts_on <= first
+            and (row.ends_on is None or until <= row.ends_on)
+        }
+        return general.issuperset(LedgerRole.values)
+
     def booked(self, entries: Iterable[Entry]) -> list[Line]:
         """Return the lines of entries in their order. Raises Unmapped, with all that is missing."""
         missing: dict[Missing, None] = {}

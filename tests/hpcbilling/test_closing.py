@@ -17,6 +17,8 @@ from hpcbilling.closing import Finding, close_period, true_up_all, true_ups, une
 from hpcbilling.closing.findings import told
 from hpcbilling.closing.seal import seal_of
 from hpcbilling.closing.services import Unexplained
+from insights.journal import journal
+from insights.models import LedgerAccount
 from pricing.models import Charge
 from pricing.replacing import reverse_and_replace
 from pricing.selectors import live_charges
@@ -122,6 +124,22 @@ def test_a_share_without_a_charge(genomics: Project, cluster: Cluster) -> None:
     assert found() == {"due": 1}
     reverse_and_replace(charges=list(live_charges().filter(project=grant)), actor=SYSTEM)
     assert found() == {"shares": 1}
+
+
+@pytest.mark.usefixtures("cluster")
+def test_what_has_no_ledger_account_while_it_can_still_get_one() -> None:
+    revenue = LedgerAccount.objects.filter(role="revenue")
+    revenue.update(ends_on=MONTH)
+    (finding,) = findings()
+    assert (finding.code, finding.count) == ("unmapped", 1)
+    assert "has no ledger account. Add one now" in finding.text
+    assert finding.url == "/admin/insights/journalexport/journal/?month=2026-10"
+    with pytest.raises(Unexplained, match="no ledger account"):
+        close_period(month=MONTH, actor=SYSTEM)
+    LedgerAccount.objects.create(role="revenue", detail="cpu", account="4200", starts_on=MONTH)
+    assert found() == {}
+    close_period(month=MONTH, actor=SYSTEM)
+    assert {line.account for line in journal(MONTH)} == {"1130", "4200"}
 
 
 def test_days_that_were_not_read(cluster: Cluster) -> None:
@@ -233,6 +251,17 @@ def test_all_projects_are_trued_up_once_and_late_months_once_more(
     months = [(asked["project_id"], asked["month"]) for asked in looked_at]
     assert months[0] == (genomics.pk, MONTH)
     assert {month for _project, month in months[1:]} == {date(2026, 11, 1)}
+
+
+def test_a_true_up_that_no_account_takes_stands_against_closing(genomics: Project) -> None:
+    publish(*PRICES, commitment=Decimal(100))
+    import_rows(make_cluster(), Row(1, end=END))
+    LedgerAccount.objects.filter(role="revenue").update(detail="cpu")
+    workflows.rate_pending(actor=SYSTEM)
+    assert found() == {}
+    with pytest.raises(Unexplained, match="no ledger account"):
+        close_period(month=MONTH, actor=SYSTEM)
+    assert not period_of(MONTH).is_closed
 
 
 def test_where_no_list_asks_for_it_no_project_is_looked_at(cluster: Cluster) -> None:

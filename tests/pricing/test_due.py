@@ -271,6 +271,28 @@ def test_a_mapping_moves_unbilled_charges_to_its_project_and_back(cluster: Clust
     assert [charge.project.code for charge in payers] == ["genomics", "climate"]
 
 
+def test_many_new_projects_are_one_look_and_touch_no_other_job(cluster: Cluster) -> None:
+    import_rows(cluster, Row(1), Row(2, account="new-7"))
+    rate_pending(actor=SYSTEM)
+
+    def looked_at(*names: str) -> tuple[int, int]:
+        """Questions asked, and jobs looked at."""
+        for name in names:
+            AccountMapping.objects.create(
+                cluster=cluster, account=name, project=make_project(f"{name}-p")
+            )
+        seen = [0]
+        with CaptureQueriesContext(connection) as asked:
+            rate_pending(actor=SYSTEM, rated=seen.append)
+        return len(asked), seen[-1]
+
+    asked, seen = looked_at("unused")
+    assert seen == 1  # the one without a price
+    assert looked_at(*(f"other-{number}" for number in range(9))) == (asked, seen)
+    assert looked_at(*(f"new-{number}" for number in range(9)))[1] == 2
+    assert {charge.project.code for charge in live_charges()} == {"genomics", "new-7-p"}
+
+
 def _activate(_cluster: Cluster) -> None:
     Project.objects.filter(code="asleep").update(is_active=True)
 
