@@ -24,7 +24,6 @@ from usage.models import Cluster
 from usage.tres import InvalidTres, read_tres
 
 MOST_JOBS = 1_000_000
-MOST_SECONDS = 10 * 366 * 86_400
 MOST_STEPS = 50_000
 """So many jobs are looked at one by one, which a minimum per job beside slabs needs."""
 STATE = "COMPLETED"
@@ -135,11 +134,6 @@ class Quote:
     def total(self) -> Decimal:
         """The sum at six decimals."""
         return _sum(part.total for part in self.parts)
-
-    def list_of(self, line: QuoteLine) -> PriceList:
-        """The list that a line's price, or its minimum, is from."""
-        key = self.terms_from if line.rate is None else line.rate.price_list_id
-        return next(one for one in self.lists if one.pk == key)
 
 
 def _sum(amounts: Iterator[Decimal]) -> Decimal:

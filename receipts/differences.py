@@ -3,7 +3,6 @@ charged in their place."""
 
 import json
 from collections.abc import Collection
-from decimal import Decimal
 from typing import Any
 
 from django.conf import settings
@@ -77,13 +76,6 @@ def receipts_to_correct(only: Collection[int] | None = None) -> list[int]:
     """
     least = {code: str(amount) for code, amount in settings.CORRECTION_THRESHOLD.items()}
     return [key for key, _ in _rows(_DIFFERENCES, only, least=json.dumps(least))]
-
-
-def difference_of(receipt: Receipt) -> Decimal:
-    """Return what was charged in place of a receipt's waiting reversals, less what they take
-    back."""
-    found: dict[int, Decimal] = dict(_rows(_DIFFERENCES, [receipt.pk], least="{}"))
-    return found.get(receipt.pk, Decimal(0))
 
 
 def replacements(receipt: Receipt) -> QuerySet[Charge]:

@@ -12,7 +12,7 @@ from django.db import connection
 from django.db.models import QuerySet
 
 from usage.intake import reader_for
-from usage.models import ImportRun, Job, MissingJob, Window
+from usage.models import ImportRun, Job, Window
 
 PIECE = 5000
 
@@ -85,9 +85,3 @@ def _keys(run: ImportRun) -> Iterator[tuple[int, datetime]]:
     for row in reader_for(run):
         if row.job is not None:
             yield row.job.job_id, row.job.submit
-
-
-def missing_jobs() -> QuerySet[MissingJob]:
-    """Return the jobs that Slurm no longer has, those missed latest first."""
-    rows = MissingJob.objects.filter(returned_at=None)
-    return rows.select_related("job__cluster", "window__cluster").order_by("-noticed_at", "job")

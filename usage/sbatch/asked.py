@@ -19,7 +19,6 @@ T = TypeVar("T")
 # What later components of a heterogeneous job take over from the first one.
 _INHERITED = ("account", "clusters", "partition", "qos", "time", "reservation")
 _MEMORY = ("mem", "mem-per-cpu", "mem-per-gpu")
-_GPU_OPTIONS = ("gpus", "gpus-per-node", "gpus-per-task", "gres", "tres-per-task")
 
 
 @dataclass(frozen=True, slots=True)
