@@ -7,7 +7,7 @@ into the first month after the last closed one. Months that have no row yet are 
 import sys
 from bisect import bisect_right
 from collections.abc import Iterable
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 
 from django.db.models import QuerySet
 from django.utils.timezone import localtime
@@ -48,13 +48,6 @@ def first_open() -> date | None:
     """Return the month after the last closed one; None if none was closed yet: all are open."""
     last = last_closed()
     return None if last is None else next_month(last.month)
-
-
-def booking_month(end: datetime) -> date:
-    """Return the month into which a charge with that end would be booked now."""
-    own = month_start(localtime(end, site_zone()).date())
-    first = first_open()
-    return own if first is None else max(own, first)
 
 
 def earlier_open(day: date) -> QuerySet[Period]:

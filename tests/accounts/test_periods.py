@@ -12,7 +12,6 @@ from pytest_django import Settings
 from accounts.models import Period, PeriodReopening, User
 from accounts.periods import (
     PeriodBook,
-    booking_month,
     earlier_open,
     ensure,
     first_open,
@@ -76,6 +75,10 @@ def test_a_month_is_open_until_it_is_closed() -> None:
     assert (last_closed(), first_open()) == (closed, NOVEMBER)
     (event,) = AuditEvent.objects.filter(action="period.closed")
     assert event.target_id == "2026-10-01"
+
+
+def booking_month(end: datetime) -> date:
+    return date.fromisoformat(PeriodBook().of(microseconds(end)))
 
 
 def test_the_booking_month_is_the_own_one_or_the_first_open_after_it() -> None:

@@ -10,8 +10,10 @@ from django.core.management import CommandError, call_command
 from django.db import IntegrityError, connection, transaction
 from pytest_django import Settings
 
-from accounts.periods import booking_month, ensure
+from accounts.models import Period
+from accounts.periods import PeriodBook
 from core.errors import Invalid
+from core.intervals import microseconds
 from pricing.closing import true_up
 from pricing.models import Charge, Counter
 from receipts.services import create_receipt, void_receipt
@@ -151,7 +153,7 @@ def test_what_was_added_cannot_be_added_again() -> None:
     for hours in (0, 1, -1):
         charge = Charge.objects.get(kind="true_up")
         end = charge.job_end + timedelta(hours=hours)
-        period = ensure(booking_month(end))
+        period = Period.objects.get(month=PeriodBook().of(microseconds(end)))
         with pytest.raises(IntegrityError, match="no further"):
             _raw(charge, job_end=end, period=period)
     assert made() == [6]
