@@ -164,6 +164,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "hpcbilling.metrics.RequestMetricsMiddleware",
     "hpcbilling.middleware.RequestLogMiddleware",
+    "hpcbilling.middleware.PrintableAddressMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "hpcbilling.middleware.ContentSecurityPolicyMiddleware",

@@ -151,7 +151,8 @@ def take_back_adjustment(*, adjustment_id: int, reason: str, actor: Actor) -> Ch
     issued document that waits for a credit note.
 
     Raises Invalid without a reason, Conflict if it has no charge in force, or that is on a draft or
-    gave something back on a document.
+    gave something back on a document, or is a fee on one above ``ADJUSTMENT_LIMIT``: giving that
+    back takes two people, as every credit of an issued document does.
     """
     reviewing.check_filled(reason=reason)
     with transaction.atomic():
@@ -159,10 +160,8 @@ def take_back_adjustment(*, adjustment_id: int, reason: str, actor: Actor) -> Ch
         charge = charge_of_adjustment(row)
         if charge is None:
             raise Conflict("reversed", _("This charge was taken back already."))
-        if (
-            charge.amount < 0
-            and Charge.objects.filter(pk=charge.pk, document_line__isnull=False).exists()
-        ):
+        on_document = Charge.objects.filter(pk=charge.pk, document_line__isnull=False).exists()
+        if on_document and not 0 <= charge.amount <= limit_in(charge.currency):
             raise _on_document()
         try:
             with transaction.atomic():

@@ -212,6 +212,18 @@ def test_one_is_taken_back_once_with_a_reason(genomics: Project, clerk: Actor) -
     assert not live_charges().exists()
 
 
+def test_a_large_fee_on_a_document_is_not_given_back_by_one_person(
+    genomics: Project, clerk: Actor, settings: Settings
+) -> None:
+    settings.ADJUSTMENT_LIMIT = {"THB": Decimal(100)}
+    small, large = (submitted(genomics, clerk, K.FEE, amount=Decimal(n)) for n in (100, 101))
+    approve_adjustment(adjustment_id=large.pk, actor=Actor.of(make_user("third")))
+    create_receipt(project_id=genomics.pk, window=OCTOBER, actor=SYSTEM)
+    with pytest.raises(Conflict, match="on a document"):
+        take_back_adjustment(adjustment_id=large.pk, reason="a favour", actor=clerk)
+    assert take_back_adjustment(adjustment_id=small.pk, reason="twice", actor=clerk).amount == -100
+
+
 def test_caps_and_commitments_don_t_count_it(genomics: Project, clerk: Actor) -> None:
     publish(flat("cpu", "1"), flat("mem", "0"), commitment=Decimal(100))
     import_rows(make_cluster(), Row(1))
