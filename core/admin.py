@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import wraps
 from typing import Any, TypeVar, cast
 
 from django import forms
@@ -45,7 +46,27 @@ def column(
 ) -> Callable[[Method], Method]:
     """Make a method a column; with ``label`` it returns a value and its text, in a colour."""
     made = display(description=description, ordering=ordering, label=label, boolean=boolean)
-    return cast("Callable[[Method], Method]", made)
+    if label is None:
+        return cast("Callable[[Method], Method]", made)
+
+    def labelled(method: Method) -> Method:
+        @wraps(method)
+        def found(*args: Any) -> Any:
+            value = method(*args)
+            return Labelled(value) if isinstance(value, tuple) else value
+
+        return cast("Method", made(found))
+
+    return labelled
+
+
+class Labelled(tuple[Any, ...]):
+    """A value and its text. Lists show both, as text in a colour; an object's page the text."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return str(self[-1])
 
 
 def button(

@@ -24,6 +24,7 @@ from core.admin import (
     column,
     link,
     money,
+    plain_number,
 )
 from payments.admin.receipt_steps import ReceiptSteps
 from payments.models import Allocation, Payment, Refund
@@ -223,7 +224,7 @@ class PaymentAdmin(CsvExport, ReceiptSteps):
             submit=_("Ask"),
             run=run,
             form=RefundForm,
-            initial={"amount": left.normalize() if left else None, "seen": left},
+            initial={"amount": plain_number(left) if left else None, "seen": left},
             back=admin_url(payment, "change", payment.pk),
             target=payment,
             facts=(

@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from core import formatting
 from core.actor import Actor
-from core.admin import ConsoleForm, ReadOnlyAdmin, Step, admin_url, money
+from core.admin import ConsoleForm, ReadOnlyAdmin, Step, admin_url, money, plain_number
 from core.forms import DayInput
 from core.seen import mark_of
 from payments.selectors import balance_of
@@ -195,8 +195,8 @@ class ReceiptSteps(ReadOnlyAdmin):
             run=run,
             form=WithholdingForm,
             initial={
-                "withheld": expected.amount.normalize() if expected else None,
-                "percent": expected.percent.normalize() if expected else None,
+                "withheld": plain_number(expected.amount) if expected else None,
+                "percent": plain_number(expected.percent) if expected else None,
                 "seen": standing(receipt).left,
             },
             back=admin_url(receipt, "change", receipt.pk),

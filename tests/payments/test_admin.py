@@ -122,5 +122,13 @@ def test_payments_are_listed_and_exported(clerk: Client, receipt: Receipt) -> No
     assert Decimal(cells.split(",")[5]) == receipt.total
 
 
+def test_the_page_of_a_payment_says_its_status_in_words(clerk: Client, receipt: Receipt) -> None:
+    clerk.post(page_of(receipt), transfer(receipt))
+    payment = Payment.objects.get()
+    page = clerk.get(reverse("admin:payments_payment_change", args=[payment.pk])).content.decode()
+    assert "Succeeded" in page
+    assert "succeeded&#x27;" not in page
+
+
 def test_a_transfer_for_nothing_is_not_found(clerk: Client) -> None:
     assert clerk.get(reverse("admin:payments_payment_transfer", args=[1])).status_code == 404
