@@ -64,6 +64,7 @@ LISTS = {
     "receipts.Mail": MONEY,
     "receipts.PurchaseOrder": MONEY,
     "receipts.Receipt": MONEY,
+    "receipts.Series": MONEY,
     "receipts.TaxProfile": MONEY,
     "receipts.WriteOff": MONEY,
     "usage.AccountMapping": EVERYBODY,

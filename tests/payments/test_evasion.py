@@ -26,6 +26,7 @@ from tests.factories import SYSTEM
 from tests.payments.test_settlement import (
     TODAY,
     actor,
+    billed,
     clerk,
     pay,
     receipt,
@@ -33,7 +34,7 @@ from tests.payments.test_settlement import (
     status,
 )
 
-__all__ = ["actor", "clerk", "receipt", "receipts"]
+__all__ = ["actor", "billed", "clerk", "receipt", "receipts"]
 pytestmark = pytest.mark.django_db
 
 
