@@ -1,11 +1,9 @@
 """Middleware of the project itself."""
 
-from collections.abc import Callable
-
 import structlog
 from csp.middleware import CSPMiddleware, PolicyParts
 from django.conf import settings
-from django.http import HttpRequest, HttpResponseBadRequest
+from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django_structlog.middlewares import RequestMiddleware
 
@@ -22,19 +20,6 @@ class ContentSecurityPolicyMiddleware(CSPMiddleware):
         if request.path_info.startswith("/admin/") and not report_only:
             parts.replace = {**settings.CONTENT_SECURITY_POLICY_ADMIN, **(parts.replace or {})}
         return parts
-
-
-class PrintableAddressMiddleware:
-    """Answers 400 to an address with a NUL, which no text in the database may have: the pages that
-    look for a text of their address would break."""
-
-    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
-        self.get_response = get_response
-
-    def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        if "%00" in request.META.get("QUERY_STRING", "") or "\0" in request.path_info:
-            return HttpResponseBadRequest()
-        return self.get_response(request)
 
 
 class RequestLogMiddleware(RequestMiddleware):

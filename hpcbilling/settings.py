@@ -164,7 +164,6 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "hpcbilling.metrics.RequestMetricsMiddleware",
     "hpcbilling.middleware.RequestLogMiddleware",
-    "hpcbilling.middleware.PrintableAddressMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "hpcbilling.middleware.ContentSecurityPolicyMiddleware",

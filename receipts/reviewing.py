@@ -108,9 +108,11 @@ def _flag(condition: Q) -> Case:
 def shown(entries: QuerySet[RunEntry], which: str) -> QuerySet[RunEntry]:
     """Narrow a review to what a person wants to look at."""
     wanted = {
-        "approve": Q(receipt__status__in=(S.DRAFT, S.PENDING)),
+        "approve": Q(receipt__status=S.PENDING),
         "marked": Q(is_marked=True, receipt__status__in=(S.DRAFT, S.PENDING)),
-        "problems": ~Q(problem={}) | Q(state__in=(E.FAILED, E.DISCARDED)),
+        "problems": ~Q(problem={})
+        | Q(receipt__status=S.DRAFT)
+        | Q(state__in=(E.FAILED, E.DISCARDED)),
         "carried": Q(state__in=(E.CARRIED, E.NOTHING)),
         "issued": Q(receipt__isnull=False) & ~Q(receipt__status__in=(S.DRAFT, S.PENDING)),
     }
@@ -167,14 +169,16 @@ def _counts(of: str = "") -> dict[str, Count]:
     def where(**conditions: Any) -> Q:
         return Q(**{f"{of}{name}": value for name, value in conditions.items()})
 
-    pending = where(receipt__status__in=(S.DRAFT, S.PENDING))
+    pending = where(receipt__status=S.PENDING)
+    # A person sent it back, and it is to be handed in again or discarded.
+    back = where(receipt__status=S.DRAFT)
     filters = {
         "entries": where(pk__isnull=False),
         "waiting": where(state=E.WAITING),
         "to_approve": pending & where(approved_by=None),
         "on_their_way": pending & where(approved_by__isnull=False),
-        "issued": where(receipt__isnull=False) & ~pending,
-        "problems": ~where(problem={}) & (pending | where(state=E.FAILED)),
+        "issued": where(receipt__isnull=False) & ~pending & ~back,
+        "problems": back | ~where(problem={}) & (pending | where(state=E.FAILED)),
     }
     return {name: Count(f"{of}pk", filter=which) for name, which in filters.items()}
 

@@ -49,7 +49,8 @@ def receipt_list(request: HttpRequest) -> HttpResponse:
     projects = projects_managed_by(request.user).order_by("code")
     project, status = request.GET.get("project", ""), request.GET.get("status", "")
     if project:
-        receipts = receipts.filter(project__code=project)
+        # No text in the database has a NUL.
+        receipts = receipts.filter(project__code=project.replace("\0", ""))
     if status == "overdue":
         receipts = receipts.filter(pk__in=overdue().values("pk"))
     elif status in Receipt.Status.values:

@@ -10,11 +10,14 @@ from accounts.periods import period_of
 from accounts.services import Override
 from core.actor import Actor
 from core.errors import Conflict
-from hpcbilling.closing.findings import Finding, unexplained
+from hpcbilling.closing.findings import Code, Finding, unexplained
 from hpcbilling.closing.seal import seal_of
 from hpcbilling.closing.true_ups import Progress, true_up_all
 from hpcbilling.workflows import rate_pending
 from insights.journal import keep_journal
+
+MUST_BE_MENDED = frozenset({Code.UNMAPPED})
+"""What no reason overrides: a closed month takes no account, so its journal could never leave."""
 
 
 class Unexplained(Conflict):
@@ -33,10 +36,12 @@ class Unexplained(Conflict):
 def check(*, month: date, actor: Actor, reason: str = "") -> Override | None:
     """Return what a named person overrides by closing a month, None if nothing stands against it.
 
-    Raises Unexplained where something does and no reason is given, Invalid for a reason without a
-    person or with nothing to override.
+    Raises Unexplained where something does and no reason is given, or none is taken for it, Invalid
+    for a reason without a person or with nothing to override.
     """
     findings = unexplained(period_of(month))
+    if must := [finding for finding in findings if finding.code in MUST_BE_MENDED]:
+        raise Unexplained(must)
     if findings and not reason.strip():
         raise Unexplained(findings)
     if not reason.strip():

@@ -159,7 +159,7 @@ class PaymentAdmin(CsvExport, ReceiptSteps):
         "state",
         "shown_amount",
         "shown_left",
-        "public_id",
+        "identifier",
         "external_id",
         "created_by",
         "created_at",
@@ -167,7 +167,14 @@ class PaymentAdmin(CsvExport, ReceiptSteps):
         "settled_at",
     )
     filled_only = ("external_id", "settled_by", "settled_at")
-    readonly_fields = ("receipt_link", "way", "state", "shown_amount", "shown_left")
+    readonly_fields = (
+        "receipt_link",
+        "way",
+        "state",
+        "shown_amount",
+        "shown_left",
+        "identifier",
+    )
     csv_columns = {
         "payment": "public_id",
         "receipt": "receipt__number",
@@ -274,6 +281,10 @@ class PaymentAdmin(CsvExport, ReceiptSteps):
     @column(_("Receipt"), ordering="receipt")
     def receipt_link(self, payment: Payment) -> str:
         return link(admin_url(Receipt, "change", payment.receipt_id), payment.receipt)
+
+    @column(_("Identifier"))
+    def identifier(self, payment: Payment) -> str:
+        return str(payment.public_id)
 
     @column(_("Way"), ordering="provider")
     def way(self, payment: Payment) -> str:

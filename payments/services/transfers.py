@@ -137,10 +137,13 @@ def _check_decimals(field: str, amount: Decimal, receipt: Receipt) -> None:
 
 def suggested_withholding(receipt: Receipt) -> Withheld | None:
     """Return the tax that the payer is expected to withhold of what is left: the percentage of the
-    project's billing profile, of the net share. None where it withholds nothing."""
+    project's billing profile, of the net share. None where it withholds nothing, and for an opening
+    balance, of which the net share is not known."""
     profile = BillingProfile.objects.filter(project=receipt.project_id).first()
     left = standing(receipt).left
-    if profile is None or not profile.withholding_percent or left <= 0 or not receipt.total:
+    if profile is None or not profile.withholding_percent or left <= 0:
+        return None
+    if receipt.kind == Receipt.Kind.OPENING:
         return None
     net = left * receipt.net_amount / receipt.total
     amount = round_half_up(net * profile.withholding_percent / 100, receipt.decimals)

@@ -164,6 +164,6 @@ def test_a_site_with_wrong_amounts_does_not_start(text: str, said: str) -> None:
 
 
 def test_the_settings_say_which_amount_is_wrong() -> None:
-    done = start({"ENVIRONMENT": "test", "CORRECTION_THRESHOLD": "XYZ=1"})
+    done = start(SITE | {"CORRECTION_THRESHOLD": "XYZ=1"}, "DEBUG")
     assert done.returncode != 0
     assert "CORRECTION_THRESHOLD: 'XYZ=1' is no amount of 0 or more in a currency" in done.stderr

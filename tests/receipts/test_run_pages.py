@@ -133,9 +133,12 @@ def test_a_clerk_sends_back_discards_and_tries_again() -> None:
     entry, other = run.entries.order_by("project__code")
     back = f"/admin/receipts/billingrun/entry/{entry.pk}/return/"
     console.confirm(visitor, back, reason="the wrong address")
-    page = visitor.get(console.url(run, "change", run.pk)).content.decode()
+    change = console.url(run, "change", run.pk)
+    assert "the wrong address" not in visitor.get(change, {"show": "approve"}).text
+    page = visitor.get(change, {"show": "problems"}).text
     assert "the wrong address" in page
     assert "Hand in again" in page
+    assert (progress_of(run).to_approve, progress_of(run).problems) == (1, 1)
     console.confirm(visitor, f"/admin/receipts/billingrun/entry/{entry.pk}/hand-in/")
     entry.refresh_from_db()
     assert entry.receipt is not None
