@@ -44,12 +44,12 @@ test-crash: venv
 	.venv/bin/pytest -n0 tests/scenarios/test_crashes.py tests/scenarios/test_two_beats.py
 
 # What takes long: most pages in a real browser, workers killed at twenty places, backup and restore,
-# the demo from nothing, every page in Thai. CI has time for the pages alone: run it before a release.
+# the demo from nothing, every page in Thai. CI has no time for it: run it before a release.
 test-slow: venv catalogues
 	.venv/bin/pytest -n auto --dist worksteal -m slow
 
-# Of the slow tests, those that look at pages in a real browser: CI has time for them. A module's
-# tests share its web server, so they stay on one worker.
+# Of the slow tests, those that look at pages in a real browser: three minutes. A module's tests
+# share its web server, so they stay on one worker.
 .PHONY: test-pages
 test-pages: venv catalogues
 	.venv/bin/pytest -n auto --dist loadfile -m slow tests/browser
