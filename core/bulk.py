@@ -5,7 +5,7 @@ from itertools import chain, islice
 from typing import Any, TypeVar
 
 from django.db import connection, models
-from django.db.models import F, Func, QuerySet, Value
+from django.db.models import F, Func, Q, QuerySet, Value
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
@@ -53,11 +53,20 @@ def in_batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
         yield batch
 
 
-class AnyOf(Func):
-    """``filter(AnyOf("pk", keys))`` is what ``filter(pk__in=keys)`` is, with one parameter for all
-    of the keys: for thousands of them, putting each into the statement takes longer than to find
-    the rows."""
+def any_of(field: str, keys: Iterable[int]) -> Q:
+    """Return what ``Q(field__in=keys)`` is, with one parameter for all of the keys: for thousands
+    of them, putting each into the statement takes longer than to find the rows.
 
+    The least and the greatest key are said, too. A table that has just been filled has no
+    statistics yet; PostgreSQL then takes thousands of keys for a good part of it and reads it whole
+    for each batch, but a span it looks up.
+    """
+    keys = tuple(keys)
+    least, greatest = min(keys, default=0), max(keys, default=0)
+    return Q(_Any(field, keys), **{f"{field}__gte": least, f"{field}__lte": greatest})
+
+
+class _Any(Func):
     template = "%(expressions)s::bigint[])"
     arg_joiner = " = ANY("
     output_field = models.BooleanField()

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from django.utils.timezone import localtime
 
-from core.bulk import AnyOf
+from core.bulk import any_of
 from core.intervals import from_microseconds, microseconds, month
 from core.locks import lock_rows
 from core.site import site_zone
@@ -257,8 +257,8 @@ def _make(keys: Sequence[Key]) -> None:
 
 def _rows(keys: Sequence[Key]) -> list[Counter]:
     rows = Counter.objects.filter(
-        AnyOf("project_id", {key.project_id for key in keys}),
-        AnyOf("rate_id", {key.rate_id for key in keys}),
+        any_of("project_id", {key.project_id for key in keys}),
+        any_of("rate_id", {key.rate_id for key in keys}),
         month__in={key.month for key in keys},
     )
     wanted = set(keys)

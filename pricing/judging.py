@@ -12,7 +12,7 @@ from django.db.models.functions import Cast
 
 from accounts.models import Project, User
 from accounts.selectors import Bearer, SplitBook, TierBook
-from core.bulk import AnyOf
+from core.bulk import any_of
 from core.intervals import microseconds
 from pricing import engine
 from pricing.engine import Amount, NoRate, PricedRate, Prices, Usage, measure, price, shares
@@ -338,6 +338,6 @@ def usage_of(job_ids: Sequence[int]) -> dict[int, _Special]:
     if not job_ids:
         return {}
     moment = Func("submit", template=_MICROSECONDS, output_field=BigIntegerField())
-    rows = Job.objects.filter(AnyOf("pk", job_ids)).order_by().annotate(submitted=moment)
+    rows = Job.objects.filter(any_of("pk", job_ids)).order_by().annotate(submitted=moment)
     found = rows.values_list("pk", "job_id", "submitted", *Usage._fields)
     return {pk: _Special(job_id, at, Usage(*rest)) for pk, job_id, at, *rest in found}

@@ -9,7 +9,7 @@ from django.db.models import F, QuerySet
 
 from accounts.models import Project
 from core.actor import Actor
-from core.bulk import AnyOf, in_batches
+from core.bulk import any_of, in_batches
 from core.locks import Space, hold_until_commit, lock_rows
 from core.side_by_side import side_by_side
 from pricing.batches import Batch, Billed, Outcome, differ
@@ -25,7 +25,7 @@ from pricing.selectors import (
 )
 from pricing.tariffs import TariffBook
 from usage.models import Job
-from usage.selectors import free_jobs
+from usage.selectors import free_among
 
 BATCH_JOBS = 10_000
 
@@ -113,7 +113,7 @@ def rate_due(
 
 def _changed(job_ids: Iterable[int]) -> set[int]:
     """Return the jobs that say something else by now than when they were rated."""
-    ratings = JobRating.objects.filter(AnyOf("pk", job_ids))
+    ratings = JobRating.objects.filter(any_of("pk", job_ids))
     other = ratings.exclude(job_revision=F("job__revision"))
     return set(other.values_list("pk", flat=True))
 
@@ -156,7 +156,7 @@ def _keys(rows: "QuerySet[Job] | QuerySet[JobRating]") -> Iterator[int]:
 
 def _that_come_out_otherwise(job_ids: Sequence[int]) -> list[int]:
     """Return the jobs that judging finds other than they are rated, without locking any."""
-    jobs = facts_of(free_jobs().filter(AnyOf("pk", job_ids)))
+    jobs = facts_of(free_among(job_ids))
     books, ratings = Books(jobs), ratings_of(job_ids)
     charged = live_charges_of_jobs(job_ids)
     found = []
@@ -204,11 +204,11 @@ def _once(
     carry charges of these jobs (re-rating competes with drafting for them), the jobs, the counters.
     """
     hold_until_commit(Space.PRICE_LISTS, "lists", shared=True)
-    charged = JobRating.objects.filter(AnyOf("pk", job_ids), generation__gt=0)
+    charged = JobRating.objects.filter(any_of("pk", job_ids), generation__gt=0)
     projects = projects_charged(charged)
     if projects:
         lock_rows(Project.objects.all(), *projects)
-    chosen = free_jobs().filter(AnyOf("pk", job_ids))
+    chosen = free_among(job_ids)
     jobs = facts_of(chosen.select_for_update(no_key=True, skip_locked=not patient))
     batch = Batch(jobs, billed=billed, locked_projects=projects, forced=forced)
     outcome = batch.write(anyway=anyway, actor=actor)

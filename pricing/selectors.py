@@ -14,7 +14,7 @@ from accounts.selectors import (
     projects_managed_by,
     projects_of,
 )
-from core.bulk import AnyOf
+from core.bulk import any_of
 from pricing.content import CHILDREN
 from pricing.models import (
     Adjustment,
@@ -122,7 +122,7 @@ def rechecked(changes: Iterable[Recheck]) -> Iterator[QuerySet[JobRating]]:
     for (scope, account), ids in projects.items():
         borne = projects_borne_by(ids).values_list("pk", flat=True)
         # By keys: with a subquery beside them, PostgreSQL reads all ratings.
-        ratings = scope.ratings().filter(AnyOf("project_id", ids.union(borne)))
+        ratings = scope.ratings().filter(any_of("project_id", ids.union(borne)))
         yield ratings.filter(job__account=account) if account else ratings
     for scope, names in accounts.items():
         ratings = scope.ratings()
@@ -146,7 +146,7 @@ def live_charges(charges: QuerySet[Charge] | None = None) -> QuerySet[Charge]:
 def live_charges_of_jobs(job_ids: Iterable[int]) -> dict[int, list[Charge]]:
     """Return the charges in force of some jobs, by job."""
     found: dict[int, list[Charge]] = defaultdict(list)
-    for charge in live_charges().filter(AnyOf("job_id", job_ids)):
+    for charge in live_charges().filter(any_of("job_id", job_ids)):
         if charge.job_id is not None:
             found[charge.job_id].append(charge)
     return found
@@ -165,7 +165,7 @@ def projects_charged(ratings: QuerySet[JobRating]) -> set[int]:
 
 def ratings_of(job_ids: Iterable[int]) -> dict[int, JobRating]:
     """Return the ratings of some jobs, by job."""
-    return {rating.pk: rating for rating in JobRating.objects.filter(AnyOf("pk", job_ids))}
+    return {rating.pk: rating for rating in JobRating.objects.filter(any_of("pk", job_ids))}
 
 
 def unpriced() -> QuerySet[JobRating]:

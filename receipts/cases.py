@@ -15,7 +15,7 @@ from django.db.models import Count, F, Max, Q, QuerySet, Sum
 
 from accounts.models import Project
 from accounts.selectors import Viewer
-from core.bulk import AnyOf
+from core.bulk import any_of
 from pricing.models import Charge
 from pricing.selectors import charges_visible_to
 from receipts.models import CorrectionProblem, Receipt
@@ -127,7 +127,7 @@ def _key(row: dict[str, Any]) -> Key:
 def _after(rows: list[dict[str, Any]]) -> dict[Key, tuple[Decimal, set[int]]]:
     """What was charged in place of what was taken back, and on which documents that is."""
     charges = Charge.objects.filter(
-        AnyOf("job_id", sorted({int(str(row["job"])) for row in rows})), reverses=None
+        any_of("job_id", sorted({int(str(row["job"])) for row in rows})), reverses=None
     )
     sums: dict[Key, Decimal] = defaultdict(Decimal)
     on: dict[Key, set[int]] = defaultdict(set)

@@ -10,7 +10,7 @@ from decimal import Decimal
 
 from django.db.models import Exists, OuterRef, QuerySet
 
-from core.bulk import AnyOf, in_batches
+from core.bulk import any_of, in_batches
 from core.money import total
 from core.seen import mark_of
 from pricing.counting import what_it_comes_to
@@ -75,10 +75,10 @@ def mark_of_corrections(rows: Iterable[Correction]) -> str:
 
 
 def _batch(job_ids: list[int]) -> Iterator[Correction]:
-    facts = {job.pk: job for job in facts_of(Job.objects.filter(AnyOf("pk", job_ids)))}
+    facts = {job.pk: job for job in facts_of(Job.objects.filter(any_of("pk", job_ids)))}
     books = Books(list(facts.values()))
     charges: dict[int, list[Charge]] = {}
-    rows = live_charges().filter(AnyOf("job_id", job_ids)).order_by("pk")
+    rows = live_charges().filter(any_of("job_id", job_ids)).order_by("pk")
     for charge in rows.select_related("project", "document_line__line__receipt"):
         if charge.job_id is not None:
             charges.setdefault(charge.job_id, []).append(charge)

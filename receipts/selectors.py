@@ -28,7 +28,7 @@ from django.utils import timezone
 
 from accounts.models import Project
 from accounts.selectors import Viewer, projects_managed_by
-from core.bulk import AnyOf
+from core.bulk import any_of
 from core.intervals import Interval
 from core.money import round_money
 from pricing.batches import OnDocuments
@@ -88,17 +88,17 @@ def _since_billed(project_ids: Collection[int] | None) -> Q:
     """
     told = BilledUntil.objects.all()
     if project_ids is not None:
-        told = told.filter(AnyOf("project_id", project_ids))
+        told = told.filter(any_of("project_id", project_ids))
     months: dict[date, list[int]] = defaultdict(list)
     for project, until in told.values_list("project", "month"):
         months[until].append(project)
     if not months:
-        return Q() if project_ids is None else Q(AnyOf("project_id", project_ids))
+        return Q() if project_ids is None else any_of("project_id", project_ids)
     rest = Project.objects.values_list("pk", flat=True) if project_ids is None else project_ids
     others = set(rest).difference(*months.values())
-    found = Q(AnyOf("project_id", others))
+    found = any_of("project_id", others)
     for until, projects in months.items():
-        found |= Q(AnyOf("project_id", projects), period__gt=until)
+        found |= Q(any_of("project_id", projects), period__gt=until)
     return found
 
 
@@ -189,7 +189,7 @@ def on_documents(job_ids: Collection[int]) -> OnDocuments:
     """Return which of these jobs have a charge in force on a document, and whether a credit note
     may take it: not from drafts, nor from what is written off, nor where an outage gave a part of
     it back already, which would then be given twice."""
-    rows = live_charges().filter(AnyOf("job_id", job_ids), document_line__isnull=False)
+    rows = live_charges().filter(any_of("job_id", job_ids), document_line__isnull=False)
     status = "document_line__line__receipt__status"
     found = set(rows.order_by().values_list("job_id", status).distinct())
     held = {job for job, state in found if state not in CREDITABLE and job is not None}
@@ -200,7 +200,7 @@ def on_documents(job_ids: Collection[int]) -> OnDocuments:
 def _given_back_in_part(job_ids: Collection[int]) -> set[int]:
     """Return the jobs of which a credit note gave back a part by hand, which is in force."""
     items = OutageItem.objects.filter(
-        AnyOf("job_id", job_ids), adjustment__credits_receipt_id__isnull=False
+        any_of("job_id", job_ids), adjustment__credits_receipt_id__isnull=False
     )
     jobs = defaultdict(set)
     for job, adjustment in items.order_by().values_list("job_id", "adjustment_id"):

@@ -1,13 +1,14 @@
 """Reading usage: which project a job belongs to, and what waits for someone."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from django.db.models import Exists, F, Max, OuterRef, Q, QuerySet
+from django.db.models import Case, Exists, F, Max, OuterRef, Q, QuerySet, When
 from django.db.models.functions import Coalesce
 
 from accounts.models import Project
+from core.bulk import any_of
 from usage.models import AccountMapping, Cluster, ImportRun, Job, QuarantinedRow
 
 IS_HELD = ~Q(run__status__in=ImportRun.IN_FORCE)
@@ -64,6 +65,17 @@ def free_jobs() -> QuerySet[Job]:
     """Return the jobs that have ended and are not held back, in a form that can be locked."""
     runs = ImportRun.objects.filter(status__in=ImportRun.IN_FORCE)
     return Job.objects.filter(end__isnull=False, run__in=runs.values("pk"))
+
+
+def free_among(job_ids: Iterable[int]) -> QuerySet[Job]:
+    """Return those of some jobs that ``free_jobs`` would return.
+
+    The runs stand in a CASE, which PostgreSQL doesn't make a join of: it would read all jobs of
+    their runs, and an import may be one run of a million.
+    """
+    runs = ImportRun.objects.filter(status__in=ImportRun.IN_FORCE)
+    is_free = Case(When(run__in=runs.values("pk"), then=True), default=False)
+    return Job.objects.filter(is_free, any_of("pk", job_ids), end__isnull=False)
 
 
 def on_accounts_of(projects: QuerySet[Project]) -> Q:

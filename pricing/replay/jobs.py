@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from accounts.models import ProjectTier, SplitShare, User
 from accounts.selectors import TierBook
-from core.bulk import AnyOf
+from core.bulk import any_of
 from core.money import total
 from pricing import engine
 from pricing.engine import Measured, Tariff, Usage
@@ -94,7 +94,7 @@ def _in_effect(listed: Listed, charge: Charge) -> bool:
 def charges_of(job_ids: Sequence[int]) -> dict[int, list[Charge]]:
     """Return all charges of some jobs, in the order in which they were made."""
     found: dict[int, list[Charge]] = defaultdict(list)
-    for charge in Charge.objects.filter(AnyOf("job_id", job_ids)).order_by("pk"):
+    for charge in Charge.objects.filter(any_of("job_id", job_ids)).order_by("pk"):
         if charge.job_id is not None:
             found[charge.job_id].append(charge)
     return found

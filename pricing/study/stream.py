@@ -8,7 +8,7 @@ from decimal import Decimal
 from django.db.models import Q, QuerySet
 
 from accounts.selectors import projects_borne_by
-from core.bulk import AnyOf, in_batches
+from core.bulk import any_of, in_batches
 from core.intervals import Interval, microseconds
 from pricing.engine import job_minimum, linear_amount
 from pricing.judging import Books, JobFacts, Portion, Verdict, facts_of
@@ -87,7 +87,7 @@ class Stream:
         return jobs.filter(uncharged | own if self._aside else uncharged)
 
     def _judge(self, ids: list[int]) -> None:
-        jobs = {job.pk: job for job in facts_of(Job.objects.filter(AnyOf("pk", ids)))}
+        jobs = {job.pk: job for job in facts_of(Job.objects.filter(any_of("pk", ids)))}
         books = Books(list(jobs.values()), lists=self._book)
         counted = self._counted(ids)
         for pk in ids:
@@ -98,7 +98,7 @@ class Stream:
         """Return the jobs of which the ledger has counted what is not set aside."""
         if self._aside is None:
             return frozenset()
-        rated = JobRating.objects.filter(AnyOf("pk", ids), status=RatingStatus.RATED)
+        rated = JobRating.objects.filter(any_of("pk", ids), status=RatingStatus.RATED)
         return frozenset(rated.values_list("pk", flat=True))
 
     def _add(self, job: JobFacts, verdict: Verdict, *, counted: bool) -> None:

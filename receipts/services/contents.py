@@ -9,7 +9,7 @@ from django.contrib.postgres.aggregates import ArrayAgg
 from django.db.models.functions import Coalesce
 
 from accounts.models import Project
-from core.bulk import AnyOf
+from core.bulk import any_of
 from core.canonical import sha256_of
 from pricing.models import PriceList
 from receipts.models import BillingProfile, Line, LineCharge, PurchaseOrder, Receipt
@@ -32,7 +32,7 @@ def rows_of(receipt_ids: Collection[int]) -> Rows:
         lines[line.receipt_id].append(line)
     charges: dict[int, list[int]] = {key: [] for key in receipt_ids}
     of_line = {line.pk: key for key, mine in lines.items() for line in mine}
-    links = LineCharge.objects.filter(AnyOf("line_id", of_line)).order_by().values_list("line")
+    links = LineCharge.objects.filter(any_of("line_id", of_line)).order_by().values_list("line")
     for line_id, ids in links.annotate(ids=ArrayAgg("charge_id")):
         charges[of_line[line_id]] += ids
     for ids in charges.values():
@@ -120,7 +120,7 @@ def at_payment(title: str) -> str:
 def price_lists_of(rows: Rows) -> dict[int, list[PriceList]]:
     """Return the lists that the charges of documents are priced by, oldest first."""
     of_line = {line.pk: key for key, lines in rows.lines.items() for line in lines}
-    links = LineCharge.objects.filter(AnyOf("line_id", of_line)).order_by()
+    links = LineCharge.objects.filter(any_of("line_id", of_line)).order_by()
     by_list = links.annotate(by=Coalesce("charge__price_list", "charge__rate__price_list"))
     pairs = {(of_line[line], by) for line, by in by_list.values_list("line", "by").distinct()}
     lists = PriceList.objects.select_related("tier").in_bulk({by for _, by in pairs if by})

@@ -8,7 +8,7 @@ from django.db import IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from accounts.models import Department
-from core.bulk import COPY_FROM, LINES_AT_ONCE, AnyOf, copy_lines, in_batches, insert_many
+from core.bulk import COPY_FROM, LINES_AT_ONCE, any_of, copy_lines, in_batches, insert_many
 from pricing.models import Charge, JobRating
 from tests.factories import Row, import_rows, make_cluster, make_project
 from usage.merge import VALUE_FIELDS
@@ -63,9 +63,9 @@ def test_a_question_to_the_database_amid_lines_is_refused_instead_of_hanging(at:
 def test_rows_are_found_by_any_number_of_keys() -> None:
     insert_many(departments(5))
     keys = list(Department.objects.order_by("pk").values_list("pk", flat=True))
-    found = Department.objects.filter(AnyOf("pk", keys[1:3])).order_by("pk")
+    found = Department.objects.filter(any_of("pk", keys[1:3])).order_by("pk")
     assert [row.pk for row in found] == keys[1:3]
-    assert not Department.objects.filter(AnyOf("pk", [])).exists()
+    assert not Department.objects.filter(any_of("pk", [])).exists()
 
 
 def test_batches_hold_everything_in_order() -> None:
