@@ -122,7 +122,8 @@ class _Writing:
         """
         run, ahead = self._run, Ahead[Batch]()
         # A row that contradicts another one is told by its place, which known ones don't have.
-        by_bytes = not (self._looked and contradictions_found())
+        # Where no job is known there is nothing to ask for, and each question waits for a batch.
+        by_bytes = not (self._is_first or (self._looked and contradictions_found()))
         reader, rows = _open(run, actor, ahead, by_bytes=by_bytes)
         if self._looked:
             rows = sorted_out(rows, ahead.ask)
