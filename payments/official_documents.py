@@ -13,6 +13,7 @@ from django.utils.translation import gettext, gettext_noop
 from core.canonical import canonical_json
 from core.errors import Conflict
 from payments.models import OfficialKind, OfficialReceipt
+from payments.models.undone import CREDITED_BY
 from payments.services.official import content_of, hash_of
 from receipts.rendering import figures
 from receipts.rendering.document import (
@@ -108,10 +109,17 @@ def _remarks(official: OfficialReceipt) -> list[Text]:
                 gettext_noop("It replaces %(number)s of %(day)s, which is cancelled: %(reason)s."),
                 number=details["replaces"],
                 day=figures.day(date.fromisoformat(details["replaces_of"])),
-                reason=details["replaces_because"],
+                reason=_why_replaced(details),
             )
         )
     return said
+
+
+def _why_replaced(details: dict[str, Any]) -> str | Text:
+    """What a person wrote stays as it is; a credit note is told in both languages."""
+    note: str = details["replaces_credited_by"]
+    reason: str = details["replaces_because"]
+    return _both(CREDITED_BY, number=note) if note else reason
 
 
 def _both(text: str, **values: str | Text) -> Text:

@@ -32,6 +32,12 @@ R, W = Refund.Status, WriteOff.Status
 ANSWER = ("approved_by", "approved_at", "rejected_by", "rejected_at", "rejected_because")
 """What a request says once a second person decided."""
 
+BOUNCED = {
+    "approve": _("Confirm: the bank took it back"),
+    "reject": _("Reject: the payment stays"),
+}
+"""What the buttons say where the bank took a payment back."""
+
 
 class ReferenceForm(ConsoleForm):
     """The bank's reference of money that left."""
@@ -126,7 +132,9 @@ class RefundAdmin(Decided):
         "reference": "reference",
     }
 
-    @button(_("Approve"), path="approve", icon="verified", permission="decide", primary=True)
+    @button(
+        _("Approve the refund"), path="approve", icon="verified", permission="decide", primary=True
+    )
     def approve(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Agree to a refund that a colleague asked for, or that the bank took a payment back."""
         refund: Refund = self.pick(request, object_id)
@@ -141,16 +149,31 @@ class RefundAdmin(Decided):
             request, object_id, run, title=_("Approve the refund"), submit=_("Approve")
         )
 
+    def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
+        """Say on the buttons what happens: it differs where the bank took a payment back."""
+        actions = super().get_actions_detail(request, object_id)
+        found = self.get_object(request, str(object_id))
+        if found is not None and found.bounced:
+            for each in actions:
+                each.description = BOUNCED.get(each.path, each.description)
+        return actions
+
     def _taken_back(self, request: HttpRequest, object_id: str) -> HttpResponse:
         def run(actor: Actor, values: dict[str, Any]) -> str:
             services.approve_bounce(refund_id=int(object_id), actor=actor, **values)
             return _t("The payment is taken back: its receipts are to be paid again.")
 
         title = _("The bank took this payment back")
-        step = {"title": title, "submit": _("Approve"), "danger": True}
+        step = {"title": title, "submit": _("Confirm"), "danger": True}
         return self.decide(request, object_id, run, form=ReferenceForm, **step)
 
-    @button(_("Paid out"), path="pay-out", icon="payments", permission="decide", primary=True)
+    @button(
+        _("Record that it was paid out"),
+        path="pay-out",
+        icon="payments",
+        permission="decide",
+        primary=True,
+    )
     def pay_out(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Say that the money has left."""
 
@@ -163,7 +186,7 @@ class RefundAdmin(Decided):
             request, object_id, run, title=title, submit=_("Record"), form=ReferenceForm
         )
 
-    @button(_("Reject"), path="reject", icon="block", permission="decide")
+    @button(_("Reject the refund"), path="reject", icon="block", permission="decide")
     def reject(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Refuse a refund: the money stays the project's balance."""
         refund: Refund = self.pick(request, object_id)
@@ -178,7 +201,7 @@ class RefundAdmin(Decided):
             request,
             object_id,
             run,
-            title=_("Reject the refund"),
+            title=BOUNCED["reject"] if refund.bounced else _("Reject the refund"),
             submit=_("Reject"),
             form=ReasonForm,
             danger=True,

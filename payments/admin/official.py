@@ -43,7 +43,7 @@ class OfficialReceiptAdmin(CsvExport, ReadOnlyAdmin):
         "state",
         "replaces_link",
     )
-    list_select_related = ("receipt", "cancellation", "replaces", "replaced_by")
+    list_select_related = ("receipt", "cancellation__credit_note", "replaces", "replaced_by")
     list_filter = (CancelledFilter, "kind", "series")
     search_fields = ("^number", "^receipt__number", "=receipt__project__code")
     date_hierarchy = "paid_on"
@@ -88,6 +88,7 @@ class OfficialReceiptAdmin(CsvExport, ReadOnlyAdmin):
         "currency": "currency",
         "replaces": "replaces__number",
         "cancelled": "cancellation__cancelled_at",
+        "credit_note": "cancellation__credit_note__number",
         "reason": "cancellation__reason",
     }
 
@@ -127,7 +128,7 @@ class OfficialReceiptAdmin(CsvExport, ReadOnlyAdmin):
         if not hasattr(official, "cancellation"):
             return NOTHING
         gone = official.cancellation
-        return f"{gone.reason} ({formatting.moment(gone.cancelled_at)})"
+        return f"{gone.because} ({formatting.moment(gone.cancelled_at)})"
 
     @column(_("Replaces"))
     def replaces_link(self, official: OfficialReceipt) -> str:

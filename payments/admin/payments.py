@@ -216,7 +216,7 @@ class PaymentAdmin(CsvExport, ReceiptSteps):
             payments=f"{admin_url(Payment, 'changelist')}?left=1&project=",
         )
 
-    @button(_("Ask for a refund"), path="refund", icon="undo", permission="refund")
+    @button(_("Ask to refund what is left"), path="refund", icon="undo", permission="refund")
     def refund(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Ask for what settles nothing to be given back."""
         payment: Payment = self.pick(request, object_id)
@@ -228,7 +228,7 @@ class PaymentAdmin(CsvExport, ReceiptSteps):
 
         step = Step(
             title=_("Ask for a refund"),
-            submit=_("Ask"),
+            submit=_("Ask a colleague to approve it"),
             run=run,
             form=RefundForm,
             initial={"amount": plain_number(left) if left else None, "seen": left},
@@ -245,7 +245,10 @@ class PaymentAdmin(CsvExport, ReceiptSteps):
         return self.step(request, step)
 
     @button(
-        _("Taken back by the bank"), path="bounced", icon="keyboard_return", permission="refund"
+        _("Report: the bank took it back"),
+        path="bounced",
+        icon="keyboard_return",
+        permission="refund",
     )
     def bounced(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Ask for a payment to be taken back: a cheque without cover, a transfer recalled."""
@@ -259,7 +262,7 @@ class PaymentAdmin(CsvExport, ReceiptSteps):
 
         step = Step(
             title=_("The bank took this payment back"),
-            submit=_("Ask"),
+            submit=_("Ask a colleague to approve it"),
             run=run,
             form=ReasonForm,
             danger=True,

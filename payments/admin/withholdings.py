@@ -34,11 +34,11 @@ class WithholdingAdmin(CsvExport, ReadOnlyAdmin):
     search_fields = ("=certificate", "^receipt__number", "=receipt__project__code")
     date_hierarchy = "day"
     fields = (
-        "receipt_link", "shown_amount", "rate", "certificate", "day", "state", "reason",
+        "receipt_link", "shown_amount", "rate", "certificate", "day", "state", "because",
         "recorded_by", "recorded_at",
     )  # fmt: skip
-    filled_only = ("reason",)
-    readonly_fields = ("receipt_link", "shown_amount", "rate", "state")
+    filled_only = ("because",)
+    readonly_fields = ("receipt_link", "shown_amount", "rate", "state", "because")
     actions_detail = ("take_back",)
     csv_columns = {
         "certificate": "certificate",
@@ -48,6 +48,7 @@ class WithholdingAdmin(CsvExport, ReadOnlyAdmin):
         "amount": "amount",
         "percent": "percent",
         "currency": "receipt__currency",
+        "credit_note": "credit_note__number",
         "reason": "reason",
         "recorded": "recorded_at",
     }
@@ -97,6 +98,10 @@ class WithholdingAdmin(CsvExport, ReadOnlyAdmin):
     @column(_("Rate of it, %"), ordering="percent")
     def rate(self, row: Withholding) -> str:
         return formatting.number(row.percent)
+
+    @column(_("Reason"))
+    def because(self, row: Withholding) -> str:
+        return row.because
 
     @column(_("Status"))
     def state(self, row: Withholding) -> str:

@@ -75,6 +75,15 @@ RULES = [
               FROM receipts_receipt d WHERE d.id = $1;
         """,
     ),
+    # Whether this is an issued credit note of that receipt.
+    function(
+        "payments_credits(note bigint, receipt bigint)",
+        returns="boolean",
+        body="""
+            SELECT EXISTS (SELECT 1 FROM receipts_receipt n
+                            WHERE n.id = $1 AND n.corrects_id = $2 AND n.status = 'issued');
+        """,
+    ),
     # What of it was paid, or withheld as tax.
     function(
         "payments_settled(receipt bigint)",
@@ -213,7 +222,9 @@ RULES = [
                      WHERE w.id = NEW.reverses_id AND w.reverses_id IS NULL
                        AND w.receipt_id = NEW.receipt_id AND w.amount = -NEW.amount
                        AND w.certificate = NEW.certificate AND w.percent = NEW.percent
-                       AND w.day = NEW.day) THEN
+                       AND w.day = NEW.day)
+               OR NEW.credit_note_id IS NOT NULL
+                  AND NOT payments_credits(NEW.credit_note_id, NEW.receipt_id) THEN
                 RAISE EXCEPTION 'tax is withheld of an open receipt, and taken back in whole'
                     USING ERRCODE = 'check_violation';
             END IF;

@@ -167,6 +167,11 @@ RULES = [
                 RAISE EXCEPTION 'an official receipt is cancelled after it was given'
                     USING ERRCODE = 'check_violation';
             END IF;
+            IF NEW.credit_note_id IS NOT NULL
+               AND NOT payments_credits(NEW.credit_note_id, given.receipt_id) THEN
+                RAISE EXCEPTION 'an official receipt is cancelled for a credit note of its receipt'
+                    USING ERRCODE = 'check_violation';
+            END IF;
             RETURN NEW;
         """,
     ),

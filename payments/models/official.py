@@ -6,6 +6,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
 from payments.models.settling import Allocation, Withholding
+from payments.models.undone import SAYS_WHY, Undone
 from receipts.models import Receipt, Series
 
 
@@ -87,15 +88,15 @@ class OfficialReceipt(models.Model):
         return self.number
 
 
-class OfficialCancellation(models.Model):
-    """Says that an official receipt counts no more, and why. Its number stays used."""
+class OfficialCancellation(Undone):
+    """Says that an official receipt counts no more, and why: what a person wrote, or a credit note
+    of its receipt. Its number stays used."""
 
     append_only = True
 
     official = models.OneToOneField(
         OfficialReceipt, models.PROTECT, related_name="cancellation", verbose_name=_("document")
     )
-    reason = models.CharField(_("reason"), max_length=200)
     cancelled_by = models.ForeignKey(
         User, models.PROTECT, null=True, related_name="+", verbose_name=_("cancelled by")
     )
@@ -106,9 +107,7 @@ class OfficialCancellation(models.Model):
         verbose_name_plural = _("cancelled official receipts")
         ordering = ("-id",)
         constraints = (
-            models.CheckConstraint(
-                condition=~Q(reason=""), name="official_cancellation_has_reason"
-            ),
+            models.CheckConstraint(condition=SAYS_WHY, name="official_cancellation_has_reason"),
         )
 
     def __str__(self) -> str:

@@ -6,6 +6,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
 from payments.models.attempts import Payment
+from payments.models.undone import SAYS_WHY, Undone
 from receipts.models import Receipt
 
 
@@ -44,13 +45,13 @@ class Allocation(models.Model):
         return f"{self.payment_id} → {self.receipt_id}: {self.amount}"
 
 
-class Withholding(models.Model):
+class Withholding(Undone):
     """Tax that a payer kept back for the tax office, with the certificate that proves it.
 
     It settles a part of the receipt and is no part of the total (Thai Revenue Code, section 50
-    bis). A row that ``reverses`` another takes it back, with a reason: a mistake, or a credit note
+    bis). A row that ``reverses`` another takes it back, and says why: a mistake, or a credit note
     that left less to settle. Invariants, kept by the database: a withholding is taken back once and
-    in whole; a person recorded it.
+    in whole; a person recorded it; the credit note is one of its receipt.
     """
 
     append_only = True
@@ -65,7 +66,6 @@ class Withholding(models.Model):
     reverses = models.OneToOneField(
         "self", models.PROTECT, null=True, related_name="reversal", verbose_name=_("takes back")
     )
-    reason = models.CharField(_("reason"), max_length=200, blank=True)
     recorded_by = models.ForeignKey(
         User, models.PROTECT, null=True, related_name="+", verbose_name=_("recorded by")
     )
@@ -78,8 +78,9 @@ class Withholding(models.Model):
         permissions = (("take_back_withholding", _("Can take back tax recorded as withheld")),)
         constraints = (
             models.CheckConstraint(
-                condition=Q(reverses=None, amount__gt=0, reason="", recorded_by__isnull=False)
-                | (Q(reverses__isnull=False, amount__lt=0) & ~Q(reason="")),
+                condition=Q(reverses=None, amount__gt=0, recorded_by__isnull=False)
+                & Q(reason="", credit_note=None)
+                | Q(reverses__isnull=False, amount__lt=0) & SAYS_WHY,
                 name="withholding_reversal_has_reason",
             ),
             models.CheckConstraint(

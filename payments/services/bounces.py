@@ -114,7 +114,7 @@ def approve_bounce(*, refund_id: int, actor: Actor, reference: str) -> Refund:
             raise Conflict("own_request", NOT_ALONE)
         for receipt, settles in _settled(payment):
             allocate(payment=payment, receipt=receipt, amount=-settles, actor=actor)
-            correct_official_receipts(receipt=receipt, reason=refund.reason, actor=actor)
+            correct_official_receipts(receipt=receipt, why=refund.reason, actor=actor)
             restate(receipt, actor)
         now = timezone.now()
         stamps = {"approved_by_id": actor.user_id, "approved_at": now, "done_at": now}

@@ -30,6 +30,7 @@ from payments.models import (
     OfficialReceipt,
     Withholding,
 )
+from payments.models.undone import Why, told, undone
 from receipts.arithmetic import EXACT
 from receipts.models import Receipt
 from receipts.services import fiscal_year, next_number, parties_of
@@ -159,14 +160,19 @@ def _details(official: OfficialReceipt) -> dict[str, object]:
         "decimals": receipt.decimals,
         "language": str(receipt.particulars.get("language", "both")),
         "withholding_certificate": official.withholding.certificate if official.withholding else "",
-        "replaces": official.replaces.number if official.replaces else "",
-        "replaces_of": _issued_on(official.replaces) if official.replaces else "",
-        "replaces_because": official.replaces.cancellation.reason if official.replaces else "",
+        **_replaced(official.replaces),
     }
 
 
-def _issued_on(official: OfficialReceipt) -> str:
-    return str(timezone.localdate(official.issued_at))
+def _replaced(old: OfficialReceipt | None) -> dict[str, str]:
+    """Which one it replaces, of when, and why that one is cancelled."""
+    names = ("replaces", "replaces_of", "replaces_because", "replaces_credited_by")
+    if old is None:
+        return dict.fromkeys(names, "")
+    gone = old.cancellation
+    note = gone.credit_note.number if gone.credit_note else None
+    issued = str(timezone.localdate(old.issued_at))
+    return dict(zip(names, (old.number, issued, gone.reason, note or ""), strict=True))
 
 
 def content_of(official: OfficialReceipt) -> dict[str, object]:
@@ -193,18 +199,18 @@ def _plain(amount: Decimal) -> Decimal:
 
 
 def cancel_official_receipt(
-    *, official: OfficialReceipt, reason: str, actor: Actor
+    *, official: OfficialReceipt, why: Why, actor: Actor
 ) -> OfficialCancellation:
     """Say that an official receipt counts no more; its receipt is locked by the caller."""
     made = OfficialCancellation.objects.create(
-        official=official, reason=reason.strip()[:200], cancelled_by_id=actor.user_id
+        official=official, cancelled_by_id=actor.user_id, **undone(why)
     )
-    data = {"number": official.number, "reason": reason}
+    data = {"number": official.number, **told(made)}
     record("official_receipt.cancelled", actor=actor, target=official, data=data)
     return made
 
 
-def correct_official_receipts(*, receipt: Receipt, reason: str, actor: Actor) -> None:
+def correct_official_receipts(*, receipt: Receipt, why: Why, actor: Actor) -> None:
     """Cancel the official receipts of what settles a receipt no more, and give others for what
     stays; in the transaction that released it, which has locked the receipt.
 
@@ -212,13 +218,13 @@ def correct_official_receipts(*, receipt: Receipt, reason: str, actor: Actor) ->
     or too much, the largest is given again with the tax that is right.
     """
     wrong = list(_beyond(receipt))
-    _give_again(receipt, wrong, reason, actor)
+    _give_again(receipt, wrong, why, actor)
     rest = _in_force(receipt).select_related("allocation", "withholding")
     sums = rest.aggregate(amount=Sum("amount"), tax=Sum("tax_amount"))
     tax, payable = _left_of(receipt)
     if sums["amount"] == payable and sums["tax"] != tax:
         largest = rest.order_by("-amount", "-pk")[0]
-        _give_again(receipt, [(largest, _act_of(largest))], reason, actor)
+        _give_again(receipt, [(largest, _act_of(largest))], why, actor)
 
 
 Wrong = tuple[OfficialReceipt, Act]
@@ -261,11 +267,11 @@ def _act_of(official: OfficialReceipt) -> Act:
     return Act(official.paid_on, official.allocation, money, official.withholding)
 
 
-def _give_again(receipt: Receipt, wrong: list[Wrong], reason: str, actor: Actor) -> None:
+def _give_again(receipt: Receipt, wrong: list[Wrong], why: Why, actor: Actor) -> None:
     """Cancel them all before others are given, the oldest first: shares of tax are of those in
     force."""
     for official, _ in wrong:
-        cancel_official_receipt(official=official, reason=reason, actor=actor)
+        cancel_official_receipt(official=official, why=why, actor=actor)
     for official, act in reversed(wrong):
         if act.amount:
             give_official_receipt(receipt=receipt, act=act, actor=actor, replaces=official)

@@ -11,12 +11,12 @@ from decimal import Decimal
 
 from django.db.models import Sum
 from django.utils import timezone
-from django.utils.translation import gettext
 
 from audit.services import record
 from core.actor import Actor
 from core.locks import lock_rows
 from payments.models import Allocation, Payment, Withholding
+from payments.models.undone import Why, told, undone
 from payments.selectors import unallocated_of, with_standing, with_unallocated
 from payments.services.official import Act, correct_official_receipts, give_official_receipt
 from receipts.models import Receipt, ReceiptStatus
@@ -103,21 +103,16 @@ def _have_balance(project_ids: Collection[int]) -> set[int]:
 
 
 def _follow(receipt: Receipt, actor: Actor, now: Standing) -> None:
-    if now.settled:
-        release_excess(receipt, actor)
-        correct_official_receipts(receipt=receipt, reason=_because(receipt), actor=actor)
+    notes = receipt.credit_notes.exclude(status__in=Receipt.BEFORE_ISSUE).order_by("-issued_at")
+    note = notes.first() if now.settled else None
+    if note is not None:
+        release_excess(receipt, note, actor)
+        correct_official_receipts(receipt=receipt, why=note, actor=actor)
     # It is open again where more tax withheld was taken back than was too much.
     restate(receipt, actor)
     if receipt.status in Receipt.OPEN:
         use_balance(receipt, actor)
     restate(receipt, actor)
-
-
-def _because(receipt: Receipt) -> str:
-    """Why what was settled is not any more, as it stands on the official receipts concerned."""
-    notes = receipt.credit_notes.exclude(status__in=Receipt.BEFORE_ISSUE).order_by("-issued_at")
-    number = notes.values_list("number", flat=True).first()
-    return gettext("Credited by %(number)s") % {"number": number or receipt.number}
 
 
 def restate(receipt: Receipt, actor: Actor, paid_at: datetime | None = None) -> None:
@@ -141,9 +136,9 @@ def allocate(*, payment: Payment, receipt: Receipt, amount: Decimal, actor: Acto
     return made
 
 
-def release_excess(receipt: Receipt, actor: Actor) -> None:
-    """Take from a receipt what settles more than it asks for: the newest payments first, and only
-    then tax withheld, which no balance can hold."""
+def release_excess(receipt: Receipt, note: Receipt, actor: Actor) -> None:
+    """Take from a receipt what settles more than it asks for since a credit note: the newest
+    payments first, and only then tax withheld, which no balance can hold."""
     excess = -standing(receipt).left
     if excess <= 0 or receipt.status == S.WRITTEN_OFF:
         return
@@ -155,10 +150,9 @@ def release_excess(receipt: Receipt, actor: Actor) -> None:
             allocate(payment=payment, receipt=receipt, amount=-part, actor=actor)
             excess -= part
     if excess > 0:
-        reason = gettext("Credited: less is asked for than was withheld")
         for row in _withheld_in_force(receipt):
             if excess > 0:
-                take_back_row(row, reason=reason, actor=actor)
+                take_back_row(row, why=note, actor=actor)
                 excess -= row.amount
 
 
@@ -167,7 +161,7 @@ def _withheld_in_force(receipt: Receipt) -> list[Withholding]:
     return list(rows.order_by("-pk"))
 
 
-def take_back_row(row: Withholding, *, reason: str, actor: Actor) -> Withholding:
+def take_back_row(row: Withholding, *, why: Why, actor: Actor) -> Withholding:
     """Reverse tax recorded as withheld, whose receipt is locked."""
     made = Withholding.objects.create(
         receipt=row.receipt,
@@ -176,11 +170,11 @@ def take_back_row(row: Withholding, *, reason: str, actor: Actor) -> Withholding
         certificate=row.certificate,
         day=row.day,
         reverses=row,
-        reason=reason.strip()[:200],
         recorded_by_id=actor.user_id,
+        **undone(why),
     )
     data = {"receipt": row.receipt.number, "certificate": row.certificate, "amount": row.amount}
-    record("withholding.taken_back", actor=actor, target=made, data={**data, "reason": reason})
+    record("withholding.taken_back", actor=actor, target=made, data={**data, **told(made)})
     return made
 
 

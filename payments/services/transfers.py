@@ -212,7 +212,7 @@ def take_back_withholding(*, withholding_id: int, actor: Actor, reason: str) -> 
         if row is None:
             raise Conflict("taken_back", _("This was taken back by someone else already."))
         row.receipt = receipt
-        made = take_back_row(row, reason=reason, actor=actor)
-        correct_official_receipts(receipt=receipt, reason=reason, actor=actor)
+        made = take_back_row(row, why=reason, actor=actor)
+        correct_official_receipts(receipt=receipt, why=reason, actor=actor)
         restate(receipt, actor)
     return made

@@ -63,7 +63,7 @@ def settlement_of(receipt: Receipt) -> dict[str, Any]:
         "rows": [(row, label_of(row.payment.provider)) for row in rows.order_by("pk")],
         "withheld": withholdings_of(receipt),
         "official": receipt.official_receipts.select_related(
-            "cancellation", "replaces", "replaced_by"
+            "cancellation__credit_note", "replaces", "replaced_by"
         ).order_by("pk"),
         "shown": receipt.number is not None and receipt.kind != Receipt.Kind.CREDIT_NOTE,
     }
@@ -83,6 +83,6 @@ def settlement_in_console(receipt: Receipt) -> dict[str, Any]:
         **settlement_of(receipt),
         "refunds": refunds.select_related("payment").order_by("pk"),
         "write_offs": receipt.write_offs.order_by("pk"),
-        "withheld": receipt.withholdings.order_by("pk"),
+        "withheld": receipt.withholdings.select_related("credit_note").order_by("pk"),
         "balance": balance_of(receipt.project, receipt.currency),
     }

@@ -230,17 +230,18 @@ class ReceiptAdmin(ReceiptPages):
 
     @column(_("Purchase order"))
     def shown_order(self, receipt: Receipt) -> str:
-        """The one that it was issued under, or would be today, with what is left of it."""
+        """The one that it was issued under, or would be today, with what is left of it; a project
+        without orders may have a number of one, which its documents name."""
         today = timezone.localdate()
         order = receipt.purchase_order
-        if receipt.status == S.DRAFT:
+        if receipt.status in Receipt.BEFORE_ISSUE:
             order = in_force(receipt.project_id, today)
             if order is None and receipt.project.purchase_orders.exists():
                 return gettext(
                     "None is in force: it can't be issued before the next one is entered."
                 )
         if order is None:
-            return NOTHING
+            return _number_on(receipt) or NOTHING
         page = admin_url(PurchaseOrder, "change", order.pk)
         return link(page, f"{order.number} – {told(standing(order, today))}")
 
@@ -252,3 +253,10 @@ class ReceiptAdmin(ReceiptPages):
     def charges_link(self, receipt: Receipt) -> str:
         url = f"{admin_url(Charge, 'changelist')}?receipt={receipt.pk}"
         return link(url, _("All charges behind the lines"))
+
+
+def _number_on(receipt: Receipt) -> str:
+    """The number of an order that a receipt names, or would name if it was issued today."""
+    if receipt.status in Receipt.BEFORE_ISSUE:
+        return receipt.project.po_number
+    return str(receipt.parties.get("buyer", {}).get("po_number", ""))

@@ -176,7 +176,7 @@ def test_a_void_receipt_whose_money_pays_the_next_is_declared_once(
         void_receipt(receipt_id=first.pk, actor=one, reason="wrong")
     assert declared() == [first.tax_amount, -first.tax_amount, 0]
     note = first.credit_notes.get()
-    assert [row.cancellation.reason for row in first.official_receipts.all()] == [
+    assert [row.cancellation.because for row in first.official_receipts.all()] == [
         f"Credited by {note.number}"
     ]
     with on(DEC):

@@ -270,6 +270,9 @@ def test_two_clerks_take_it_back_in_the_console(
     client.force_login(bob)
     approval = reverse("admin:payments_refund_approve", args=[refund.pk])
     assert "The bank took this payment back" in client.get(approval).content.decode()
+    shown = client.get(console.url(refund, "change", refund.pk)).text
+    assert "Confirm: the bank took it back" in shown
+    assert "Approve the refund" not in shown
     done = client.post(approval, {"reference": "RET-1"}, follow=True)
     assert console.messages_of(done) == [
         "The payment is taken back: its receipts are to be paid again."

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 
 import pytest
-from django.db import connections
+from django.db import IntegrityError, connections, transaction
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -15,14 +15,14 @@ from pytest_django import Settings
 from accounts.models import User
 from core.actor import Actor
 from core.errors import Conflict
-from payments.models import OfficialFile, OfficialReceipt
+from payments.models import OfficialCancellation, OfficialFile, OfficialReceipt
 from payments.official_documents import document_of
 from payments.services import Transfer, record_transfer
 from payments.services.official_files import official_file
 from receipts.models import DocumentLanguage, Receipt
 from receipts.rendering.document import Language
 from receipts.rendering.pdf import pdf_of
-from receipts.services import Part, ask_credit, create_receipt
+from receipts.services import Part, ask_credit, create_receipt, void_receipt
 from tests.databases import Database
 from tests.factories import (
     OCTOBER,
@@ -136,7 +136,7 @@ def test_the_one_that_replaces_says_which_and_why(
     page = pages(bytes(official_file(official=new, language=DocumentLanguage.ENGLISH).content))[0]
     said = " ".join(page.split())
     assert f"It replaces {old.number} of" in said
-    assert old.cancellation.reason in said
+    assert old.cancellation.because in said
 
 
 def test_the_payer_sees_what_counts_no_more_and_what_replaces_it(
@@ -165,7 +165,45 @@ def test_the_console_tells_those_in_force_from_those_cancelled(
         assert [row.pk for row in rows] == [shown.pk]
         assert other in client.get(change).text
     page = client.get(reverse("admin:payments_officialreceipt_change", args=[old.pk]))
-    assert old.cancellation.reason in page.text
+    assert old.cancellation.because in page.text
+
+
+def test_a_credit_note_is_told_in_the_language_of_who_reads_it(
+    replaced: tuple[OfficialReceipt, OfficialReceipt], clerk: User, alice: User, client: Client
+) -> None:
+    old, new = replaced
+    note = old.receipt.credit_notes.get()
+    assert (old.cancellation.credit_note, old.cancellation.reason) == (note, "")
+    told = {"en": f"Credited by {note.number}", "th": f"ลดหนี้ตามเลขที่ {note.number}"}
+    console = reverse("admin:payments_officialreceipt_change", args=[old.pk])
+    mine = reverse("receipts:detail", args=[old.receipt.public_id])
+    for person, address in ((clerk, console), (alice, mine)):
+        client.force_login(person)
+        for language, said in told.items():
+            client.cookies["django_language"] = language
+            assert said in client.get(address).text
+    for language in (DocumentLanguage.ENGLISH, DocumentLanguage.THAI):
+        content = official_file(official=new, language=language).content
+        paper = " ".join("".join(pages(bytes(content))).split())
+        assert str(note.number) in paper
+        assert ("Credited by" in paper) == (language == DocumentLanguage.ENGLISH)
+
+
+def test_it_is_cancelled_for_a_credit_note_of_its_own_receipt(
+    replaced: tuple[OfficialReceipt, OfficialReceipt],
+) -> None:
+    old, new = replaced
+    others = make_project("physics", pi=make_user("bob"))
+    import_rows(make_cluster("other"), Row(2, account="physics", tres="cpu=1,node=1"))
+    other = create_receipt(project_id=others.pk, window=OCTOBER, actor=SYSTEM)
+    void_receipt(receipt_id=other.pk, actor=SYSTEM, reason="wrong")
+    note = other.credit_notes.get()
+    with pytest.raises(IntegrityError, match="a credit note of its receipt"), transaction.atomic():
+        OfficialCancellation.objects.create(official=new, credit_note=note)
+    with pytest.raises(IntegrityError, match="has_reason"), transaction.atomic():
+        OfficialCancellation.objects.create(
+            official=new, credit_note=old.cancellation.credit_note, reason="and more"
+        )
 
 
 def test_one_asked_for_by_many_at_once_is_one_file(committed_db: Database) -> None:

@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 from django.db import connection
 from django.test import override_settings
-from django.utils import timezone
+from django.utils import timezone, translation
 from pytest_django import Settings
 
 from accounts.models import User
@@ -40,7 +40,7 @@ from pricing.replacing import reverse_and_replace
 from receipts.models import BillingProfile, Receipt
 from receipts.selectors import charges_in_force, uncredited_reversals
 from receipts.services import create_receipt, void_receipt
-from tests import scenes
+from tests import console, scenes
 from tests.factories import OCTOBER, SYSTEM, Row, import_rows, make_cluster, make_project, make_user
 from usage.models import Cluster
 
@@ -151,6 +151,22 @@ def test_what_is_too_much_pays_the_receipt_and_the_next_one(
         keep_as_balance(event_id=payment.settled_by_id or 0, actor=actor)
 
 
+def test_the_console_offers_the_balance_where_there_is_one(
+    receipts: list[Receipt], actor: Actor
+) -> None:
+    visitor, mine = console.visitor("finance"), receipts[1]
+
+    def offered() -> list[bool]:
+        page = visitor.get(console.url(mine, "change", mine.pk)).text
+        return [console.url(mine, step, mine.pk) in page for step in ("transfer", "use_balance")]
+
+    assert offered() == [True, False]
+    kept(receipts[0], actor)
+    assert offered() == [True, True]
+    use_balance_for(receipt_id=mine.pk, actor=actor)
+    assert offered() == [True, False]
+
+
 def test_voiding_what_was_paid_makes_a_balance_that_the_next_receipt_uses(
     receipt: Receipt, actor: Actor
 ) -> None:
@@ -177,7 +193,10 @@ def test_a_void_part_paid_receipt_gives_money_back_and_asks_for_the_certificate_
     assert status(receipt) == "void"
     assert standing(receipt).settled == 0
     assert balance_of(receipt.project, "THB") == 500
-    assert Withholding.objects.get(reverses=None).reversal.reason
+    gone = Withholding.objects.get(reverses=None).reversal
+    assert gone.credit_note == receipt.credit_notes.get()
+    with translation.override("th"):
+        assert gone.because == f"ลดหนี้ตามเลขที่ {gone.credit_note.number}"
 
 
 def test_a_transfer_with_its_certificate_settles_together_and_has_one_official_receipt(

@@ -13,7 +13,13 @@ from audit.models import AuditEvent
 from core.errors import Conflict
 from receipts.models import PurchaseOrder, Receipt
 from receipts.orders import near_their_end, standing
-from receipts.services import create_receipt, draft_receipt, issue_receipt, void_receipt
+from receipts.services import (
+    create_receipt,
+    draft_receipt,
+    issue_receipt,
+    submit_receipt,
+    void_receipt,
+)
 from tests import console, racing
 from tests.factories import (
     LONG_AGO,
@@ -240,3 +246,28 @@ def test_overlapping_days_are_explained_in_the_form(genomics: Project) -> None:
     }  # fmt: skip
     page = console.visitor("finance").post(console.url(PurchaseOrder, "add"), form)
     assert "another purchase order at that time" in page.text
+
+
+@pytest.mark.parametrize("step", ["draft", "pending", "issued"])
+def test_the_page_of_a_receipt_names_the_number_that_its_document_names(
+    genomics: Project, step: str
+) -> None:
+    Project.objects.update(po_number="SS-26-0077")
+    draft = draft_receipt(project_id=genomics.pk, window=OCTOBER, actor=SYSTEM)
+    if step == "pending":
+        submit_receipt(receipt_id=draft.pk, actor=SYSTEM)
+    if step == "issued":
+        issue_receipt(receipt_id=draft.pk, actor=SYSTEM)
+        Project.objects.update(po_number="SS-27-0001")
+    page = console.visitor("finance").get(console.url(draft, "change", draft.pk))
+    fields = page.context["adminform"].model_admin
+    draft.refresh_from_db()
+    assert fields.shown_order(draft) == "SS-26-0077"
+
+
+def test_a_receipt_that_waits_for_approval_names_the_order_in_force(genomics: Project) -> None:
+    order(genomics)
+    draft = draft_receipt(project_id=genomics.pk, window=OCTOBER, actor=SYSTEM)
+    submit_receipt(receipt_id=draft.pk, actor=SYSTEM)
+    page = console.visitor("finance").get(console.url(draft, "change", draft.pk))
+    assert "PO-1 – " in page.text
