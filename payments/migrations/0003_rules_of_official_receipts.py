@@ -124,11 +124,12 @@ RULES = [
              WHERE a.id = NEW.allocation_id AND a.receipt_id = NEW.receipt_id AND a.amount > 0;
             SELECT coalesce(sum(w.amount), 0) INTO kept FROM payments_withholding w
              WHERE w.id = NEW.withholding_id AND w.receipt_id = NEW.receipt_id;
-            IF NEW.sequence <> 1 + (
-                SELECT greatest(s.opened_after, (
-                           SELECT max(o.sequence) FROM payments_officialreceipt o
-                            WHERE o.series_id = s.id))
-                  FROM receipts_series s WHERE s.id = NEW.series_id)
+            IF NOT EXISTS (
+                SELECT 1 FROM receipts_series s
+                 WHERE s.id = NEW.series_id AND s.last_number = NEW.sequence
+                   AND NEW.sequence = 1 + greatest(s.opened_after, (
+                       SELECT max(o.sequence) FROM payments_officialreceipt o
+                        WHERE o.series_id = s.id)))
                OR NEW.currency <> doc.currency
                OR NEW.kind IS DISTINCT FROM doc.particulars ->> 'at_payment'
                OR NEW.kind = 'receipt_tax_invoice'
@@ -173,6 +174,27 @@ RULES = [
                     USING ERRCODE = 'check_violation';
             END IF;
             RETURN NEW;
+        """,
+    ),
+    # A document takes its number after the series went on to it (the rules of documents), so each
+    # number that a series comes to has a document at commit; else the next one could not be issued.
+    trigger(
+        "receipts_series",
+        name="payments_series_number_taken",
+        timing="AFTER UPDATE DEFERRABLE INITIALLY DEFERRED",
+        when="NEW.last_number <> OLD.last_number",
+        body="""
+            IF NOT EXISTS (
+                SELECT 1 FROM receipts_receipt
+                 WHERE series_id = NEW.id AND sequence = NEW.last_number
+            ) AND NOT EXISTS (
+                SELECT 1 FROM payments_officialreceipt
+                 WHERE series_id = NEW.id AND sequence = NEW.last_number
+            ) THEN
+                RAISE EXCEPTION 'number % of a series is on no document', NEW.last_number
+                    USING ERRCODE = 'check_violation';
+            END IF;
+            RETURN NULL;
         """,
     ),
     _documented("payments_allocation"),

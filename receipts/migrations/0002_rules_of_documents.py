@@ -324,11 +324,12 @@ RULES = [
             IF NEW.status <> 'issued' THEN
                 RAISE EXCEPTION 'a draft can only be issued' USING ERRCODE = 'check_violation';
             END IF;
-            IF NEW.kind <> 'opening' AND NEW.sequence IS DISTINCT FROM 1 + (
-                SELECT greatest(s.opened_after, (
-                           SELECT max(d.sequence) FROM receipts_receipt d
-                               WHERE d.series_id = s.id))
-                  FROM receipts_series s WHERE s.id = NEW.series_id) THEN
+            IF NEW.kind <> 'opening' AND NOT EXISTS (
+                SELECT 1 FROM receipts_series s
+                 WHERE s.id = NEW.series_id AND s.last_number = NEW.sequence
+                   AND NEW.sequence = 1 + greatest(s.opened_after, (
+                       SELECT max(d.sequence) FROM receipts_receipt d
+                           WHERE d.series_id = s.id))) THEN
                 RAISE EXCEPTION 'the number is not the next of its series'
                     USING ERRCODE = 'check_violation';
             END IF;

@@ -1,12 +1,16 @@
 """Numbers: gapless, and going on where another system stopped."""
 
 import pytest
+from django.db import IntegrityError, connection, transaction
+from django.utils import timezone
 from pytest_django import Settings
 
+from core.actor import Actor
 from core.errors import Conflict, Invalid
-from receipts.models import Series
-from receipts.services import create_receipt, open_series, void_receipt
-from tests.factories import OCTOBER, SYSTEM, Row, import_rows, make_cluster, make_project
+from payments.services import Transfer, record_transfer
+from receipts.models import Receipt, Series
+from receipts.services import create_receipt, draft_receipt, open_series, void_receipt
+from tests.factories import OCTOBER, SYSTEM, Row, import_rows, make_cluster, make_project, make_user
 
 pytestmark = pytest.mark.django_db
 
@@ -68,3 +72,56 @@ def test_a_series_that_would_repeat_numbers_does_not_begin_by_itself(settings: S
 def test_a_number_can_be_printed_and_kept(pattern: str) -> None:
     with pytest.raises(Invalid):
         open_series(code="RC", year=2026, last_number=3, pattern=pattern, actor=SYSTEM)
+
+
+def issued() -> Receipt:
+    project = make_project("genomics")
+    import_rows(make_cluster(), Row(1))
+    return create_receipt(project_id=project.pk, window=OCTOBER, actor=SYSTEM)
+
+
+def move(code: str) -> None:
+    """Go on to the next number of a series by SQL, as the application's role may, and commit."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE receipts_series SET last_number = last_number + 1 WHERE code = %s", [code]
+        )
+    connection.check_constraints()
+
+
+def test_a_counter_moved_by_sql_is_refused_at_commit_and_issuing_goes_on(
+    settings: Settings,
+) -> None:
+    settings.DOCUMENT_AT_PAYMENT = "receipt"
+    receipt = issued()
+    transfer = Transfer("T-1", timezone.localdate(), receipt.total, receipt.currency)
+    clerk = Actor.of(make_user("clerk"))
+    record_transfer(receipt_id=receipt.pk, transfer=transfer, actor=clerk)
+    void_receipt(receipt_id=receipt.pk, reason="wrong project", actor=SYSTEM)
+    open_series(code="XX", year=2026, last_number=417, pattern="X{number}", actor=SYSTEM)
+    connection.check_constraints()
+    codes = set(Series.objects.values_list("code", flat=True))
+    assert codes == {"RC", "CN", "OR", "XX"}
+    for code in codes:
+        with pytest.raises(IntegrityError, match="is on no document"), transaction.atomic():
+            move(code)
+    again = create_receipt(project_id=receipt.project_id, window=OCTOBER, actor=SYSTEM)
+    assert again.sequence == 2
+    connection.check_constraints()
+
+
+def test_no_document_takes_a_number_that_its_series_has_not_come_to() -> None:
+    receipt = issued()
+    void_receipt(receipt_id=receipt.pk, reason="wrong project", actor=SYSTEM)
+    draft = draft_receipt(project_id=receipt.project_id, window=OCTOBER, actor=SYSTEM)
+    issue = """
+        UPDATE receipts_receipt d SET status = 'issued', number = 'RC-2', sequence = 2,
+               series_id = s.id, issued_at = now(), due_on = now(), sha256 = 'x', verify_token = 'x'
+          FROM receipts_series s WHERE s.code = 'RC' AND d.id = %s
+    """
+    with connection.cursor() as cursor:
+        with pytest.raises(IntegrityError, match="not the next"), transaction.atomic():
+            cursor.execute(issue, [draft.pk])
+        cursor.execute("UPDATE receipts_series SET last_number = 2 WHERE code = 'RC'")
+        cursor.execute(issue, [draft.pk])
+    connection.check_constraints()

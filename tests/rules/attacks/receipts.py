@@ -143,8 +143,10 @@ ATTACKS: dict[str, Attack] = {
         ISSUE.format(sequence=99, more="", where=""), also=("receipts_receipt_order",)
     ),
     "receipts_receipt_order": Attack(
-        ISSUE.format(
-            sequence="s.last_number + 1",
+        "UPDATE receipts_series SET last_number = last_number + 1"
+        " WHERE id = (SELECT min(id) FROM receipts_series WHERE code = 'RC');"
+        + ISSUE.format(
+            sequence="s.last_number",
             more=", purchase_order_id = (SELECT min(id) FROM receipts_purchaseorder)",
             where=" AND project_id = (SELECT min(project_id) FROM receipts_purchaseorder)",
         )
@@ -260,7 +262,12 @@ ATTACKS: dict[str, Attack] = {
         also=("receipts_series_begins",),
     ),
     "receipts_series_begins": Attack(copy_of("receipts_series", code="X", last_number=5)),
-    "receipts_series_refuse_update": Attack(change("receipts_series", last_number=0)),
+    "receipts_series_refuse_update": Attack(
+        change("receipts_series", last_number=0), also=("payments_series_number_taken",)
+    ),
+    "payments_series_number_taken": Attack(
+        "UPDATE receipts_series SET last_number = last_number + 1 WHERE code = 'RC'"
+    ),
     "receipts_series_refuse_delete": Attack(
         "INSERT INTO receipts_series (code, fiscal_year, pattern, opened_after, last_number)"
         " VALUES ('X', 2026, '{number}', 0, 0);"
