@@ -100,21 +100,28 @@ def approve_outage(
     with transaction.atomic():
         row = _locked(outage_id)
         by = reviewing.second_person(row, actor)
-        projects = {one.project_id for one in credits_of(row)}
+        before = credits_of(row)
+        if row.status == row.Status.SUBMITTED and not _as_submitted(row, before):
+            # The caller locked projects for what it saw: others are not locked out of order.
+            raise _changed()
+        projects = {one.project_id for one in before}
         lock_rows(Project.objects.all(), *projects)
         found = credits_of(row)
         if not projects.issuperset(one.project_id for one in found):
             raise _changed()
-        figures = figures_of(found)
         reviewing.approve(row, by=by)
-        if row.figures is None or figures.digest != row.figures["digest"]:
+        if not _as_submitted(row, found):
             raise _changed()
-        if seen not in (None, figures.digest):
+        if seen not in (None, figures_of(found).digest):
             raise Changed
         made = _give_back(row, found, lines_of, by=by, actor=actor)
         data = {**told(row), "adjustments": [one.pk for one in made]}
         record("outage.approved", actor=actor, target=row, data=data)
     return made
+
+
+def _as_submitted(row: OutageCredit, found: Sequence[Credit]) -> bool:
+    return row.figures is not None and figures_of(found).digest == row.figures["digest"]
 
 
 def _changed() -> Conflict:

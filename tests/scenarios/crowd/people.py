@@ -101,7 +101,10 @@ class Worker:
         return int(keys[int(place * place * len(keys))])
 
     def row(self, rows: QuerySet[Any]) -> Any:
-        return rows.get(pk=self.pick(rows))
+        found = rows.filter(pk=self.pick(rows)).first()
+        if found is None:  # Somebody just moved it on.
+            raise Nothing
+        return found
 
     def receipt(self, *statuses: str) -> Receipt:
         """A receipt in any of these states; in any after issue if none is named."""
@@ -137,7 +140,8 @@ class Worker:
             raise Broken(f"{address}: {answer.status_code}")
         request: Any = answer.wsgi_request
         shown: Any = answer
-        if answer.status_code == 200 and shown.context_data["form"].errors:
+        form = shown.context_data.get("form") if answer.status_code == 200 else None
+        if form is not None and form.errors:
             return "form"
         # Those of a page that was rendered at once are read already.
         messages = request._messages
