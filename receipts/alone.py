@@ -1,11 +1,14 @@
 """What one person alone gave or charged by hand: credits, discounts and fees that nobody else
 approved.
 
-One document carries at most ``ADJUSTMENT_LIMIT`` of it. Money that is given away and money that is
-charged count alike, whoever decided, and do not offset each other: otherwise many small amounts
-would do what a large one may not. What was taken back does not count.
+One document carries at most ``ADJUSTMENT_LIMIT`` of it, or a second person issues it: who pays for
+a project may change after amounts were decided, so it is its issue that counts. Money that is given
+away and money that is charged count alike, whoever decided, and do not offset each other: otherwise
+many small amounts would do what a large one may not. What was taken back does not count.
 """
 
+from collections.abc import Collection
+from dataclasses import dataclass
 from decimal import Decimal
 
 from django.db.models import Exists, OuterRef, Q, QuerySet, Sum, TextField, Value
@@ -15,7 +18,7 @@ from pricing.models import Adjustment, Charge, ChargeKind, ReviewStatus
 from pricing.models.adjustments import RESOURCE
 from pricing.selectors import live_charges
 from receipts.addressees import addressees_of, billed_to
-from receipts.models import Receipt
+from receipts.models import Line, Receipt
 
 _KEY = Concat(Value(f"{RESOURCE}:"), Cast(OuterRef("pk"), TextField()))
 
@@ -39,6 +42,41 @@ def alone_on(receipt: Receipt) -> Decimal:
     projects = receipt.lines.order_by().values("project")
     found = _alone(receipt.currency).filter(project__in=projects)
     return _sum(found.filter(given_back | Q(of_receipt)))
+
+
+@dataclass(frozen=True, slots=True)
+class Alone:
+    """What one person alone decided of what a draft carries, and who wrote it."""
+
+    amount: Decimal
+    authors: frozenset[int]
+
+    def is_beyond(self, limit: Decimal) -> bool:
+        """Whether the draft is issued by a second person only."""
+        return self.amount > limit
+
+    def is_second(self, person: int | None, receipt: Receipt) -> bool:
+        """Whether somebody is a second person to it: who neither wrote any of it nor drafted the
+        document. The database asks the same (``receipts_receipt_alone``)."""
+        return person is not None and person not in {*self.authors, receipt.created_by_id}
+
+
+def alone_on_drafts(receipt_ids: Collection[int]) -> dict[int, Alone]:
+    """Return what one person alone decided of what each of these drafts carries; those without are
+    left out. Before issue all charges of a draft are in force."""
+    lines = Line.objects.filter(receipt__in=receipt_ids, resource__startswith=f"{RESOURCE}:")
+    carried = lines.filter(corrects=None).order_by().values_list("receipt", "resource")
+    of = {int(resource.partition(":")[2]): receipt for receipt, resource in carried}
+    rows = Adjustment.objects.filter(pk__in=of, status=ReviewStatus.APPROVED, decided_by=None)
+    found: dict[int, list[Adjustment]] = {}
+    for row in rows.only("amount", "author") if of else ():
+        found.setdefault(of[row.pk], []).append(row)
+    return {receipt: _told(mine) for receipt, mine in found.items()}
+
+
+def _told(rows: list[Adjustment]) -> Alone:
+    amount = sum((abs(row.amount) for row in rows), Decimal(0))
+    return Alone(amount, frozenset(row.author_id for row in rows))
 
 
 def _alone(currency: str) -> QuerySet[Adjustment]:

@@ -135,6 +135,30 @@ RULES = [
             END IF;
         """,
     ),
+    # What a second person approved as a charge, one alone does not give up: he or she grants a
+    # credit of it, which a second person sees. Where its receipt is void, it is charged anew.
+    trigger(
+        "pricing_charge",
+        name="pricing_fee_stands",
+        timing="AFTER INSERT DEFERRABLE INITIALLY DEFERRED",
+        when="NEW.kind = 'manual' AND NEW.reverses_id IS NOT NULL AND NEW.amount < 0",
+        body="""
+            IF EXISTS (
+                SELECT 1 FROM pricing_adjustment a
+                 WHERE NEW.resource = 'manual:' || a.id AND a.decided_by_id IS NOT NULL
+                   AND NOT EXISTS (
+                        SELECT 1 FROM pricing_charge c
+                         WHERE c.kind = 'manual' AND c.resource = NEW.resource
+                           AND c.project_id = a.project_id AND c.job_end = a.at
+                           AND c.reverses_id IS NULL AND NOT EXISTS (
+                                SELECT 1 FROM pricing_charge r WHERE r.reverses_id = c.id))
+            ) THEN
+                RAISE EXCEPTION 'a fee that two people decided is not taken back by one'
+                    USING ERRCODE = 'check_violation';
+            END IF;
+            RETURN NULL;
+        """,
+    ),
     *append_only("pricing_outageitem"),
     # Of what jobs cost that ran on the cluster within the outage, and never more than all of it.
     set_trigger(

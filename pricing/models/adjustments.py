@@ -202,7 +202,14 @@ class Adjustment(Reviewed):
                 name="adjustment_credits_a_line",
             ),
         )
-        indexes = (models.Index(fields=("status",), name="adjustment_status"),)
+        indexes = (
+            models.Index(fields=("status",), name="adjustment_status"),
+            models.Index(
+                fields=("credits_receipt_id",),
+                name="adjustment_of_receipt",
+                condition=Q(credits_receipt_id__isnull=False),
+            ),
+        )
 
     def __str__(self) -> str:
         return f"{self.project.code}: {self.text}"

@@ -151,8 +151,8 @@ def take_back_adjustment(*, adjustment_id: int, reason: str, actor: Actor) -> Ch
     issued document that waits for a credit note.
 
     Raises Invalid without a reason, Conflict if it has no charge in force, or that is on a draft or
-    gave something back on a document, or is a fee on one above ``ADJUSTMENT_LIMIT``: giving that
-    back takes two people, as every credit of an issued document does.
+    gave something back on a document, or is a fee that a second person approved or above
+    ``ADJUSTMENT_LIMIT``: giving that up takes two people, as a credit of that size does.
     """
     reviewing.check_filled(reason=reason)
     with transaction.atomic():
@@ -161,8 +161,18 @@ def take_back_adjustment(*, adjustment_id: int, reason: str, actor: Actor) -> Ch
         if charge is None:
             raise Conflict("reversed", _("This charge was taken back already."))
         on_document = Charge.objects.filter(pk=charge.pk, document_line__isnull=False).exists()
-        if on_document and not 0 <= charge.amount <= limit_in(charge.currency):
+        if on_document and charge.amount < 0:
             raise _on_document()
+        if charge.amount > 0 and (
+            row.decided_by_id is not None or charge.amount > limit_in(charge.currency)
+        ):
+            raise Conflict(
+                "second_person",
+                _(
+                    "One person alone does not give up a fee that a second one approved, or one"
+                    " above the limit. Add a credit of the same amount: somebody else approves it."
+                ),
+            )
         try:
             with transaction.atomic():
                 lines = ChargeLines(PeriodBook([microseconds(row.at)]))

@@ -26,16 +26,22 @@ from core.admin import (
     money,
     refusals_told,
 )
-from core.errors import Changed, DomainError
+from core.errors import Changed, DomainError, Text
+from pricing.limits import limit_in
 from receipts import services
 from receipts.admin.credit_pages import CreditPages
+from receipts.alone import alone_on_drafts
 from receipts.downloads import TYPES, file_response
 from receipts.forms import window_form
 from receipts.models import Receipt
 from receipts.selectors import preview, unbilled_sums
+from receipts.services.issuing import takes_second_person
 from receipts.views import document
 
 S = Receipt.Status
+ISSUE_INTRO = _(
+    "The receipt gets the next number and can't be changed any more. The project is told by e-mail."
+)
 SETTLING = ("transfer", "withholding", "use_balance", "write_off")
 CORRECTING = ("credit", "give_credit", "refuse_credit", "withdraw_credit", "void")
 
@@ -168,10 +174,7 @@ class ReceiptPages(CreditPages, CsvExport, ReadOnlyAdmin):
                 target=receipt,
                 facts=facts_of(receipt),
                 seen=str(receipt.total),
-                intro=_(
-                    "The receipt gets the next number and can't be changed any more. "
-                    "The project is told by e-mail."
-                ),
+                intro=_issue_intro(receipt, Actor.of(request.user)),
             ),
         )
 
@@ -272,3 +275,20 @@ def facts_of(receipt: Receipt) -> tuple[tuple[Any, Any], ...]:
         (_("Period"), period_of(receipt)),
         (_("Total"), money(receipt.total, receipt.currency)),
     )
+
+
+def _issue_intro(receipt: Receipt, actor: Actor) -> Text:
+    """Say what issuing does, and before it whether it takes a second person, who approves."""
+    found = alone_on_drafts([receipt.pk]).get(receipt.pk)
+    limit = limit_in(receipt.currency)
+    if found is None or not found.is_beyond(limit):
+        return ISSUE_INTRO
+    if not found.is_second(actor.user_id, receipt):
+        return str(takes_second_person(found, receipt.currency))
+    said = _t(
+        "One person alone decided %(amount)s of what is credited and charged by hand on this"
+        " document, more than %(limit)s. By issuing it you approve that."
+    )
+    amounts = {"amount": found.amount, "limit": limit}
+    shown = {name: money(value, receipt.currency) for name, value in amounts.items()}
+    return f"{said % shown} {ISSUE_INTRO}"

@@ -172,6 +172,7 @@ class Migration(migrations.Migration):
                 ('particulars', models.JSONField(default=dict, verbose_name='particulars')),
                 ('sha256', models.CharField(blank=True, max_length=64, verbose_name='SHA-256 of the content')),
                 ('verify_token', models.CharField(editable=False, max_length=43, null=True, unique=True)),
+                ('alone_limit', models.DecimalField(decimal_places=4, editable=False, max_digits=18, null=True, verbose_name='limit of what one person alone decides')),
                 ('paid_at', models.DateTimeField(null=True, verbose_name='paid')),
                 ('voided_at', models.DateTimeField(null=True, verbose_name='voided')),
                 ('voided_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL, verbose_name='voided by')),

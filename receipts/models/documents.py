@@ -120,6 +120,14 @@ class Receipt(models.Model):
     particulars = models.JSONField(_("particulars"), default=dict)
     sha256 = models.CharField(_("SHA-256 of the content"), max_length=64, blank=True)
     verify_token = models.CharField(max_length=43, null=True, unique=True, editable=False)
+    # ADJUSTMENT_LIMIT of the currency at issue, by which what one person alone decided was judged.
+    alone_limit = models.DecimalField(
+        _("limit of what one person alone decides"),
+        max_digits=18,
+        decimal_places=4,
+        null=True,
+        editable=False,
+    )
     paid_at = models.DateTimeField(_("paid"), null=True)
     voided_at = models.DateTimeField(_("voided"), null=True)
     voided_by = models.ForeignKey(

@@ -14,10 +14,13 @@ from audit.services import record, record_all
 from core.actor import Actor
 from core.bulk import look_up_by_index
 from core.errors import Changed, Conflict, Invalid
+from core.formatting import money
 from core.intervals import Interval
 from core.queue import after_commit
 from core.transitions import transition
+from pricing.limits import limit_in
 from receipts.addressees import addressees_of
+from receipts.alone import Alone, alone_on_drafts
 from receipts.arithmetic import totals_of
 from receipts.models import BillingProfile, Line, MailKind, Receipt, ReceiptStatus, RunEntry
 from receipts.orders import order_for, under_orders
@@ -50,6 +53,7 @@ STAMPS = (
     "due_on",
     "verify_token",
     "sha256",
+    "alone_limit",
 )
 AMOUNTS = ("net_amount", "tax_category", "tax_rate", "tax_inclusive", "tax_amount", "total")
 
@@ -108,7 +112,9 @@ def issue_receipt(
     the next look, and Changed raised.
 
     Raises Conflict for what is issued already, for who submitted it, where it asks for less than
-    nothing, and where the project's purchase order does not cover it. The tax is that of the day.
+    nothing, where the project's purchase order does not cover it, and where one person alone
+    decided more than ``ADJUSTMENT_LIMIT`` of it and no second one issues it. The tax is that of the
+    day.
     """
     with transaction.atomic():
         receipt = locked(receipt_id)
@@ -144,6 +150,7 @@ def issue_all(
     for receipt in receipts:
         _check(receipt, actor)
     _check_addressees(receipts)
+    _check_alone(receipts, actor)
     taxes = taxes_for({receipt.project_id for receipt in receipts}, timezone.localdate())
     for receipt in receipts:
         _retax(receipt, taxes[receipt.project_id])
@@ -176,6 +183,28 @@ def _check_addressees(receipts: Sequence[Receipt]) -> None:
             "addressee_changed",
             _("Usage on it is billed to another project by now. Discard it, and draft it anew."),
         )
+
+
+def _check_alone(receipts: Sequence[Receipt], actor: Actor) -> None:
+    alone = alone_on_drafts([receipt.pk for receipt in receipts])
+    for receipt in receipts:
+        found = alone.get(receipt.pk)
+        if found is None or not found.is_beyond(limit_in(receipt.currency)):
+            continue
+        if not found.is_second(actor.user_id, receipt):
+            raise takes_second_person(found, receipt.currency)
+
+
+def takes_second_person(found: Alone, currency: str) -> Conflict:
+    """Return what is said to whoever may not issue a document on which one person alone decided
+    more than ``ADJUSTMENT_LIMIT``."""
+    said = _(
+        "One person alone decided %(amount)s of what is credited and charged by hand on this"
+        " document, more than %(limit)s. Somebody else has to issue it: a colleague of the"
+        " billing office who neither wrote any of it nor drafted the document."
+    )
+    amounts = {"amount": found.amount, "limit": limit_in(currency)}
+    return Conflict("alone", said % {name: money(of, currency) for name, of in amounts.items()})
 
 
 def _retax(receipt: Receipt, taxed: Taxed) -> None:
@@ -240,6 +269,7 @@ def _number(receipt: Receipt, now: datetime, rows: Rows, actor: Actor) -> None:
     receipt.number = receipt.series.text_of(receipt.sequence)
     receipt.issued_at = now
     receipt.due_on = None if _is_note(receipt) else today + days
+    receipt.alone_limit = limit_in(receipt.currency)
     receipt.verify_token = secrets.token_urlsafe(24)
     receipt.sha256 = hash_of(receipt, rows)
     transition(

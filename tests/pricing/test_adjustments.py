@@ -29,6 +29,7 @@ from pricing.services.adjustments import (
     take_back_adjustment,
     withdraw_adjustment,
 )
+from pricing.taking_back import take_back
 from receipts.selectors import uncredited_reversals
 from receipts.services import create_receipt, credit_reversals
 from receipts.services.adjustments import submit_adjustment
@@ -212,15 +213,22 @@ def test_one_is_taken_back_once_with_a_reason(genomics: Project, clerk: Actor) -
     assert not live_charges().exists()
 
 
-def test_a_large_fee_on_a_document_is_not_given_back_by_one_person(
-    genomics: Project, clerk: Actor, settings: Settings
+@pytest.mark.parametrize("billed", [True, False])
+def test_a_large_fee_is_not_given_up_by_one_person(
+    genomics: Project, clerk: Actor, settings: Settings, billed: bool
 ) -> None:
     settings.ADJUSTMENT_LIMIT = {"THB": Decimal(100)}
     small, large = (submitted(genomics, clerk, K.FEE, amount=Decimal(n)) for n in (100, 101))
     approve_adjustment(adjustment_id=large.pk, actor=Actor.of(make_user("third")))
-    create_receipt(project_id=genomics.pk, window=OCTOBER, actor=SYSTEM)
-    with pytest.raises(Conflict, match="on a document"):
-        take_back_adjustment(adjustment_id=large.pk, reason="a favour", actor=clerk)
+    if billed:
+        create_receipt(project_id=genomics.pk, window=OCTOBER, actor=SYSTEM)
+    for person in (clerk, Actor.of(make_user("fourth"))):
+        with pytest.raises(Conflict, match="Add a credit of the same amount"):
+            take_back_adjustment(adjustment_id=large.pk, reason="a favour", actor=person)
+    charge = charge_of_adjustment(large)
+    assert charge is not None
+    with pytest.raises(IntegrityError, match="that two people decided"):
+        reversed_by(charge, clerk)
     assert take_back_adjustment(adjustment_id=small.pk, reason="twice", actor=clerk).amount == -100
 
 
@@ -231,6 +239,12 @@ def test_caps_and_commitments_don_t_count_it(genomics: Project, clerk: Actor) ->
     found = true_up(project_id=genomics.pk, month=DAY.date().replace(day=1), actor=SYSTEM)
     assert found is not None
     assert found.charged + found.difference == 100
+    connection.check_constraints()
+
+
+@transaction.atomic
+def reversed_by(charge: Charge, actor: Actor) -> None:
+    take_back(charges=[charge], actor=actor)
     connection.check_constraints()
 
 

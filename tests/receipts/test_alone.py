@@ -5,10 +5,13 @@ from decimal import Decimal
 from functools import partial
 
 import pytest
+from django.db import IntegrityError, transaction
+from django.test import Client
 from pytest_django import Settings
 
-from accounts.models import Project
+from accounts.models import Project, User
 from core.actor import Actor
+from core.errors import Conflict
 from pricing.models import Adjustment, AdjustmentKind
 from pricing.services.adjustments import (
     Wanted,
@@ -18,13 +21,19 @@ from pricing.services.adjustments import (
 )
 from receipts.alone import alone_before, alone_on
 from receipts.models import BillingProfile, Receipt
+from receipts.selectors import lines_over, unbilled_charges
 from receipts.services import (
     Part,
+    approve_credit,
     ask_credit,
     create_receipt,
     discard_draft,
     draft_receipt,
     issue_receipt,
+    issuing,
+    part_credits,
+    void_receipt,
+    write_draft,
 )
 from receipts.services.adjustments import submit_adjustment
 from tests import console
@@ -151,6 +160,90 @@ def test_parts_given_back_of_a_receipt_count_with_what_stands_on_it(
     assert alone_on(receipt) == 90
     assert give(11) is None, "it waits"
     assert submit(genomics, clerk, 100) == "approved", "the next document is another one"
+
+
+def one_document(genomics: Project, clerk: Actor) -> Receipt:
+    """Two small credits to two projects, which one payer pays for by then; drafted by a clerk."""
+    payer, climate = make_project("payer"), make_project("climate")
+    import_rows(make_cluster(), Row(1, seconds=3_600_000))
+    for project in (genomics, climate):
+        assert submit(project, clerk, 60) == "approved"
+        BillingProfile.objects.create(project=project, grouping="payer", payer=payer)
+    drafter = Actor.of(make_user("drafter"))
+    lines = lines_over(unbilled_charges([genomics.pk, climate.pk]))
+    with transaction.atomic():
+        return write_draft(project=payer, lines=lines, window=OCTOBER, actor=drafter)
+
+
+def test_what_comes_together_on_one_document_is_issued_by_a_second_person(
+    genomics: Project, clerk: Actor, second: Actor
+) -> None:
+    made = one_document(genomics, clerk)
+    drafter = Actor.of(User.objects.get(username="drafter"))
+    for one in (clerk, drafter, SYSTEM):
+        with pytest.raises(Conflict, match="Somebody else has to issue it") as refused:
+            issue_receipt(receipt_id=made.pk, actor=one)
+        assert refused.value.code == "alone"
+        assert "120.00" in str(refused.value)
+    issued = issue_receipt(receipt_id=made.pk, actor=second)
+    assert issued.status == "issued"
+    assert issued.alone_limit == D(100)
+
+
+def test_up_to_the_limit_anybody_issues_it(
+    genomics: Project, clerk: Actor, settings: Settings
+) -> None:
+    made = one_document(genomics, clerk)
+    settings.ADJUSTMENT_LIMIT = {"THB": D(120)}
+    assert issue_receipt(receipt_id=made.pk, actor=clerk).alone_limit == D(120)
+
+
+def test_the_database_holds_a_document_to_its_limit(
+    genomics: Project, clerk: Actor, second: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever issues it, and where a part is given back of it later without asking anybody."""
+    made = one_document(genomics, clerk)
+    monkeypatch.setattr(issuing, "_check_alone", lambda *_: None)
+    for one in (clerk, Actor.of(User.objects.get(username="drafter")), SYSTEM):
+        with pytest.raises(IntegrityError, match="one person alone"), transaction.atomic():
+            issue_receipt(receipt_id=made.pk, actor=one)
+    receipt = issue_receipt(receipt_id=made.pk, actor=second)
+    assert alone_on(receipt) == 120
+    monkeypatch.setattr(part_credits, "alone_on", lambda _: D(0))
+    parts = [Part(receipt.lines.get(resource="cpu").pk, D(1))]
+    with pytest.raises(IntegrityError, match="one person alone"), transaction.atomic():
+        ask_credit(receipt_id=receipt.pk, parts=parts, reason="goodwill", actor=second)
+    monkeypatch.undo()
+    assert ask_credit(receipt_id=receipt.pk, parts=parts, reason="goodwill", actor=second) is None
+    assert approve_credit(receipt_id=receipt.pk, actor=clerk).total < 0
+
+
+def test_what_a_void_receipt_carried_counts_on_the_next_one(
+    genomics: Project, clerk: Actor, second: Actor
+) -> None:
+    import_rows(make_cluster(), Row(1, seconds=3_600_000))
+    assert submit(genomics, clerk, 60) == "approved"
+    receipt = create_receipt(project_id=genomics.pk, window=OCTOBER, actor=SYSTEM)
+    assert submit(genomics, clerk, 60) == "approved", "of the next document"
+    void_receipt(receipt_id=receipt.pk, reason="wrong name", actor=clerk)
+    with pytest.raises(Conflict, match="Somebody else has to issue it"):
+        create_receipt(project_id=genomics.pk, window=OCTOBER, actor=second)
+    drafted = draft_receipt(project_id=genomics.pk, window=OCTOBER, actor=clerk)
+    assert issue_receipt(receipt_id=drafted.pk, actor=second).alone_limit == 100
+
+
+def test_the_console_says_who_issues_it(genomics: Project) -> None:
+    finance, author = console.visitor("finance"), make_user("author", groups=("finance",))
+    made = one_document(genomics, Actor.of(author))
+    address = console.url(Receipt, "issue", made.pk)
+    page = finance.get(address).content.decode()
+    assert "By issuing it you approve that" in page
+    assert "120.00" in page
+    client = Client()
+    client.force_login(author, backend="django.contrib.auth.backends.ModelBackend")
+    assert "Somebody else has to issue it" in client.get(address).content.decode()
+    assert "Somebody else has to issue it" in console.confirm(client, address).content.decode()
+    assert "is issued" in console.messages_of(console.confirm(finance, address))[0]
 
 
 def test_the_page_says_beforehand_whether_somebody_else_has_to_look(genomics: Project) -> None:

@@ -105,6 +105,8 @@ from usage.services import create_cluster
 
 RECORDING = Path(__file__).parents[1] / "fixtures/slurm/22.05/sacct-X-D-epoch.psv"
 START = datetime(2020, 1, 1, tzinfo=UTC)
+FEE = Decimal(10)
+"""What one person alone decided of what a draft carries."""
 MONTH = Interval(datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 12, 1, tzinfo=UTC))
 
 
@@ -268,14 +270,15 @@ def _counted(cluster: Cluster, alice: User) -> None:
 def _by_hand(project: Project, cluster: Cluster, author: Actor) -> None:
     """Adjustments that are written, wait, and are approved; outages alike, the last with items."""
     second = Actor.of(User.objects.get(username="second"))
-    for amount in (1, 2, 3):
-        wanted = Wanted(
-            project, AdjustmentKind.CREDIT, START, "a mistake", "ticket", Decimal(1000 * amount)
-        )
+    kind = AdjustmentKind
+    for amount, what in ((1, kind.CREDIT), (2, kind.CREDIT), (3, kind.CREDIT), (4, kind.FEE)):
+        at = MONTH.start if what == kind.FEE else START
+        wanted = Wanted(project, what, at, "a mistake", "ticket", Decimal(1000 * amount))
         made = draft_adjustment(wanted=wanted, actor=author)
         if amount > 1:
             submit_adjustment(adjustment_id=made.pk, actor=author)
-    approve_adjustment(adjustment_id=made.pk, actor=second)
+        if amount > 2:
+            approve_adjustment(adjustment_id=made.pk, actor=second)
     hour = datetime(2026, 10, 1, 4, 50, tzinfo=UTC)
     for percent in (10, 20, 30):
         row = draft_outage(
@@ -407,6 +410,9 @@ def _documents(projects: dict[str, Project], actor: Actor) -> None:
         Mail.objects.create(receipt=issued, kind="issued", **values)
     charges = Charge.objects.filter(project=projects["pi_wichai"]).order_by("job_end")
     middle = charges[charges.count() // 2].job_end
+    wanted = Wanted(projects["pi_wichai"], AdjustmentKind.FEE, MONTH.start, "a fee", "t", FEE)
+    fee = draft_adjustment(wanted=wanted, actor=actor)
+    submit_adjustment(adjustment_id=fee.pk, actor=actor)
     draft_receipt(
         project_id=projects["pi_wichai"].pk, window=Interval(MONTH.start, middle), actor=actor
     )

@@ -219,6 +219,7 @@ ATTACKS: dict[str, Attack] = {
         also=("pricing_charge_one_live",),
     ),
     "pricing_charge_trued_up": Attack(negation("kind = 'true_up'")),
+    "pricing_fee_stands": Attack(negation("kind = 'manual' AND amount = 4000")),
     "outage_credit_in_range": Attack(copy_of("pricing_outagecredit", DRAFTED, percent="100.01")),
     "outage_credit_steps": Attack(
         copy_of("pricing_outagecredit", DRAFTED, submitted_at="2026-11-01T00:00Z")

@@ -15,8 +15,9 @@ FROZEN_RECEIPT = ("receipts_receipt_frozen",)
 ISSUED = "status = 'issued' AND kind = 'receipt'"
 ISSUE = (
     "UPDATE receipts_receipt SET status = 'issued', number = 'RC-2026-000099', series_id = s.id,"
-    " sequence = {sequence}, issued_at = now(), due_on = now(), sha256 = 'x', verify_token = 'x'"
-    "{more} FROM (SELECT * FROM receipts_series WHERE code = 'RC' ORDER BY id LIMIT 1) s"
+    " sequence = {sequence}, issued_at = now(), due_on = now(), sha256 = 'x', verify_token = 'x',"
+    " alone_limit = 10{more}"
+    " FROM (SELECT * FROM receipts_series WHERE code = 'RC' ORDER BY id LIMIT 1) s"
     " WHERE status = 'draft'{where}"
 )
 
@@ -150,6 +151,16 @@ ATTACKS: dict[str, Attack] = {
             more=", purchase_order_id = (SELECT min(id) FROM receipts_purchaseorder)",
             where=" AND project_id = (SELECT min(project_id) FROM receipts_purchaseorder)",
         )
+    ),
+    "receipts_receipt_alone": Attack(
+        "UPDATE receipts_series SET last_number = last_number + 1"
+        " WHERE id = (SELECT min(id) FROM receipts_series WHERE code = 'RC');"
+        + ISSUE.format(
+            sequence="s.last_number",
+            more=", issued_by_id = created_by_id",
+            where=" AND project_id = (SELECT min(project_id) FROM receipts_purchaseorder)",
+        ).replace("alone_limit = 10", "alone_limit = 9.99"),
+        also=("receipts_receipt_order",),
     ),
     "receipts_purchaseorder_frozen": Attack(change("receipts_purchaseorder", number="other")),
     "purchase_order_number_once": Attack(
