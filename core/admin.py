@@ -13,6 +13,7 @@ from django.apps import apps
 from django.contrib import messages
 from django.contrib.admin import SimpleListFilter
 from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.admin.views.main import ALL_VAR, ERROR_FLAG, ORDER_VAR, PAGE_VAR
 from django.core.exceptions import PermissionDenied
 from django.db import IntegrityError, models
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
@@ -153,6 +154,10 @@ def plain_number(value: Any) -> Any:
     return f"{value.normalize():f}" if isinstance(value, Decimal) and value.is_finite() else value
 
 
+OF_WHOLE_LISTS = {ALL_VAR, ORDER_VAR, PAGE_VAR, ERROR_FLAG}
+"""What an address may ask for of a list without leaving any of its rows out."""
+
+
 class ConsoleAdmin(ModelAdmin):
     """The base of every list and form in the console."""
 
@@ -169,9 +174,12 @@ class ConsoleAdmin(ModelAdmin):
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         """Return the list; a year beyond the calendar is a wrong filter, as any other nonsense."""
         try:
-            return super().get_changelist_instance(request)
+            found = super().get_changelist_instance(request)
         except (OverflowError, ValueError) as error:
             raise IncorrectLookupParameters from error
+        if not request.GET.keys() - OF_WHOLE_LISTS:
+            found.full_result_count = found.result_count
+        return found
 
     def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
         """Return the buttons that this person may press in the object's present status."""

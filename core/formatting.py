@@ -46,6 +46,13 @@ def money(amount: Decimal, currency: str) -> str:
     return _CODE_BESIDE_DIGIT.sub("\N{NO-BREAK SPACE}", text)
 
 
+def amount(value: Decimal, currency: str) -> str:
+    """Write an amount with its currency's decimals, where the currency is told beside it."""
+    rounded = round_money(value, currency)
+    decimals = max(0, -int(rounded.as_tuple().exponent))
+    return format_decimal(rounded, format=f"#,##0.{'0' * decimals}".rstrip("."), locale=locale())
+
+
 def exact(amount: Decimal) -> str:
     """Write an amount of a charge with all of its six decimals, without a currency."""
     return format_decimal(amount, format=_EXACT, locale=locale())

@@ -63,6 +63,7 @@ class UnpricedAdmin(CsvExport, ReadOnlyAdmin):
         "project",
         "since",
     )
+    list_display_links = ("reason_text",)
     list_filter = ("reason", "job__cluster", "project")
     list_select_related = ("job", "job__cluster", "project")
     search_fields = ("=job__account", "=job__user_name", "^job__display_id")

@@ -20,6 +20,12 @@ def money(amount: Decimal | None, currency: str) -> str:
 
 
 @register.filter
+def amount(value: Decimal | None, currency: str) -> str:
+    """An amount where the currency is told beside it."""
+    return NOTHING if value is None else formatting.amount(value, currency)
+
+
+@register.filter
 def exact(amount: Decimal | None) -> str:
     """An amount with its six decimals."""
     return NOTHING if amount is None else formatting.exact(amount)

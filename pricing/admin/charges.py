@@ -91,6 +91,7 @@ class ChargeAdmin(CsvExport, ReadOnlyAdmin):
         "job_end",
         "generation",
     )
+    list_display_links = ("resource",)
     list_filter = (
         "kind",
         "resource",

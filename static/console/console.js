@@ -24,3 +24,18 @@ window.addEventListener("pageshow", (event) => {
 document.addEventListener("DOMContentLoaded", () => {
   document.querySelector("form [aria-invalid=true]")?.focus();
 });
+
+// A list that can be searched is called as its field is: select2 gives it no name.
+function nameSearches() {
+  document.querySelectorAll("select.admin-autocomplete").forEach((field) => {
+    const name = field.labels[0]?.textContent.trim() || field.closest("[data-label]")?.dataset.label;
+    const shown = field.nextElementSibling?.querySelector(".select2-selection");
+    if (!name || !shown) return;
+    shown.removeAttribute("aria-labelledby");
+    [shown, ...shown.querySelectorAll("[role=textbox]")].forEach((part) => part.setAttribute("aria-label", name));
+  });
+}
+new MutationObserver((changes) => {
+  const added = changes.flatMap((change) => [...change.addedNodes]);
+  if (added.some((node) => node.classList?.contains("select2-container"))) nameSearches();
+}).observe(document.documentElement, { childList: true, subtree: true });

@@ -30,6 +30,18 @@ def test_money_is_rounded_once_and_half_up(
         assert formatting.money(Decimal(amount), currency) == text
 
 
+@pytest.mark.parametrize(
+    ("amount", "currency", "text"),
+    [("1234.5", "THB", "1,234.50"), ("-1234.5", "JPY", "-1,235"), ("0.005", "USD", "0.01")],
+)
+def test_an_amount_beside_its_currency_has_its_decimals(
+    amount: str, currency: str, text: str
+) -> None:
+    with translation.override("th"):
+        assert formats.amount(Decimal(amount), currency) == text
+    assert formats.amount(None, currency) == formats.NOTHING
+
+
 def test_charges_keep_six_decimals_and_prices_what_they_have() -> None:
     with translation.override("en"):
         assert formatting.exact(Decimal("1234.5")) == "1,234.500000"
