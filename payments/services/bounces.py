@@ -28,6 +28,7 @@ from payments.services.decisions import (
 from payments.services.official import correct_official_receipts
 from payments.services.settlement import allocate, restate
 from receipts.models import Receipt
+from receipts.services.outbox import queue_bounced
 
 R = RefundStatus
 
@@ -97,8 +98,9 @@ def _settled(payment: Payment) -> list[tuple[Receipt, Decimal]]:
 def approve_bounce(*, refund_id: int, actor: Actor, reference: str) -> Refund:
     """Agree, as a second person with the bank's ``reference`` of it, that a payment was taken back.
 
-    What it settled is released: the receipts ask for it again, due when they always were, and their
-    official receipts are cancelled. All of it counts from now on, so that no closed month changes.
+    What it settled is released: the receipts ask for it again, due when they always were, their
+    official receipts are cancelled, and who is reminded is told. All of it counts from now on, so
+    that no closed month changes.
     Raises Invalid without a reference, Conflict for who asked and where it was decided already.
     """
     if not reference.strip():
@@ -116,6 +118,7 @@ def approve_bounce(*, refund_id: int, actor: Actor, reference: str) -> Refund:
             allocate(payment=payment, receipt=receipt, amount=-settles, actor=actor)
             correct_official_receipts(receipt=receipt, why=refund.reason, actor=actor)
             restate(receipt, actor)
+            queue_bounced(receipt)
         now = timezone.now()
         stamps = {"approved_by_id": actor.user_id, "approved_at": now, "done_at": now}
         transition(

@@ -88,7 +88,7 @@ class MailColumns:
 def kind_of(mail: Mail) -> str:
     """Return what an e-mail tells, with the step of a reminder and whether it is sent again."""
     name = str(MailKind(mail.kind).label)
-    if mail.step:
+    if mail.kind == MailKind.OVERDUE:
         name = _t("%(kind)s, step %(step)s") % {"kind": name, "step": mail.step}
     return _t("%(kind)s (sent again)") % {"kind": name} if mail.copy else name
 

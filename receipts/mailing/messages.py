@@ -62,6 +62,8 @@ def still_true(mail: Mail) -> bool:
     if mail.kind in (MailKind.DUE_SOON, MailKind.OVERDUE):
         stopped = RemindersStopped.objects.filter(project=receipt.project_id).exists()
         return receipt.status in Receipt.OPEN and not stopped and left_of(receipt) > 0
+    if mail.kind == MailKind.BOUNCED:
+        return receipt.status in Receipt.OPEN and left_of(receipt) > 0
     if mail.kind == MailKind.PAID:
         return receipt.status == S.PAID
     if mail.kind == MailKind.ISSUED:
@@ -118,6 +120,7 @@ def _subject(mail: Mail) -> str:
         MailKind.DUE_SOON: _("Receipt %(number)s of project %(code)s is due soon"),
         MailKind.PAID: _("Receipt %(number)s for project %(code)s is paid"),
         MailKind.CREDIT_NOTE: _("Credit note %(number)s for project %(code)s"),
+        MailKind.BOUNCED: _("The bank took a payment back: receipt %(number)s of project %(code)s"),
     }
     return subjects[MailKind(mail.kind)] % names
 

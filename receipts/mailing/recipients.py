@@ -10,7 +10,8 @@ from django.conf import settings
 from accounts.models import Language, Membership, Project, User
 from receipts.models import Contact, MailKind
 
-REMINDERS = (MailKind.DUE_SOON, MailKind.OVERDUE)
+REMINDERS = (MailKind.DUE_SOON, MailKind.OVERDUE, MailKind.BOUNCED)
+"""What contacts hear of that ask for reminders: that something is to be paid, or is again."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,7 +85,7 @@ class Migration(migrations.Migration):
                 ('email', models.EmailField(max_length=254, verbose_name='e-mail')),
                 ('language', models.CharField(choices=[('en', 'English'), ('th', 'ไทย')], default='th', max_length=5, verbose_name='language')),
                 ('gets_documents', models.BooleanField(default=True, help_text='Receipts, credit notes and thanks.', verbose_name='gets documents')),
-                ('gets_reminders', models.BooleanField(default=True, help_text='Before and after a due date.', verbose_name='gets reminders')),
+                ('gets_reminders', models.BooleanField(default=True, help_text='Before and after a due date, and where the bank took a payment back.', verbose_name='gets reminders')),
             ],
             options={
                 'verbose_name': 'contact',
@@ -264,7 +264,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('receipt', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='mails', to='receipts.receipt', verbose_name='receipt')),
-                ('kind', models.CharField(choices=[('issued', 'Issued'), ('due_soon', 'Due soon'), ('overdue', 'Overdue'), ('paid', 'Paid'), ('credit_note', 'Credit note')], max_length=12, verbose_name='kind')),
+                ('kind', models.CharField(choices=[('issued', 'Issued'), ('due_soon', 'Due soon'), ('overdue', 'Overdue'), ('paid', 'Paid'), ('credit_note', 'Credit note'), ('bounced', 'Payment taken back')], max_length=12, verbose_name='kind')),
                 ('step', models.PositiveSmallIntegerField(default=0, verbose_name='step')),
                 ('copy', models.PositiveSmallIntegerField(default=0, verbose_name='sent again')),
                 ('recipient', models.EmailField(blank=True, max_length=254, verbose_name='recipient')),
@@ -289,7 +289,7 @@ class Migration(migrations.Migration):
                 'ordering': ('-id',),
                 'permissions': (('resend_mail', 'Can send e-mails of receipts again'),),
                 'indexes': [models.Index(condition=models.Q(('status__in', ('queued', 'failed'))), fields=['next_attempt_at'], name='mail_due'), models.Index(condition=models.Q(('status', 'given_up')), fields=['status'], name='mail_given_up')],
-                'constraints': [models.UniqueConstraint(fields=('receipt', 'kind', 'step', 'recipient_sha256', 'copy'), name='mail_once'), models.CheckConstraint(condition=models.Q(models.Q(('kind', 'overdue'), ('step__gte', 1)), models.Q(('kind__in', ('issued', 'due_soon', 'paid', 'credit_note')), ('step', 0)), _connector='OR'), name='mail_kind_known'), models.CheckConstraint(condition=models.Q(models.Q(('next_attempt_at__isnull', False), ('sent_at', None), ('status__in', ('queued', 'failed')), models.Q(('recipient', ''), _negated=True)), models.Q(('next_attempt_at', None), ('sent_at__isnull', False), ('status', 'sent')), models.Q(('next_attempt_at', None), ('sent_at', None), ('status__in', ('given_up', 'dropped'))), _connector='OR'), name='mail_status_has_time'), models.CheckConstraint(condition=models.Q(models.Q(('status__in', ('failed', 'given_up')), _negated=True), models.Q(('last_error', ''), _negated=True), _connector='OR'), name='mail_failed_says_why')],
+                'constraints': [models.UniqueConstraint(fields=('receipt', 'kind', 'step', 'recipient_sha256', 'copy'), name='mail_once'), models.CheckConstraint(condition=models.Q(models.Q(('kind__in', ('overdue', 'bounced')), ('step__gte', 1)), models.Q(('kind__in', ('issued', 'due_soon', 'credit_note')), ('step', 0)), ('kind', 'paid'), _connector='OR'), name='mail_kind_known'), models.CheckConstraint(condition=models.Q(models.Q(('next_attempt_at__isnull', False), ('sent_at', None), ('status__in', ('queued', 'failed')), models.Q(('recipient', ''), _negated=True)), models.Q(('next_attempt_at', None), ('sent_at__isnull', False), ('status', 'sent')), models.Q(('next_attempt_at', None), ('sent_at', None), ('status__in', ('given_up', 'dropped'))), _connector='OR'), name='mail_status_has_time'), models.CheckConstraint(condition=models.Q(models.Q(('status__in', ('failed', 'given_up')), _negated=True), models.Q(('last_error', ''), _negated=True), _connector='OR'), name='mail_failed_says_why')],
             },
         ),
         migrations.CreateModel(

@@ -30,7 +30,9 @@ class Contact(models.Model):
         _("gets documents"), default=True, help_text=_("Receipts, credit notes and thanks.")
     )
     gets_reminders = models.BooleanField(
-        _("gets reminders"), default=True, help_text=_("Before and after a due date.")
+        _("gets reminders"),
+        default=True,
+        help_text=_("Before and after a due date, and where the bank took a payment back."),
     )
 
     class Meta:
@@ -93,6 +95,7 @@ class MailKind(models.TextChoices):
     OVERDUE = "overdue", _("Overdue")
     PAID = "paid", _("Paid")
     CREDIT_NOTE = "credit_note", _("Credit note")
+    BOUNCED = "bounced", _("Payment taken back")
 
 
 class MailStatus(models.TextChoices):
@@ -108,8 +111,10 @@ class MailStatus(models.TextChoices):
 class Mail(models.Model):
     """An e-mail about a document to one person, made in the transaction of what it tells of.
 
-    ``step`` counts the reminders of what is overdue, from 1. ``copy`` counts how often a person had
-    it sent again. The address is kept only as long as it may be needed, its digest for ever.
+    ``step`` counts the reminders of what is overdue, from 1, and how often a payment of the
+    document was taken back; with that the thanks for the next one begin anew. ``copy`` counts how
+    often a person had it sent again. The address is kept only as long as it may be needed, its
+    digest for ever.
 
     Invariants, kept by the database: one for each document, kind, step, address and copy; what was
     sent, given up or dropped stays so, as it was sent.
@@ -156,8 +161,9 @@ class Mail(models.Model):
                 fields=("receipt", "kind", "step", "recipient_sha256", "copy"), name="mail_once"
             ),
             models.CheckConstraint(
-                condition=Q(kind="overdue", step__gte=1)
-                | Q(kind__in=("issued", "due_soon", "paid", "credit_note"), step=0),
+                condition=Q(kind__in=("overdue", "bounced"), step__gte=1)
+                | Q(kind__in=("issued", "due_soon", "credit_note"), step=0)
+                | Q(kind="paid"),
                 name="mail_kind_known",
             ),
             models.CheckConstraint(

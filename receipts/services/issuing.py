@@ -35,7 +35,7 @@ from receipts.services.contents import (
 )
 from receipts.services.drafting import draft_receipt, put_amounts
 from receipts.services.numbering import code_of, fiscal_year, next_number
-from receipts.services.outbox import queue_all, queue_mails
+from receipts.services.outbox import queue_all, queue_paid
 from receipts.services.steps import STEPS, figures_of, locked, moved, require
 from receipts.settling import payable_changed
 from receipts.taxing import Taxed, taxation_of, taxes_for
@@ -344,5 +344,5 @@ def mark_settled(
     action = "receipt.reopened" if status == S.ISSUED else f"receipt.{status.value}"
     record(action, actor=actor, target=receipt, data=figures_of(receipt))
     if status == S.PAID and receipt.total > 0:
-        queue_mails(receipt, MailKind.PAID)
+        queue_paid(receipt)
     moved(before, status)
