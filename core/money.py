@@ -33,7 +33,7 @@ def charge_amount(quantity: int, unit_price: Decimal, unit_size: int) -> Decimal
     a priced unit (3600 in a CPU-core-hour). The division is done on integers so that the only
     rounding is the final one; PostgreSQL's CHECK on the charge repeats it.
     """
-    numerator, denominator = _fraction(unit_price, unit_size)
+    numerator, denominator = price_fraction(unit_price, unit_size)
     product = quantity * numerator
     whole = (2 * abs(product) + denominator) // (2 * denominator)
     # From text, because arithmetic on Decimals would round to 28 digits.
@@ -41,8 +41,8 @@ def charge_amount(quantity: int, unit_price: Decimal, unit_size: int) -> Decimal
 
 
 @lru_cache(maxsize=1024)
-def _fraction(unit_price: Decimal, unit_size: int) -> tuple[int, int]:
-    """Return the price of one base unit, in units of the last decimal of a charge."""
+def price_fraction(unit_price: Decimal, unit_size: int) -> tuple[int, int]:
+    """Return the price of one base unit as a fraction, in units of the last decimal of a charge."""
     numerator, denominator = unit_price.as_integer_ratio()
     return numerator * 10**CHARGE_DECIMALS, denominator * unit_size
 

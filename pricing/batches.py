@@ -1,5 +1,6 @@
 """One batch of locked jobs on its way to charges and ratings."""
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
@@ -83,9 +84,9 @@ class Outcome:
         for currency, amount in other.amounts.items():
             self.amounts[currency] = self.amounts.get(currency, Decimal(0)) + amount
 
-    def tally(self, status: str) -> None:
-        """Count one job."""
-        setattr(self, status, getattr(self, status) + 1)
+    def tally(self, status: str, jobs: int = 1) -> None:
+        """Count jobs by what became of them."""
+        setattr(self, status, getattr(self, status) + jobs)
 
 
 class Batch:
@@ -144,15 +145,17 @@ class Batch:
         """Yield the charges by plain prices of jobs that had no rating; their ratings gather on the
         way."""
         judge, charge, since = self._books.judge, self._lines.charge, self._now.isoformat()
-        special = self._books.special
+        special, statuses = self._books.special, Counter[str]()
         for job in self._jobs:
             if job.pk not in self._earlier and job.pk not in special:
                 verdict = judge(job)
                 generation = 1 if verdict.amounts else 0
                 self._new.append(rating_line(job, verdict, generation, since))
-                self.outcome.tally(verdict.status)
+                statuses[verdict.status] += 1
                 if generation:
                     yield charge(job, verdict, generation)
+        for status, jobs in statuses.items():
+            self.outcome.tally(status, jobs)
 
     def _in_order(
         self, due: Sequence[tuple[JobFacts, JobRating]], first: Sequence[JobFacts]

@@ -14,10 +14,11 @@ from accounts.models import Project, User
 from accounts.selectors import Bearer, SplitBook, TierBook
 from core.bulk import any_of
 from core.intervals import microseconds
+from core.money import CHARGE_DECIMALS
 from pricing import engine
-from pricing.engine import Amount, NoRate, PricedRate, Prices, Usage, measure, price, shares
+from pricing.engine import Amount, NoRate, PricedRate, Prices, Usage, measure, shares
 from pricing.models import RatingReason, RatingStatus
-from pricing.resources import FIGURES, RESOURCES, used
+from pricing.resources import FIGURES, RESOURCES
 from pricing.tariffs import Layers, TariffBook
 from usage.exemptions import exempted
 from usage.models import Job
@@ -25,6 +26,7 @@ from usage.selectors import ProjectBook
 
 TOO_MUCH = Decimal(10) ** 17
 """Amounts from here on can't be charged."""
+_TOO_MANY_MILLIONTHS = int(TOO_MUCH.scaleb(CHARGE_DECIMALS))
 
 
 class JobFacts(NamedTuple):
@@ -72,13 +74,14 @@ class Verdict(NamedTuple):
 
     @property
     def status(self) -> str:
-        return _STATUS.get(self.reason, RatingStatus.UNPRICED.value)
+        return _STATUS.get(self.reason, _UNPRICED)
 
     @property
     def is_charged(self) -> bool:
         return not self.reason
 
 
+_UNPRICED = RatingStatus.UNPRICED.value
 _STATUS = {
     RatingReason.NONE.value: RatingStatus.RATED.value,
     RatingReason.NO_USAGE.value: RatingStatus.EXEMPT.value,
@@ -114,10 +117,10 @@ class Books:
         """Price a job, or say why that can't be done."""
         project = self._payer(job)
         key = None if project is None else project.pk
-        quantities = used(job.figures)
+        used = any(job.figures)
         special = self._usage.get(job.pk)
-        if (not quantities and not (special and special.held)) or job.pk in self._exempted:
-            reason = RatingReason.EXEMPTED if quantities else RatingReason.NO_USAGE
+        if (not used and not (special and special.held)) or job.pk in self._exempted:
+            reason = RatingReason.EXEMPTED if used else RatingReason.NO_USAGE
             return Verdict(key, reason=reason.value)
         if project is None:
             return Verdict(None, reason=RatingReason.NO_PROJECT.value)
@@ -128,7 +131,7 @@ class Books:
             return Verdict(key, reason=span.reason)
         if special is not None:
             return _judge_special(project.pk, span, special.usage)
-        return _judge_plain(project.pk, quantities, span)
+        return _judge_plain(project.pk, job.figures, span)
 
     def order(self, job: JobFacts) -> tuple[int, ...]:
         """Return the place of a special job among those that counters price."""
@@ -176,15 +179,15 @@ class Span:
         return self.prices is not None or bool(self.reason)
 
 
-def _judge_plain(project_id: int, quantities: dict[str, int], span: Span) -> Verdict:
+def _judge_plain(project_id: int, figures: Sequence[int], span: Span) -> Verdict:
     if span.prices is None:
         raise ValueError("a job that is not special has plain prices")
     try:
-        amounts = price(quantities, span.prices)
+        amounts = span.prices.of(figures)
     except NoRate:
         return Verdict(project_id, reason=RatingReason.NO_RATE.value)
     for item in amounts:
-        if item.amount >= TOO_MUCH:
+        if item.millionths >= _TOO_MANY_MILLIONTHS:
             return Verdict(project_id, reason=RatingReason.TOO_LARGE.value)
     return Verdict(project_id, amounts)
 
@@ -299,7 +302,8 @@ def _plain_prices(layers: Layers) -> Prices | None:
     for listed in layers.found:
         for rate in listed.rates:
             if rate.resource in RESOURCES and rate.unit_price is not None:
-                rates.setdefault(rate.resource, PricedRate(rate.rate_id, rate.unit_price))
+                priced = PricedRate(rate.rate_id, rate.unit_price, rate.unit_size)
+                rates.setdefault(rate.resource, priced)
     return Prices(counting.currency, rates)
 
 

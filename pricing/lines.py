@@ -4,13 +4,16 @@ Nothing in them needs escaping: keys, numbers, moments, and codes that CHECKs of
 """
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
 
 from accounts.periods import PeriodBook
 from core.intervals import microseconds
+from core.money import CHARGE_DECIMALS
 from pricing.counting import Priced
+from pricing.engine import PricedRate
 from pricing.judging import JobFacts, Verdict
 from pricing.models import Charge
 
@@ -44,8 +47,18 @@ class ChargeLines:
     def __init__(self, periods: PeriodBook) -> None:
         self._booked = periods.of
         self.count = 0
-        self.amounts: dict[str, Decimal] = {}
+        self._priced: dict[str, Decimal] = defaultdict(Decimal)
+        self._millionths: dict[str, int] = defaultdict(int)
+        self._prices: dict[int, str] = {}
         self._sha256 = hashlib.sha256()
+
+    @property
+    def amounts(self) -> dict[str, Decimal]:
+        """The sums by currency."""
+        found = {code: Decimal(f"{n}e-{CHARGE_DECIMALS}") for code, n in self._millionths.items()}
+        for currency, amount in self._priced.items():
+            found[currency] = found.get(currency, ZERO) + amount
+        return found
 
     @property
     def digest(self) -> str:
@@ -64,15 +77,20 @@ class ChargeLines:
         middle = f"\t{generation}\t"
         end = f"\t{job.end_text}\t{self._booked(job.end)}\t"
         tail = f"\t{'t' if job.estimated else 'f'}{rest}"
-        lines = []
-        for resource, quantity, unit_size, rate, amount, currency in verdict.amounts:
+        lines, prices = [], self._prices
+        for resource, quantity, rate, millionths, currency in verdict.amounts:
+            price = prices.get(rate.rate_id) or self._price(rate)
             lines.append(
-                f"{head}{resource}{middle}{rate.rate_id}{end}{quantity}\t{unit_size}"
-                f"\t{rate.unit_price!s}\t{amount!s}\t{currency}{tail}"
+                f"{head}{resource}{middle}{rate.rate_id}{end}{quantity}{price}"
+                f"{millionths}e-{CHARGE_DECIMALS}\t{currency}{tail}"
             )
-            self.amounts[currency] = self.amounts.get(currency, ZERO) + amount
+            self._millionths[currency] += millionths
         self.count += len(lines)
         return self._taken("".join(lines))
+
+    def _price(self, rate: PricedRate) -> str:
+        text = f"\t{rate.unit_size}\t{rate.unit_price!s}\t"
+        return self._prices.setdefault(rate.rate_id, text)
 
     def priced(self, job: JobFacts, charges: Iterable[Priced], generation: int) -> str:
         """Return a job's charges in WIDE_COLUMNS."""
@@ -119,7 +137,7 @@ class ChargeLines:
         reverses: int | str = NULL,
     ) -> str:
         self.count += 1
-        self.amounts[charge.currency] = self.amounts.get(charge.currency, ZERO) + charge.amount
+        self._priced[charge.currency] += charge.amount
         values = (
             job, charge.project_id, charge.resource, generation, charge.rate_id, *end,
             charge.quantity, charge.unit_size, charge.unit_price, charge.amount, charge.currency,

@@ -7,7 +7,7 @@ base units each is counted in and how many of them its price is for.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -92,11 +92,7 @@ def name_of(code: str) -> str:
     return code.partition(":")[2]
 
 
-def used(figures: Iterable[int]) -> dict[str, int]:
-    """Return what a job used by resource code, from its FIGURES; what it did not use is absent."""
-    return {code: figure for code, figure in zip(RESOURCES, figures, strict=True) if figure}
-
-
 def quantities(job: object) -> dict[str, int]:
     """Return what a job used by resource code, in base units; what it did not use is absent."""
-    return used(int(getattr(job, figure)) for figure in FIGURES)
+    found = {code: int(getattr(job, one.quantity)) for code, one in RESOURCES.items()}
+    return {code: quantity for code, quantity in found.items() if quantity}

@@ -18,7 +18,7 @@ from pricing.engine.errors import (
     Unreadable,
 )
 from pricing.engine.period import job_minimum, true_up
-from pricing.engine.plain import Amount, PricedRate, Prices, price
+from pricing.engine.plain import Amount, PricedRate, Prices
 from pricing.engine.quantities import Measured, Usage, measure
 from pricing.engine.rates import Basis, Model, Rate, Slab, cumulative, linear_amount
 from pricing.engine.shape import FALLBACK, Item
@@ -55,7 +55,6 @@ __all__ = [
     "job_minimum",
     "linear_amount",
     "measure",
-    "price",
     "shares",
     "specificity",
     "ties",

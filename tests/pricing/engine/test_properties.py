@@ -36,7 +36,7 @@ from pricing.engine import (
     ties,
 )
 from pricing.engine.choice import criteria
-from pricing.resources import used
+from pricing.resources import RESOURCES
 from tests.pricing.engine import strategies as some
 from usage.tres import parse_tres
 
@@ -309,7 +309,8 @@ def test_plain_lists_price_the_figures_that_jobs_keep(usage: Usage) -> None:
     figures = (tres.cpus * usage.elapsed_seconds, tres.gpus * held, tres.mem_kib * held // 1024)
     assert tariff.is_plain
     found = {one.resource: one.quantity for one in measure(usage, tariff)}
-    assert found == used(figures)
+    used = dict(zip(RESOURCES, figures, strict=True))
+    assert found == {code: figure for code, figure in used.items() if figure}
 
 
 @given(st.integers(1, 10**6), st.sampled_from((1, 60, 3600)), st.integers(0, 10**5))
