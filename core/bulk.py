@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 from django.db import connection, models
 from django.db.models import F, Func, Q, QuerySet, Value
+from django.db.models.expressions import Combinable
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
@@ -14,6 +15,9 @@ T = TypeVar("T")
 
 LINES_AT_ONCE = 500
 """Lines that are sent in one piece."""
+
+_DENSE = 4
+"""Keys are looked up one by one if their span has so many times as many."""
 
 COPY_FROM = 100
 """Below this many rows INSERT is as fast, and its errors say more."""
@@ -59,11 +63,15 @@ def any_of(field: str, keys: Iterable[int]) -> Q:
 
     The least and the greatest key are said, too. A table that has just been filled has no
     statistics yet; PostgreSQL then takes thousands of keys for a good part of it and reads it whole
-    for each batch, but a span it looks up.
+    for each batch, but a span it looks up. Where the keys are most of their span, that is read in
+    one go, and the others are left out, in half of the time that it takes to look up each.
     """
     keys = tuple(keys)
     least, greatest = min(keys, default=0), max(keys, default=0)
-    return Q(_Any(field, keys), **{f"{field}__gte": least, f"{field}__lte": greatest})
+    is_dense = greatest - least < _DENSE * len(keys)
+    # What is computed is not looked up in an index.
+    key = F(field) + 0 if is_dense else F(field)
+    return Q(_Any(key, keys), **{f"{field}__gte": least, f"{field}__lte": greatest})
 
 
 class _Any(Func):
@@ -71,9 +79,9 @@ class _Any(Func):
     arg_joiner = " = ANY("
     output_field = models.BooleanField()
 
-    def __init__(self, field: str, keys: Iterable[int]) -> None:
+    def __init__(self, key: Combinable, keys: Iterable[int]) -> None:
         # As text, because an adapter would look at each key.
-        super().__init__(F(field), Value(f"{{{','.join(map(str, keys))}}}", models.TextField()))
+        super().__init__(key, Value(f"{{{','.join(map(str, keys))}}}", models.TextField()))
 
 
 def look_up_by_index() -> None:

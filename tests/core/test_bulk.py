@@ -63,8 +63,11 @@ def test_a_question_to_the_database_amid_lines_is_refused_instead_of_hanging(at:
 def test_rows_are_found_by_any_number_of_keys() -> None:
     insert_many(departments(5))
     keys = list(Department.objects.order_by("pk").values_list("pk", flat=True))
-    found = Department.objects.filter(any_of("pk", keys[1:3])).order_by("pk")
-    assert [row.pk for row in found] == keys[1:3]
+    for wanted in (keys[1:3], [keys[0], keys[4]]):
+        # Close together, and far apart.
+        for more in ([], [keys[4] + 10**6]):
+            found = Department.objects.filter(any_of("pk", [*wanted, *more])).order_by("pk")
+            assert [row.pk for row in found] == wanted
     assert not Department.objects.filter(any_of("pk", [])).exists()
 
 
