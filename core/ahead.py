@@ -5,7 +5,7 @@ wants from there it asks the caller for, who answers when it comes for the next 
 """
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import copy_context
 from dataclasses import dataclass
@@ -20,6 +20,20 @@ _POLL_SECONDS = 0.05
 
 class _Stopped(BaseException):
     """Ends the maker's thread when nobody wants its items any more."""
+
+
+def one_behind(things: Iterable[T]) -> Iterator[T]:
+    """Yield each thing when the next one is made: what was asked for is answered meanwhile. An
+    error comes after all that was made before it."""
+    held: list[T] = []
+    try:
+        for thing in things:
+            yield from held
+            held = [thing]
+    except Exception:
+        yield from held
+        raise
+    yield from held
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +69,19 @@ class Ahead(Generic[T]):
     def ask(self, question: Callable[[], R]) -> R:
         """Return, or raise, what a question does in the caller's thread. It waits there until the
         caller is done with its item; asked by the caller itself, it is answered at once."""
+        return self.asking(question)()
+
+    def asking(self, question: Callable[[], R]) -> Callable[[], R]:
+        """Ask as ``ask`` does and return what waits for the answer: more can be done meanwhile."""
         if threading.get_ident() == self._caller:
-            return question()
-        answers: SimpleQueue[Callable[[], Any]] = SimpleQueue()
+            found = question()
+            return lambda: found
+        answers: SimpleQueue[Callable[[], R]] = SimpleQueue()
         self._messages.put(_Question(question, answers))
-        answer: R = answers.get()()
+
+        def answer() -> R:
+            return answers.get()()
+
         return answer
 
     def before_each(self, chore: Callable[[], object]) -> None:

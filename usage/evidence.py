@@ -4,11 +4,13 @@ import hashlib
 import io
 import tempfile
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from typing import Any, BinaryIO, Protocol
 
 from django.db import transaction
 
+from core.ahead import one_behind
 from usage.models import Evidence, EvidenceChunk
 from usage.sources import unpacking
 from usage.sources.formats import content_digest
@@ -46,47 +48,64 @@ def store(stream: Readable) -> Evidence:
 
     The stream is spooled to disk first, because its digests decide whether it is new.
     """
-    digest, size = hashlib.sha256(), 0
-    with tempfile.TemporaryFile() as spool:
-        while block := stream.read(CHUNK_BYTES):
-            digest.update(block)
-            size += len(block)
-            spool.write(block)
-        known = Evidence.objects.filter(sha256=digest.hexdigest()).first()
+    with tempfile.TemporaryFile() as spool, tempfile.TemporaryFile() as chunks:
+        sha256, lengths = _spool(stream, spool, chunks)
+        known = Evidence.objects.filter(sha256=sha256).first()
         if known is not None:
             return known
+        size = spool.tell()
         spool.seek(0)
         content = content_digest(spool)
         known = Evidence.objects.filter(content_sha256=content).first()
         if known is not None:
             return known
         spool.seek(0)
-        return _store_spooled(spool, sha256=digest.hexdigest(), content=content, size=size)
+        chunks.seek(0)
+        described = {
+            "sha256": sha256,
+            "is_packed": unpacking.is_packed(spool.read(unpacking.MAGIC_BYTES)),
+            "chunk_bytes": CHUNK_BYTES,
+            "size_bytes": size,
+            "stored_bytes": sum(lengths),
+        }
+        return _keep(content, described, map(chunks.read, lengths))
+
+
+def _spool(stream: Readable, spool: BinaryIO, chunks: BinaryIO) -> tuple[str, list[int]]:
+    """Write a stream to disk as it is, and packed in chunks; returns its SHA-256 (hex) and the
+    lengths of the chunks. One block is packed while the next one is read."""
+    digest = hashlib.sha256()
+
+    def packed(packer: Executor) -> Iterator[Future[bytes]]:
+        for block in _blocks(stream):
+            future = packer.submit(zstd.compress, block)
+            digest.update(block)
+            spool.write(block)
+            yield future
+
+    with ThreadPoolExecutor(1) as packer:
+        lengths = [chunks.write(future.result()) for future in one_behind(packed(packer))]
+    return digest.hexdigest(), lengths
+
+
+def _blocks(stream: Readable) -> Iterator[bytes]:
+    """Yield what a stream has left in blocks as large as a chunk, whatever it gives at a time."""
+    block = b""
+    while more := stream.read(CHUNK_BYTES - len(block)):
+        block += more
+        if len(block) == CHUNK_BYTES:
+            yield block
+            block = b""
+    if block:
+        yield block
 
 
 @transaction.atomic
-def _store_spooled(spool: BinaryIO, *, sha256: str, content: str, size: int) -> Evidence:
-    is_packed = unpacking.is_packed(spool.read(unpacking.MAGIC_BYTES))
-    spool.seek(0)
-    packed = (zstd.compress(block) for block in iter(lambda: spool.read(CHUNK_BYTES), b""))
-    with tempfile.TemporaryFile() as chunks:
-        lengths = [chunks.write(block) for block in packed]
-        chunks.seek(0)
-        evidence, created = Evidence.objects.get_or_create(
-            content_sha256=content,
-            defaults={
-                "sha256": sha256,
-                "is_packed": is_packed,
-                "chunk_bytes": CHUNK_BYTES,
-                "size_bytes": size,
-                "stored_bytes": sum(lengths),
-            },
-        )
-        if created:
-            for index, length in enumerate(lengths):
-                EvidenceChunk.objects.create(
-                    evidence=evidence, index=index, data=chunks.read(length)
-                )
+def _keep(content: str, described: Mapping[str, Any], chunks: Iterable[bytes]) -> Evidence:
+    evidence, created = Evidence.objects.get_or_create(content_sha256=content, defaults=described)
+    if created:
+        for index, data in enumerate(chunks):
+            EvidenceChunk.objects.create(evidence=evidence, index=index, data=data)
     return evidence
 
 

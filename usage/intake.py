@@ -58,7 +58,7 @@ def _recognising(run: ImportRun, ahead: Ahead[Batch], *, by_bytes: bool) -> Read
     reader = reader_for(run, chunks)
     if isinstance(reader, SacctReader) and by_bytes:
         known = recogniser(run)
-        reader.recognise = lambda job_ids: ahead.ask(lambda: known(job_ids))
+        reader.recognise = lambda job_ids: ahead.asking(lambda: known(job_ids))
     return reader
 
 

@@ -6,12 +6,12 @@ read from and of all that decided how that was read. A row with the same digest 
 A job that an incomplete import left is not recognised: its row is read in full, and confirms it.
 """
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 
 from django.db import connection
 
 from usage.models import ImportRun
-from usage.sources.sieve import DIGEST_BYTES, Recogniser
+from usage.sources.sieve import DIGEST_BYTES
 
 MOST_SKIPPED = 8
 """So many job ids between two that are asked for are looked at, too: a way along the index is
@@ -27,7 +27,7 @@ _FIND = """
            )"""
 
 
-def recogniser(run: ImportRun) -> Recogniser:
+def recogniser(run: ImportRun) -> Callable[[Collection[int]], Collection[bytes]]:
     """Return what tells the digests of rows that say what their jobs say already."""
 
     def known(job_ids: Collection[int]) -> Collection[bytes]:

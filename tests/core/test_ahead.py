@@ -6,7 +6,7 @@ from typing import NoReturn
 
 import pytest
 
-from core.ahead import Ahead
+from core.ahead import Ahead, one_behind
 
 
 def others() -> list[threading.Thread]:
@@ -122,3 +122,51 @@ def test_chores_are_done_before_each_item() -> None:
     with ahead.making(lambda: numbers(2)) as items:
         assert [(item, len(done)) for item in items] == [(0, 1), (1, 2)]
     assert set(done) == {threading.get_ident()}
+
+
+def test_more_can_be_done_while_an_answer_is_waited_for() -> None:
+    ahead = Ahead[str]()
+    done: list[str] = []
+
+    def make() -> Iterator[str]:
+        answer = ahead.asking(lambda: threading.current_thread().name)
+        done.append("meanwhile")
+        yield answer()
+
+    with ahead.making(make) as items:
+        assert list(items) == [threading.current_thread().name]
+    assert done == ["meanwhile"]
+    assert ahead.asking(lambda: 7)() == 7
+
+
+def test_an_answer_that_nobody_waits_for_stops_nothing() -> None:
+    ahead = Ahead[int]()
+
+    def make() -> Iterator[int]:
+        ahead.asking(fail)
+        yield 1
+
+    with ahead.making(make) as items:
+        assert list(items) == [1]
+    assert not others()
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 5])
+def test_each_is_used_when_the_next_one_is_made(count: int) -> None:
+    made: list[int] = []
+
+    def make() -> Iterator[int]:
+        for number in range(count):
+            made.append(number)
+            yield number
+
+    for number in one_behind(make()):
+        assert made == list(range(min(number + 2, count)))
+    assert made == list(range(count))
+
+
+def test_an_error_comes_after_all_that_was_made_before_it() -> None:
+    seen: list[int] = []
+    with pytest.raises(LookupError, match="unreadable"):
+        seen.extend(one_behind(numbers(3, fail)))
+    assert seen == [0, 1, 2]

@@ -28,7 +28,7 @@ from tests.factories import (
     sacct,
 )
 from usage import services
-from usage.evidence import EvidenceDamaged, blocks, open_evidence, store
+from usage.evidence import EvidenceDamaged, blocks, open_evidence, read_range, store
 from usage.intake import reader_for
 from usage.models import Evidence, EvidenceChunk, ImportRun, Job, QuarantinedRow
 from usage.raw import raw_row
@@ -62,6 +62,21 @@ def test_large_input_is_kept_in_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     evidence = store(io.BytesIO(content))
     assert evidence.chunks.count() > 10
     assert open_evidence(evidence).read() == content
+
+
+class Dribble(io.BytesIO):
+    """Gives a few bytes at a time, as a pipe may."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        return super().read(min(size or 0, 7))
+
+
+def test_a_place_is_found_again_however_the_input_came(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("usage.evidence.CHUNK_BYTES", 100)
+    content = sacct(*rows(50))
+    evidence = store(Dribble(content))
+    assert evidence.chunks.count() == -(-len(content) // 100)
+    assert read_range(evidence, 555, 333) == content[555:888]
 
 
 def test_the_same_content_is_kept_once_however_it_is_wrapped() -> None:

@@ -6,6 +6,7 @@ A row is put together only where one reading is possible. Every line ends up in 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
+from core.ahead import one_behind
 from usage.reasons import Reason
 from usage.sources.columns import Layout
 from usage.sources.lines import Lines
@@ -14,8 +15,10 @@ from usage.used import UNKNOWN, Used
 
 MAX_JOINED_LINES = 64
 
-Known = Callable[[Sequence[bytes]], Collection[int]]
-"""Tells which of some lines, by place, are rows that are known and need not be read."""
+Places = Callable[[], Collection[int]]
+"""Waits for the places of what is known."""
+Known = Callable[[Sequence[bytes]], Places]
+"""Asks which of some lines, by place, are rows that are known and need not be read."""
 
 
 @dataclass(slots=True)
@@ -60,14 +63,12 @@ class Assembler:
         self.truncated = False
 
     def rows(self, line_number: int, offset: int, known: Known) -> Iterator[Row | None]:
-        width, delimiter, lines = self._layout.width, self._delimiter, self._lines
+        width, delimiter = self._layout.width, self._delimiter
         typable = delimiter == "\x1f"
-        block = self._first or lines.block()
-        while block:
-            passed = () if self._open else known(block)
+        for block, cut, answer in one_behind(self._blocks(known)):
+            passed = () if self._open else answer()
             for place, line in enumerate(block):
                 line_number += 1
-                cut = lines.unterminated
                 size = len(line) if cut else len(line) + 1
                 if place in passed and not self._open:
                     offset += size
@@ -95,8 +96,14 @@ class Assembler:
                     self._begun = True
                 else:
                     yield from self._feed(row)
-            block = lines.block()
         yield from self._end()
+
+    def _blocks(self, known: Known) -> Iterator[tuple[list[bytes], bool, Places]]:
+        """Yield some lines at a time, whether the last one is cut off, and which are known."""
+        block = self._first or self._lines.block()
+        while block:
+            yield block, self._lines.unterminated, known(block)
+            block = self._lines.block()
 
     def _not_utf8(self, line: bytes, number: int, offset: int, cut: bool) -> Row:
         bare = line.removesuffix(b"\r")

@@ -14,6 +14,7 @@ from itertools import islice
 from typing import BinaryIO, Literal
 from zoneinfo import ZoneInfo
 
+from core.ahead import one_behind
 from usage.normalise import JobRow, normalise_cells
 from usage.reasons import Reason, RowError
 from usage.sealed import maker
@@ -28,7 +29,7 @@ from usage.sources.columns import (
     require,
 )
 from usage.sources.lines import Lines
-from usage.sources.rows import Assembler, Row
+from usage.sources.rows import Assembler, Places, Row
 from usage.sources.sieve import Recogniser, Sieve
 from usage.sources.steps import Steps
 from usage.times import Clock
@@ -147,24 +148,27 @@ class SacctReader:
         so then it is put together before it can be."""
         if not self._steps.are_told:
             return self._assembler.rows(self._line_number, begin, self._sieve.known)
-        lines = self._assembler.rows(self._line_number, begin, lambda lines: ())
+        lines = self._assembler.rows(self._line_number, begin, lambda lines: lambda: ())
         return self._sifted(self._steps.gathered(row for row in lines if row is not None))
 
     def _sifted(self, rows: Iterator[Row]) -> Iterator[Row | None]:
-        refusal = None
-        while refusal is None:
+        for some, answer in one_behind(self._some(rows)):
+            known = answer()
+            for place, row in enumerate(some):
+                yield None if place in known else row
+
+    def _some(self, rows: Iterator[Row]) -> Iterator[tuple[list[Row], Places]]:
+        """Yield some rows at a time and which are known; then the refusal that ended them."""
+        while True:
             some: list[Row] = []
             try:
                 some.extend(islice(rows, _SIFTED_ROWS))
-            except FileRefused as error:
-                refusal = error
-            known = self._sieve.known_rows(some)
-            for place, row in enumerate(some):
-                yield None if place in known else row
+            except FileRefused:
+                yield some, self._sieve.known_rows(some)
+                raise
             if not some:
-                break
-        if refusal is not None:
-            raise refusal
+                return
+            yield some, self._sieve.known_rows(some)
 
     def _parsed(self, row: Row) -> Parsed:
         if row.cells is None:

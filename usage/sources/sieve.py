@@ -10,13 +10,14 @@ from hashlib import blake2b
 from itertools import pairwise
 from typing import TypeVar
 
-from usage.sources.rows import Row
+from usage.sources.rows import Places, Row
 
 T = TypeVar("T")
 Sketch = tuple[int, int, bytes]
 """Of a row: its place, its job id and its digest."""
-Recogniser = Callable[[Collection[int]], Collection[bytes]]
-"""Given the ids of some jobs, returns the digests of rows that say what those jobs say already."""
+Recogniser = Callable[[Collection[int]], Callable[[], Collection[bytes]]]
+"""Given the ids of some jobs, asks for the digests of rows that say what those jobs say already;
+returns what waits for them."""
 
 DIGEST_BYTES = 16
 _PASSED_OVER = 9
@@ -43,32 +44,37 @@ class Sieve:
         digest.update(row.steps_digest)
         return digest.digest()
 
-    def known(self, lines: Sequence[bytes]) -> Collection[int]:
-        """Return the places of the lines that are known.
+    def known(self, lines: Sequence[bytes]) -> Places:
+        """Ask for the places of the lines that are known.
 
         Where none is, as in a first import, the next ones are not even asked about.
         """
         return self._known(lines, self._sketches)
 
-    def known_rows(self, rows: Sequence[Row]) -> Collection[int]:
-        """Return the places of the rows that are known, with their steps."""
+    def known_rows(self, rows: Sequence[Row]) -> Places:
+        """Ask for the places of the rows that are known, with their steps."""
         return self._known(rows, self._sketches_of_rows)
 
     def _known(
         self, things: Sequence[T], sketch: Callable[[Sequence[T], int], list[Sketch]]
-    ) -> Collection[int]:
+    ) -> Places:
         if self.recognise is None or self._key is None:
-            return ()
+            return _none
         if self._pass_over:
             self._pass_over -= 1
-            return ()
+            return _none
         sketches = sketch(things, self._key)
         if not sketches:
-            return ()
-        digests = self.recognise({job_id for _place, job_id, _digest in sketches})
-        found = {place for place, _job_id, digest in sketches if digest in digests}
-        self._pass_over = 0 if found else _PASSED_OVER
-        return found
+            return _none
+        answer = self.recognise({job_id for _place, job_id, _digest in sketches})
+
+        def places() -> Collection[int]:
+            digests = answer()
+            found = {place for place, _job_id, digest in sketches if digest in digests}
+            self._pass_over = 0 if found else _PASSED_OVER
+            return found
+
+        return places
 
     def _sketches(self, lines: Sequence[bytes], key: int) -> list[Sketch]:
         """The lines that are certainly rows."""
@@ -100,6 +106,10 @@ class Sieve:
             and row.cells[key].isdecimal()
             and len(row.cells[key]) <= _KEY_DIGITS
         ]
+
+
+def _none() -> Collection[int]:
+    return ()
 
 
 def _is_odd(text: bytes, delimiter: bytes) -> bool:
