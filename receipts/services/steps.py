@@ -10,7 +10,7 @@ from core import metrics
 from core.errors import Conflict
 from core.locks import lock_rows
 from core.transitions import Table
-from receipts.models import Receipt, ReceiptStatus
+from receipts.models import Line, Receipt, ReceiptStatus
 
 S = Receipt.Status
 STEPS: Table = {
@@ -24,14 +24,17 @@ STEPS: Table = {
 
 
 def locked(receipt_id: int) -> Receipt:
-    """Lock a document and its project, in the order of the house: project first. Raises Conflict
-    if it is gone."""
+    """Lock a document, its project and those whose usage is on it, in the order of the house:
+    projects first. What is taken back of it, and charged anew, is theirs, and writing that locks
+    them; so they are locked before a series is. Raises Conflict if it is gone."""
     found = Receipt.objects.filter(pk=receipt_id).values_list("project_id", flat=True).first()
     if found is not None:
-        (project,) = lock_rows(Project.objects.all(), found)
+        of_lines = Line.objects.filter(receipt=receipt_id).order_by().values_list("project")
+        keys = {found, *(key for (key,) in of_lines.distinct())}
+        projects = {row.pk: row for row in lock_rows(Project.objects.all(), *keys)}
         rows = lock_rows(Receipt.objects.all(), receipt_id)
         if rows:
-            rows[0].project = project
+            rows[0].project = projects[found]
             return rows[0]
     raise Conflict("gone", _("This draft was discarded by someone else."))
 
