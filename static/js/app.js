@@ -32,5 +32,10 @@ if (waiting) {
   window.setTimeout(() => window.location.replace(again), 1000 * againAfter);
 }
 
+// On a phone the parts of the site may need more than its width: the one that is shown is in sight.
+const parts = document.querySelector("nav.main");
+const shown = parts?.querySelector("[aria-current]");
+if (shown) parts.scrollLeft = shown.offsetLeft - parts.offsetLeft - parts.clientWidth / 2;
+
 // After a refusal the keyboard is at the first field that is wrong.
 document.querySelector("form [aria-invalid=true]")?.focus();
