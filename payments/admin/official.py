@@ -4,6 +4,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
+from django.utils.html import format_html
 from django.utils.translation import gettext as _t
 from django.utils.translation import gettext_lazy as _
 
@@ -22,7 +23,7 @@ class CancelledFilter(admin.SimpleListFilter):
     parameter_name = "cancelled"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return [("0", _("in force")), ("1", _("is cancelled"))]
+        return [("0", _("In force")), ("1", _("Cancelled"))]
 
     def queryset(self, request: HttpRequest, queryset: Any) -> Any:
         if self.value() not in {"0", "1"}:
@@ -120,15 +121,17 @@ class OfficialReceiptAdmin(CsvExport, ReadOnlyAdmin):
     @column(_("Status"), label={"in_force": "success", "cancelled": "danger"})
     def state(self, official: OfficialReceipt) -> tuple[str, str]:
         if hasattr(official, "cancellation"):
-            return "cancelled", _t("is cancelled")
-        return "in_force", _t("in force")
+            return "cancelled", _t("Cancelled")
+        return "in_force", _t("In force")
 
     @column(_("Why it is cancelled"))
     def because(self, official: OfficialReceipt) -> str:
         if not hasattr(official, "cancellation"):
             return NOTHING
         gone = official.cancellation
-        return f"{gone.because} ({formatting.moment(gone.cancelled_at)})"
+        note = gone.credit_note
+        why = link(admin_url(note, "change", note.pk), gone.because) if note else gone.because
+        return format_html("{} ({})", why, formatting.moment(gone.cancelled_at))
 
     @column(_("Replaces"))
     def replaces_link(self, official: OfficialReceipt) -> str:

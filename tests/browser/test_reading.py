@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 from django.utils import timezone
+from playwright.sync_api import expect
 
 from core.intervals import Interval
 from receipts.services import create_receipt
@@ -75,3 +76,9 @@ def test_a_list_offers_all_of_it_only_where_some_is_left_out(visit: Visit) -> No
     everything.click()
     clerk.page.wait_for_url("**/usage/job/?")
     assert everything.count() == 0
+    clerk.go("/admin/usage/job/?q=none")
+    clerk.page.locator(".console-nothing").get_by_role("link", name="Show all").click()
+    clerk.page.wait_for_url("**/usage/job/?")
+    clerk.go("/admin/usage/missingjob/")
+    expect(clerk.page.get_by_text("Nothing here.")).to_be_visible()
+    assert clerk.page.locator(".console-nothing a").count() == 0
