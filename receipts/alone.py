@@ -7,13 +7,14 @@ away and money that is charged count alike, whoever decided, and do not offset e
 many small amounts would do what a large one may not. What was taken back does not count.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 
 from django.db.models import Exists, OuterRef, Q, QuerySet, Sum, TextField, Value
 from django.db.models.functions import Abs, Cast, Concat
 
+from pricing.limits import limit_in
 from pricing.models import Adjustment, Charge, ChargeKind, ReviewStatus
 from pricing.models.adjustments import RESOURCE
 from pricing.selectors import live_charges
@@ -72,6 +73,15 @@ def alone_on_drafts(receipt_ids: Collection[int]) -> dict[int, Alone]:
     for row in rows.only("amount", "author") if of else ():
         found.setdefault(of[row.pk], []).append(row)
     return {receipt: _told(mine) for receipt, mine in found.items()}
+
+
+def beyond_limit(receipts: Iterable[Receipt]) -> dict[int, Receipt]:
+    """Return, by key, those drafts that a second person issues: one alone decided more of them than
+    ``ADJUSTMENT_LIMIT``."""
+    drafts = {receipt.pk: receipt for receipt in receipts if receipt.status in receipt.BEFORE_ISSUE}
+    found = alone_on_drafts(drafts)
+    limits = {key: limit_in(drafts[key].currency) for key in found}
+    return {key: drafts[key] for key, alone in found.items() if alone.is_beyond(limits[key])}
 
 
 def _told(rows: list[Adjustment]) -> Alone:

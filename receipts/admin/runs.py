@@ -31,6 +31,7 @@ from core.admin import (
 )
 from core.errors import CHANGED, Conflict, Text
 from core.seen import mark_of
+from receipts.alone import beyond_limit
 from receipts.models import BillingRun, RunEntry
 from receipts.reviewing import (
     FILTERS,
@@ -50,6 +51,10 @@ NONE_WAITED = _(
     " back, or you handed them in yourself."
 )
 NONE_TRIED = _("None of these is to be tried again any more: somebody has done it already.")
+APPROVE_INTRO = _(
+    "Each document gets the next number and can't be changed any more. "
+    "The projects are told by e-mail."
+)
 SHOWN = 100
 """Documents that are listed at the most before many are approved."""
 NAMES: dict[str, Text] = {
@@ -159,6 +164,7 @@ class BillingRunAdmin(ReadOnlyAdmin):
             run=run,
             progress=progress,
             rows=page,
+            beyond=beyond_limit(row.receipt for row in page if row.receipt is not None),
             q=query,
             which=which,
             tabs=[(name, NAMES[name], shown(found, name).count()) for name in FILTERS],
@@ -205,10 +211,7 @@ class BillingRunAdmin(ReadOnlyAdmin):
             initial={"entries": " ".join(starmap(_as_text, seen.items()))},
             template="admin/receipts/billingrun/approve.html",
             context={"rows": listed[:SHOWN], "more": max(0, len(seen) - SHOWN)},
-            intro=_(
-                "Each document gets the next number and can't be changed any more. "
-                "The projects are told by e-mail."
-            ),
+            intro=f"{APPROVE_INTRO} {_beyond(listed)}".strip(),
         )
 
     def retry(self, request: HttpRequest, run_id: int) -> HttpResponse:
@@ -347,6 +350,21 @@ class BillingRunAdmin(ReadOnlyAdmin):
             submit=title, run=act, back=end, target=entry.run, facts=facts, seen=seen, **step
         )
         return self.step(request, made)
+
+
+def _beyond(listed: QuerySet[RunEntry]) -> str:
+    """Name the documents of which an approver approves what one person alone decided, too."""
+    receipts = {row.receipt_id: row for row in listed if row.receipt is not None}
+    found = beyond_limit(row.receipt for row in receipts.values() if row.receipt is not None)
+    if not found:
+        return ""
+    codes = sorted({receipts[key].project.code for key in found})
+    more = " …" if len(codes) > SHOWN else ""
+    said = _t(
+        "Of these, one person alone decided more than the limit of what is credited and charged by"
+        " hand: %(projects)s. By approving you approve that; whoever wrote it can't."
+    )
+    return said % {"projects": ", ".join(codes[:SHOWN]) + more}
 
 
 def _as_text(entry_id: int, seen: Seen) -> str:

@@ -1,6 +1,7 @@
 """The review of a run in the console: totals beside those before, marks, approval of many."""
 
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -13,11 +14,14 @@ from accounts.services import close
 from core.actor import Actor
 from core.intervals import month
 from core.site import site_zone
-from receipts.models import BillingRun, Receipt, RunEntry
+from pricing.models import AdjustmentKind
+from pricing.services.adjustments import Wanted, draft_adjustment
+from receipts.models import BillingProfile, BillingRun, Receipt, RunEntry
 from receipts.reviewing import entries_of, progress_of, runs_in_review, shown
 from receipts.services import create_receipt, runs
+from receipts.services.adjustments import submit_adjustment
 from tests import console
-from tests.factories import SYSTEM, Row, import_rows, make_cluster, make_project
+from tests.factories import SYSTEM, Row, import_rows, make_cluster, make_project, make_user
 
 pytestmark = pytest.mark.django_db
 MONTH = date(2026, 10, 1)
@@ -124,6 +128,42 @@ def test_a_clerk_approves_what_was_shown() -> None:
     assert {receipt.status for receipt in Receipt.objects.all()} == {S.ISSUED}
     assert progress_of(run).is_done
     assert not runs_in_review().exists()
+
+
+def test_a_review_tells_what_one_person_alone_decided_and_the_author_does_not_issue_it() -> None:
+    used({"first": {10: 50_000}, "second": {10: 6}, "third": {10: 7}})
+    author = make_user("author", groups=("finance",))
+    payer = Project.objects.get(code="first")
+    for code in ("first", "second"):
+        project = Project.objects.get(code=code)
+        at = datetime(2026, 10, 3, tzinfo=UTC)
+        wanted = Wanted(project, AdjustmentKind.CREDIT, at, "Slow", "ticket", Decimal(600))
+        drafted = draft_adjustment(wanted=wanted, actor=Actor.of(author))
+        submit_adjustment(adjustment_id=drafted.pk, actor=Actor.of(author))
+    BillingProfile.objects.create(
+        project=Project.objects.get(code="second"), grouping="payer", payer=payer
+    )
+    run = made()
+    visitor = console.visitor("finance")
+    page = visitor.get(console.url(run, "change", run.pk)).content.decode()
+    assert page.count("Decided by one person alone: above the limit") == 1
+    confirm = visitor.get(console.url(run, "approve", run.pk), {"all": "approve"})
+    assert "charged by hand: first. By approving you approve that" in confirm.content.decode()
+    entry = run.entries.get(project=payer)
+    chosen = run.entries.filter(pk=entry.pk)
+    runs.approve(seen=runs.seen_in(chosen), actor=Actor.of(author))
+    runs.issue_approved(run_id=run.pk)
+    entry.refresh_from_db()
+    assert entry.approved_by is None
+    shown_page = visitor.get(console.url(run, "change", run.pk), {"show": "problems"})
+    assert "Somebody else has to issue it" in shown_page.content.decode()
+    runs.approve(
+        seen=runs.seen_in(chosen), actor=Actor.of(User.objects.get(username="finance-person"))
+    )
+    runs.issue_approved(run_id=run.pk)
+    receipt = Receipt.objects.get(project=payer, period=MONTH)
+    assert receipt.status == S.ISSUED
+    assert receipt.issued_by == User.objects.get(username="finance-person")
 
 
 def test_a_clerk_sends_back_discards_and_tries_again() -> None:
