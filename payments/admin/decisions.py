@@ -164,7 +164,11 @@ class RefundAdmin(Decided):
             return _t("The payment is taken back: its receipts are to be paid again.")
 
         title = _("The bank took this payment back")
-        step = {"title": title, "submit": _("Confirm"), "danger": True}
+        intro = _(
+            "Its receipts are to be paid again, due when they always were, and its official"
+            " receipts are cancelled. This can't be undone."
+        )
+        step = {"title": title, "submit": _("Confirm"), "intro": intro, "danger": True}
         return self.decide(request, object_id, run, form=ReferenceForm, **step)
 
     @button(

@@ -246,7 +246,7 @@ class ReceiptSteps(ReadOnlyAdmin):
 
         step = Step(
             title=_("Use the project's balance"),
-            submit=_("Use"),
+            submit=_("Use the balance"),
             run=run,
             back=admin_url(receipt, "change", receipt.pk),
             facts=(*standing_facts(receipt), *_to_use(receipt)),
