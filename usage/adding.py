@@ -60,8 +60,11 @@ def beginning_of(run: ImportRun) -> bytes:
 
 def line_of(beginning: bytes, row: Parsed, job: JobRow) -> bytes:
     """Return a parsed job as a line for COPY, in its binary format."""
-    submit, start, end, tres = job.submit, job.start, job.end, job.tres
-    elapsed, suspended = job.elapsed_seconds, job.suspended_seconds
+    (
+        job_id, submit, display_id, user, account, partition, qos, state, name, start, end,
+        elapsed, suspended, _, node_list, tres, estimated, _, flags, _, canonical,
+        req_tres, reservation, used_cpu, used_mem, energy, fingerprint,
+    ) = job  # fmt: skip
     held = elapsed + suspended
     if start is None or end is None:
         moments = b"".join(map(_moment, (submit, start, end)))
@@ -76,22 +79,22 @@ def line_of(beginning: bytes, row: Parsed, job: JobRow) -> bytes:
         (
             beginning,
             _NUMBERS(
-                8, row.line, 8, row.offset, 4, row.size, 8, job.job_id, 8, elapsed, 8, suspended,
+                8, row.line, 8, row.offset, 4, row.size, 8, job_id, 8, elapsed, 8, suspended,
                 8, tres.cpus * elapsed, 8, tres.gpus * held,
                 8, tres.mem_kib * held // 1024, 8, tres.nodes * held,
-                64, job.fingerprint.encode(),
+                64, fingerprint.encode(),
             ),
             moments,
-            b"\0\0\0\x10" + bytes.fromhex(row.digest) if row.digest else _NULL,
-            _resources(job.estimated, job.tres_canonical, job.flags),
-            _names(job.user, job.account, job.state, job.partition, job.qos),
-            _text(job.node_list),
-            _text(job.name[:1024]),
-            _cell(job.display_id[:64].encode()),
-            _asked(job.req_tres, job.reservation),
+            b"\0\0\0\x10" + row.digest if row.digest else _NULL,
+            _resources(estimated, canonical, flags),
+            _names(user, account, state, partition, qos),
+            _text(node_list),
+            _text(name[:1024]),
+            _cell(display_id[:64].encode()),
+            _asked(req_tres, reservation),
             _UNMEASURED
-            if job.used_cpu_seconds is job.used_mem_mib_seconds is job.energy_joules is None
-            else _used(job.used_cpu_seconds, job.used_mem_mib_seconds, job.energy_joules),
+            if used_cpu is used_mem is energy is None
+            else _used(used_cpu, used_mem, energy),
         )
     )  # fmt: skip
 

@@ -1,7 +1,7 @@
 """One batch of parsed rows: sorted into jobs, steps and bad ones, staged, merged and counted."""
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 
 from usage import adding, staging
@@ -120,8 +120,7 @@ class Batch:
 
 def clash(row: Parsed) -> Parsed:
     """Return the row of a job as a bad one: the input says something else of the same job."""
-    return replace(
-        row,
+    return row._replace(
         kind="bad",
         job=None,
         reason=Reason.IDENTITY_CLASH.value,

@@ -16,16 +16,14 @@ The rules, each observed on a running Slurm:
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from usage.fingerprints import UNMEASURED, fingerprint, measured
 from usage.readings import asked, joules, reading
 from usage.reasons import Reason, RowError
-from usage.sealed import maker
 from usage.times import UNSET, Clock, Moments, seconds
 from usage.tres import Tres
 from usage.used import UNKNOWN, Used
@@ -75,8 +73,7 @@ _OPTIONAL = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class JobRow:
+class JobRow(NamedTuple):
     """A job attempt. Times are aware UTC, durations whole seconds.
 
     ``started`` is false for a job that was never placed on nodes: all its quantities are zero.
@@ -158,8 +155,7 @@ class JobRow:
         An absent field is not a changed one: compare the result's fingerprint, not this one's.
         """
         cpu, mem, energy = self.used_cpu_seconds, self.used_mem_mib_seconds, self.energy_joules
-        row = replace(
-            self,
+        row = self._replace(
             partition=partition if "partition" in self.absent else self.partition,
             qos=qos if "qos" in self.absent else self.qos,
             suspended_seconds=(
@@ -171,7 +167,7 @@ class JobRow:
             used_mem_mib_seconds=used.mem_mib_seconds if mem is None else mem,
             energy_joules=energy_joules if energy is None else energy,
         )
-        return replace(row, fingerprint=_fingerprint_of(row))
+        return row._replace(fingerprint=_fingerprint_of(row))
 
 
 def _fingerprint_of(row: JobRow) -> str:
@@ -266,7 +262,7 @@ def normalise_cells(
     req_tres, doubts = asked(req, req_mem)
     energy = joules(tres, energy_text) if end is not None else None
     cpu_used, mem_used = used if end is not None else UNKNOWN
-    return _make_job(
+    return JobRow(
         job_id, submit, (shown_id or str(job_id))[:MAX_LIST], user, account, partition,
         qos, state, name or "", begun, end, elapsed, suspended,
         tres.nodes, node_list or "", tres, estimated, placed, flags + odd + doubts, absent,
@@ -283,9 +279,6 @@ def normalise_cells(
             submit, begun, end,
         ),
     )  # fmt: skip
-
-
-_make_job = maker(JobRow)
 
 
 def _job_id(raw: str | None, shown: str | None) -> int | None:

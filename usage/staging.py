@@ -106,7 +106,7 @@ def line_of(row: Parsed, job: JobRow) -> str:
         f"\t{job.elapsed_seconds}\t{suspended}\t{_resources(job.tres, job.tres_canonical)}"
         f"\t{'t' if job.estimated else 'f'}\t{names}\t{nodes}\t{name}"
         f"\t{job.display_id[:64].translate(_ESCAPED)}\t{flags_text(job.flags)}\t{facts}\t{used}\t{fingerprint}"
-        f"\t{row.digest or _NULL}\n"
+        f"\t{row.digest.hex() or _NULL}\n"
     )
 
 

@@ -1,4 +1,3 @@
-from dataclasses import FrozenInstanceError, fields
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
@@ -42,9 +41,9 @@ def test_a_job_in_base_units() -> None:
 
 def test_a_job_can_not_be_changed() -> None:
     found = job()
-    with pytest.raises(FrozenInstanceError):
+    with pytest.raises(AttributeError):
         setattr(found, "elapsed_seconds", 1)  # noqa: B010 - the type checker forbids it too
-    assert found == JobRow(*(getattr(found, field.name) for field in fields(JobRow)))
+    assert found == JobRow(*found)
     assert hash(found) == hash(job())
 
 

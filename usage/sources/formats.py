@@ -3,7 +3,6 @@
 import hashlib
 import tempfile
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import IO, BinaryIO, Protocol
 from zoneinfo import ZoneInfo
@@ -138,7 +137,7 @@ class JsonReader:
         if not record.bad_utf8:
             return job
         flag = "name_bad_utf8" if "\ufffd" in job.name else "bad_utf8"
-        return replace(job, flags=(*job.flags, flag))
+        return job._replace(flags=(*job.flags, flag))
 
     def _parsed(self, record: Record) -> Parsed:
         raw = record.raw.decode("utf-8", "backslashreplace")

@@ -8,16 +8,14 @@ JobName out of the columns, or read JSON, where users are not trusted.)
 """
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import islice
-from typing import BinaryIO, Literal
+from typing import BinaryIO, Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
 from core.ahead import one_behind
 from usage.normalise import JobRow, normalise_cells
 from usage.reasons import Reason, RowError
-from usage.sealed import maker
 from usage.sources.columns import (
     FileRefused,
     Layout,
@@ -44,8 +42,7 @@ _BOM = b"\xef\xbb\xbf"
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 
-@dataclass(frozen=True, slots=True)
-class Parsed:
+class Parsed(NamedTuple):
     """One logical row of the input.
 
     ``line`` is the 1-based number of its first physical line, ``offset`` and ``size`` its bytes,
@@ -65,7 +62,7 @@ class Parsed:
     detail: str
     offset: int
     size: int
-    digest: str = ""
+    digest: bytes = b""
 
 
 SAME = Parsed(0, "same", "", None, "", "", 0, 0)
@@ -183,13 +180,13 @@ class SacctReader:
                 return _bad(row, Reason.OTHER_CLUSTER, elsewhere)
             return _bad(row, error.reason, error.detail)
         if job is None:
-            return _make_parsed(row.line, "step", row.raw, None, "", "", row.offset, row.size, "")
+            return Parsed(row.line, "step", row.raw, None, "", "", row.offset, row.size)
         if elsewhere:
             return _bad(row, Reason.OTHER_CLUSTER, elsewhere)
         if row.flags:
-            job = replace(job, flags=job.flags + _flags(row, job))
-        digest = "" if row.flags else self._sieve.digest_of(row).hex()
-        return _make_parsed(row.line, "job", row.raw, job, "", "", row.offset, row.size, digest)
+            job = job._replace(flags=job.flags + _flags(row, job))
+        digest = b"" if row.flags else self._sieve.digest_of(row)
+        return Parsed(row.line, "job", row.raw, job, "", "", row.offset, row.size, digest)
 
     def _elsewhere(self, cells: Sequence[str]) -> str:
         """The other cluster that the row names; empty if it is ours or not named."""
@@ -228,9 +225,6 @@ class SacctReader:
         refuse_other_delimiter(text, self._delimiter)
         check_first_row(text, len(self.columns), self._delimiter)
         return False
-
-
-_make_parsed = maker(Parsed)
 
 
 def _bad(row: Row, reason: str, detail: str) -> Parsed:
