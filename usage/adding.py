@@ -5,7 +5,6 @@ would make of the staged row where no job is known.
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from struct import Struct
 
@@ -14,6 +13,7 @@ from django.utils import timezone
 from psycopg import errors, sql
 
 from core.bulk import copy_blocks, make_room
+from core.intervals import microseconds
 from usage.models import ImportRun
 from usage.normalise import JobRow
 from usage.sources.sacct import Parsed
@@ -36,13 +36,13 @@ COLUMNS = (
 _SIGNATURE = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _TRAILER = b"\xff\xff"
 _NULL = b"\xff\xff\xff\xff"
-_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
+_EPOCH = 946_684_800
+"""The year 2000, in seconds since 1970."""
 _BEGINNING = Struct(">hiqiqiqii").pack
 _NUMBERS = Struct(">iqiqiiiqiqiqiqiqiqiqi64s").pack
 _SIZE = Struct(">i").pack
 _NUMBER = Struct(">iq").pack
 _MOMENTS = Struct(">iqiqiq").pack
-_DAY_SECONDS = 86400
 _SECOND = 1_000_000
 _BLOCK_BYTES = 1 << 18
 """Handed to COPY at a time."""
@@ -54,8 +54,8 @@ class KnownAfterAll(Exception):
 
 def beginning_of(run: ImportRun) -> bytes:
     """Return what the lines of all jobs of an import begin with."""
-    cluster, now = run.cluster_id, timezone.now()
-    return _BEGINNING(len(COLUMNS), 8, cluster, 8, run.pk, 8, _microseconds(now), 4, 1)
+    now = microseconds(timezone.now()) - _EPOCH * _SECOND
+    return _BEGINNING(len(COLUMNS), 8, run.cluster_id, 8, run.pk, 8, now, 4, 1)
 
 
 def line_of(beginning: bytes, row: Parsed, job: JobRow) -> bytes:
@@ -69,11 +69,10 @@ def line_of(beginning: bytes, row: Parsed, job: JobRow) -> bytes:
     if start is None or end is None:
         moments = b"".join(map(_moment, (submit, start, end)))
     else:
-        since, begun, ended = submit - _EPOCH, start - _EPOCH, end - _EPOCH
         moments = _MOMENTS(
-            8, (since.days * _DAY_SECONDS + since.seconds) * _SECOND,
-            8, (begun.days * _DAY_SECONDS + begun.seconds) * _SECOND,
-            8, (ended.days * _DAY_SECONDS + ended.seconds) * _SECOND,
+            8, (submit - _EPOCH) * _SECOND,
+            8, (start - _EPOCH) * _SECOND,
+            8, (end - _EPOCH) * _SECOND,
         )  # fmt: skip
     return b"".join(
         (
@@ -131,15 +130,11 @@ def _used(*figures: int | None) -> bytes:
 _UNMEASURED = _used(None, None, None)
 
 
-def _moment(moment: datetime | None) -> bytes:
-    return _NULL if moment is None else _NUMBER(8, _microseconds(moment))
+def _moment(moment: int | None) -> bytes:
+    return _NULL if moment is None else _NUMBER(8, (moment - _EPOCH) * _SECOND)
 
 
-def _microseconds(moment: datetime) -> int:
-    return (moment - _EPOCH) // timedelta(microseconds=1)
-
-
-def in_order(said: Mapping[tuple[int, datetime], str], lines: Sequence[bytes]) -> bytes:
+def in_order(said: Mapping[tuple[int, int], str], lines: Sequence[bytes]) -> bytes:
     """Return lines, each of the job at its place in ``said``, in the order of the jobs' identity:
     nobody who adds the same jobs waits in a circle."""
     keys = list(said)

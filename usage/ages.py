@@ -35,13 +35,14 @@ def check_age(as_of: datetime | None) -> None:
         raise Invalid("as_of", _("An input can't be from the future."))
 
 
-def moment_of(job: JobRow) -> datetime:
-    """Return the latest moment that a row tells: until then it can't have been written."""
-    if job.end is not None:
-        return max(job.end, job.submit)
-    if job.start is None:
-        return job.submit
-    return max(job.submit, job.start + timedelta(seconds=job.held_seconds))
+def moment_of(job: JobRow) -> int:
+    """Return the latest moment that a row tells, in seconds since 1970: until then it can't have
+    been written."""
+    if job.end_at is not None:
+        return max(job.end_at, job.submit_at)
+    if job.start_at is None:
+        return job.submit_at
+    return max(job.submit_at, job.start_at + job.held_seconds)
 
 
 _LATEST = """

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
-from datetime import datetime
 
 from usage import adding, staging
 from usage.merge import Merged, merge, survey
@@ -59,7 +58,7 @@ class Batch:
     steps: int = 0
     repeated: int = 0
     """Rows that say of a job what is stored, or what a row before them in the batch had said."""
-    _said: dict[tuple[int, datetime], str] = field(default_factory=dict)
+    _said: dict[tuple[int, int], str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return (
@@ -86,7 +85,7 @@ class Batch:
         return bool(len(self))
 
     def _take_job(self, row: Parsed, job: JobRow) -> None:
-        before = self._said.setdefault((job.job_id, job.submit), job.fingerprint)
+        before = self._said.setdefault((job.job_id, job.submit_at), job.fingerprint)
         if len(self._said) > len(self.lines) + len(self.new):
             if self.beginning:
                 self.new.append(adding.line_of(self.beginning, row, job))

@@ -23,6 +23,7 @@ from django.db import connection
 from usage.ages import moment_of
 from usage.batches import clash
 from usage.sources.formats import FileRefused, Parsed
+from usage.times import utc
 
 SHARE = 10_000
 """So many rows are written down at a time; memory stays bounded."""
@@ -72,12 +73,12 @@ def _take_down(rows: Iterable[Parsed]) -> datetime | None:
             moment = moment_of(job)
             latest = moment if latest is None or moment > latest else latest
             said = job.fingerprint[:32]
-            lines.append(f"{row.line}\t{job.job_id}\t{int(job.submit.timestamp())}\t{said}\n")
+            lines.append(f"{row.line}\t{job.job_id}\t{job.submit_at}\t{said}\n")
             if len(lines) == SHARE:
                 _copy(lines)
                 lines.clear()
     _copy(lines)
-    return latest
+    return None if latest is None else utc(latest)
 
 
 def _copy(lines: Iterable[str]) -> None:

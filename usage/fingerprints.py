@@ -5,23 +5,14 @@ without NodeList can't tell. Nor, of a job that has not ended, its times so far:
 is charged at its end only. ``usage.merge`` has the same in SQL, which a test compares.
 """
 
-from datetime import UTC, datetime
 from hashlib import sha256
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-
-def fingerprint(text: str, submit: datetime, start: datetime | None, end: datetime | None) -> str:
-    """Return the digest (hex) of a job's times and of ``text``, which says the rest."""
-    if start is None or end is None:
-        # The epoch stands for no time: no job's time is that early.
-        start, end = start or _EPOCH, end or _EPOCH
-    since, begun, ended = submit - _EPOCH, start - _EPOCH, end - _EPOCH
-    times = (
-        f"{since.days * 86400 + since.seconds}\x1f{begun.days * 86400 + begun.seconds}"
-        f"\x1f{ended.days * 86400 + ended.seconds}\x1f{text}"
-    )
-    return sha256(times.encode()).hexdigest()
+def fingerprint(text: str, submit: int, start: int | None, end: int | None) -> str:
+    """Return the digest (hex) of a job's times, in seconds since 1970, and of ``text``, which says
+    the rest."""
+    # Zero stands for no time: no job's time is that early.
+    return sha256(f"{submit}\x1f{start or 0}\x1f{end or 0}\x1f{text}".encode()).hexdigest()
 
 
 def measured(*figures: int | None) -> str:

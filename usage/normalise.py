@@ -16,7 +16,7 @@ The rules, each observed on a running Slurm:
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
@@ -24,7 +24,7 @@ from zoneinfo import ZoneInfo
 from usage.fingerprints import UNMEASURED, fingerprint, measured
 from usage.readings import asked, joules, reading
 from usage.reasons import Reason, RowError
-from usage.times import UNSET, Clock, Moments, seconds
+from usage.times import UNSET, Clock, Moments, seconds, utc
 from usage.tres import Tres
 from usage.used import UNKNOWN, Used
 
@@ -74,18 +74,19 @@ _OPTIONAL = {
 
 
 class JobRow(NamedTuple):
-    """A job attempt. Times are aware UTC, durations whole seconds.
+    """A job attempt. Times are whole seconds since 1970, and by their short names aware UTC;
+    durations are whole seconds.
 
     ``started`` is false for a job that was never placed on nodes: all its quantities are zero.
-    ``start`` of a resized job is clipped to ``submit``. ``flags`` name what was odd but harmless.
-    ``absent`` names optional fields that the source doesn't have; their values here mean nothing,
-    and a comparison with an earlier revision goes through ``filled``. ``fingerprint``: see
+    The start of a resized job is clipped to its submission. ``flags`` name what was odd but
+    harmless. ``absent`` names optional fields that the source doesn't have; their values here mean
+    nothing, and a comparison with an earlier revision goes through ``filled``. ``fingerprint``: see
     usage.fingerprints. ``req_tres`` is the canonical text of what was asked for, empty if that is
     not known. What was used is known only once the job has ended; None: not known.
     """
 
     job_id: int
-    submit: datetime
+    submit_at: int
     display_id: str
     user: str
     account: str
@@ -93,8 +94,8 @@ class JobRow(NamedTuple):
     qos: str
     state: str
     name: str
-    start: datetime | None
-    end: datetime | None
+    start_at: int | None
+    end_at: int | None
     elapsed_seconds: int
     suspended_seconds: int
     nodes: int
@@ -111,6 +112,18 @@ class JobRow(NamedTuple):
     used_mem_mib_seconds: int | None
     energy_joules: int | None
     fingerprint: str
+
+    @property
+    def submit(self) -> datetime:
+        return utc(self.submit_at)
+
+    @property
+    def start(self) -> datetime | None:
+        return None if self.start_at is None else utc(self.start_at)
+
+    @property
+    def end(self) -> datetime | None:
+        return None if self.end_at is None else utc(self.end_at)
 
     @property
     def held_seconds(self) -> int:
@@ -174,18 +187,18 @@ def _fingerprint_of(row: JobRow) -> str:
     """Return the fingerprint that follows from what a row says."""
     return fingerprint(
         f"{row.job_id}\x1f{row.user}\x1f{row.account}\x1f{row.partition}\x1f{row.qos}\x1f{row.state}"
-        f"\x1f{row.elapsed_seconds if row.end else 0}"
-        f"\x1f{row.suspended_seconds if row.end else 0}\x1f{row.tres_canonical}"
+        f"\x1f{row.elapsed_seconds if row.end_at else 0}"
+        f"\x1f{row.suspended_seconds if row.end_at else 0}\x1f{row.tres_canonical}"
         f"\x1f{'estimated' if row.estimated else ''}\x1f{row.req_tres}\x1f{row.reservation}"
         f"\x1f{measured(row.used_cpu_seconds, row.used_mem_mib_seconds, row.energy_joules)}",
-        row.submit,
-        row.start,
-        row.end,
+        row.submit_at,
+        row.start_at,
+        row.end_at,
     )
 
 
 # The time that counts, after clipping: start, elapsed, suspended, flags.
-Span = tuple[datetime | None, int, int, tuple[str, ...]]
+Span = tuple[int | None, int, int, tuple[str, ...]]
 
 
 def normalise(
@@ -361,8 +374,7 @@ def _span(
         return _resized(moments, start, elapsed, suspended)
     if end is None:
         return start, elapsed, suspended, ()
-    span = end - start
-    length = span.days * 86400 + span.seconds
+    length = end - start
     if length == elapsed + suspended:
         return start, elapsed, suspended, ()
     if length < 0:
@@ -375,18 +387,14 @@ def _span(
     )
 
 
-def _resized(moments: Moments, begun: datetime, elapsed: int, suspended: int) -> Span:
+def _resized(moments: Moments, begun: int, elapsed: int, suspended: int) -> Span:
     """Clip to [max(Start, Submit), End): the time before is in the RESIZING record."""
     submit, _, end = moments
     start = max(begun, submit)
     if end is None:
-        return start, max(0, elapsed - _length(begun, start)), suspended, ("resized",)
-    length = _length(start, end)
+        return start, max(0, elapsed - (start - begun)), suspended, ("resized",)
+    length = end - start
     if length < 0:
         raise RowError(Reason.END_BEFORE_START, f"it ended {-length} s before it started")
     suspended = min(suspended, length)
     return start, min(elapsed, length - suspended), suspended, ("resized",)
-
-
-def _length(start: datetime, end: datetime) -> int:
-    return (end - start) // timedelta(seconds=1)

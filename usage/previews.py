@@ -21,6 +21,7 @@ from usage.intake import reader_for
 from usage.models import Cluster, ImportRun
 from usage.services import BATCH_ROWS, check_time_zone
 from usage.sources.formats import FileRefused, Parsed, Reader, open_reader
+from usage.times import utc
 
 SHOWN_ROWS = 50
 """How many bad rows a preview holds; it counts all of them."""
@@ -111,7 +112,7 @@ def _latest_told(run: ImportRun, until: float) -> datetime | None:
                 latest = moment_of(row.job)
             if row.line % BATCH_ROWS == 0 and time.monotonic() > until:
                 return None
-    return latest
+    return None if latest is None else utc(latest)
 
 
 def _open(run: ImportRun, make_reader: Callable[[], Reader]) -> tuple[Reader, Iterator[Parsed]]:

@@ -84,9 +84,9 @@ def staged(lines: Sequence[str]) -> Iterator[None]:
 
 def line_of(row: Parsed, job: JobRow) -> str:
     """Return a parsed job as a line for COPY."""
-    start, end, absent = job.start, job.end, job.absent
-    begun = "\\N" if start is None else int(start.timestamp())
-    ended = "\\N" if end is None else int(end.timestamp())
+    absent = job.absent
+    begun = _NULL if job.start_at is None else job.start_at
+    ended = _NULL if job.end_at is None else job.end_at
     names = _names((job.user, job.account, job.state, job.partition, job.qos), absent)
     suspended: object = job.suspended_seconds
     fingerprint = job.fingerprint
@@ -102,7 +102,7 @@ def line_of(row: Parsed, job: JobRow) -> str:
         fingerprint = fingerprint if IN_FINGERPRINT.isdisjoint(absent) else "\\N"
     return (
         f"{row.line}\t{row.offset}\t{row.size}\t{job.job_id}"
-        f"\t{int(job.submit.timestamp())}\t{begun}\t{ended}"
+        f"\t{job.submit_at}\t{begun}\t{ended}"
         f"\t{job.elapsed_seconds}\t{suspended}\t{_resources(job.tres, job.tres_canonical)}"
         f"\t{'t' if job.estimated else 'f'}\t{names}\t{nodes}\t{name}"
         f"\t{job.display_id[:64].translate(_ESCAPED)}\t{flags_text(job.flags)}\t{facts}\t{used}\t{fingerprint}"

@@ -1,4 +1,8 @@
-"""Times and durations as Slurm prints them. Pure; every result is aware UTC or whole seconds."""
+"""Times and durations as Slurm prints them, in whole seconds. Pure.
+
+Times are counted since 1970, as Slurm itself counts them: a datetime takes longer to make, and to
+reckon with, than all else that is done with a row's times.
+"""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -11,8 +15,10 @@ from usage.reasons import Reason, RowError
 UNSET = frozenset({"", "Unknown", "None", "N/A"})
 MAX_SECONDS = 2**31
 FUTURE_TOLERANCE = timedelta(minutes=5)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_SECOND = timedelta(seconds=1)
 # Slurm did not exist before; a time this early is an unset field (epoch 0) in some time zone.
-_FLOOR = datetime(2000, 1, 1, tzinfo=UTC)
+_FLOOR = int(datetime(2000, 1, 1, tzinfo=UTC).timestamp())
 _EPOCH_DIGITS = 11
 _ISO_LENGTH = 19
 _ISO = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}", re.ASCII)
@@ -22,12 +28,17 @@ _DURATION = re.compile(
 )
 
 
+def utc(count: int) -> datetime:
+    """Return the moment so many seconds after 1970."""
+    return datetime.fromtimestamp(count, UTC)
+
+
 class AmbiguousTime(Exception):
     """A local time that happened twice, on the night when the clocks went back."""
 
 
-# When a job was submitted, began (None: not yet) and ended (None: not yet).
-Moments = tuple[datetime, datetime | None, datetime | None]
+Moments = tuple[int, int | None, int | None]
+"""When a job was submitted, began (None: not yet) and ended (None: not yet), since 1970."""
 
 
 @lru_cache(maxsize=65536)
@@ -59,7 +70,7 @@ class Clock:
         self._zone = zone
         self._knows_zone = knows_zone
         self._utc = knows_zone and zone.key in ("UTC", "Etc/UTC")
-        self._limit = now.astimezone(UTC) + FUTURE_TOLERANCE
+        self._limit = _since_1970(now + FUTURE_TOLERANCE)
         self._offsets: dict[str, timedelta | None] = {}
 
     def moments(self, submit: str, start: str, end: str, span: int) -> Moments:
@@ -71,7 +82,7 @@ class Clock:
         if end == "0":  # JSON's way to say that it has not ended
             end = ""
         try:
-            times = (self.instant(submit), self.instant(start), self.instant(end))
+            times = (self._seconds(submit), self._seconds(start), self._seconds(end))
         except AmbiguousTime:
             times = self._disentangle(submit, start, end, span)
         submitted, began, ended = times
@@ -88,25 +99,30 @@ class Clock:
 
     def instant(self, text: str) -> datetime | None:
         """The UTC time, None when unset. Raises RowError; AmbiguousTime in a repeated hour."""
+        found = self._seconds(text)
+        return None if found is None else utc(found)
+
+    def _seconds(self, text: str) -> int | None:
+        if text.isdigit() and text.isascii() and len(text) <= _EPOCH_DIGITS:
+            return int(text)
         # Slicing every third character sees all five separators at once.
         if self._utc and len(text) == _ISO_LENGTH and text[4::3] == "--T::":
             try:
-                return datetime.fromisoformat(text + "+00:00")
+                return _since_1970(datetime.fromisoformat(text + "+00:00"))
             except ValueError:
                 raise RowError(Reason.TIME, f"not a time: {text!r}") from None
-        if text.isdigit() and text.isascii() and len(text) <= _EPOCH_DIGITS:
-            return datetime.fromtimestamp(int(text), UTC)
         if text in UNSET:
             return None
-        return self._other(text)
+        return _since_1970(self._other(text))
 
-    def _candidates(self, text: str) -> list[datetime | None]:
-        """Every UTC time that the text can mean: one, or two in a repeated hour."""
+    def _candidates(self, text: str) -> list[int | None]:
+        """Every time that the text can mean: one, or two in a repeated hour."""
         try:
-            return [self.instant(text)]
+            return [self._seconds(text)]
         except AmbiguousTime:
             naive = datetime.fromisoformat(text)
-            return [naive.replace(tzinfo=self._zone, fold=fold).astimezone(UTC) for fold in (0, 1)]
+            both = (naive.replace(tzinfo=self._zone, fold=fold) for fold in (0, 1))
+            return [_since_1970(time) for time in both]
 
     def _disentangle(self, submit: str, start: str, end: str, span: int) -> Moments:
         found = [
@@ -172,7 +188,11 @@ class Clock:
         raise AmbiguousTime
 
 
-def _fits(submit: datetime, start: datetime | None, end: datetime | None, span: int) -> bool:
+def _fits(submit: int, start: int | None, end: int | None, span: int) -> bool:
     if start is None:
         return end is None or submit <= end
-    return submit <= start and (end is None or end - start == timedelta(seconds=span))
+    return submit <= start and (end is None or end - start == span)
+
+
+def _since_1970(time: datetime) -> int:
+    return (time - _EPOCH) // _SECOND
