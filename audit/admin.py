@@ -95,7 +95,7 @@ class AuditEventAdmin(CsvExport, ReadOnlyAdmin):
     def content(self, event: AuditEvent) -> str:
         shown = {key: event.content.get(key) for key in ("data", "request")}
         text = json.dumps(shown, indent=2, ensure_ascii=False)
-        return format_html('<pre class="console-raw">{}</pre>', text)
+        return format_html('<pre class="console-raw" tabindex="0">{}</pre>', text)
 
     @button(_("Verify now"), path="verify", icon="policy", permission="view")
     def verify(self, request: HttpRequest) -> HttpResponse:

@@ -39,3 +39,13 @@ new MutationObserver((changes) => {
   const added = changes.flatMap((change) => [...change.addedNodes]);
   if (added.some((node) => node.classList?.contains("select2-container"))) nameSearches();
 }).observe(document.documentElement, { childList: true, subtree: true });
+
+// Fields in the rows of a table are called as their columns.
+function nameCells() {
+  document.querySelectorAll("td[data-label] :is(input, select, textarea)").forEach((field) => {
+    if (field.type === "hidden" || field.labels?.length || field.ariaLabel) return;
+    field.setAttribute("aria-label", field.closest("td").dataset.label);
+  });
+}
+document.addEventListener("DOMContentLoaded", nameCells);
+document.addEventListener("formset:added", nameCells);

@@ -7,6 +7,7 @@ import pytest
 from django.utils import timezone
 from playwright.sync_api import expect
 
+from accounts.models import Project
 from core.intervals import Interval
 from receipts.services import create_receipt
 from tests.browser.conftest import Visitor
@@ -21,6 +22,9 @@ NAMELESS = """() => [...document.querySelectorAll("a[href], [role=combobox], [ro
     && !each.querySelector("img[alt]")).map((each) => each.outerHTML)"""
 UNNAMED = """() => [...document.querySelectorAll(".select2-selection")]
   .filter((each) => !each.ariaLabel).map((each) => each.outerHTML)"""
+UNCALLED = """() => [...document.querySelectorAll("td :is(input, select, textarea)")]
+  .filter((each) => each.type !== "hidden" && !each.labels.length && !each.ariaLabel)
+  .map((each) => each.outerHTML)"""
 LISTS = (
     "pricing/charge", "pricing/jobrating", "usage/job", "usage/importrun", "payments/inboundevent",
     "pricing/pricelist", "pricing/adjustment", "accounts/project", "receipts/receipt/aging",
@@ -62,6 +66,8 @@ def test_searched_lists_are_called_as_their_fields(visit: Visit) -> None:
     clerk.log_in("clerk", "/admin/accounts/project/add/")
     clerk.page.locator("[role=combobox][aria-label=Department]").wait_for()
     assert clerk.page.evaluate(UNNAMED) == []
+    clerk.go(f"/admin/accounts/project/{Project.objects.get(code='genomics').pk}/change/")
+    assert clerk.page.evaluate(UNCALLED) == []
     clerk.go("/admin/pricing/charge/")
     clerk.page.locator(".field-resource a").first.click()
     clerk.page.wait_for_url("**/pricing/charge/*/change/**")

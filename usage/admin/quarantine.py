@@ -243,7 +243,7 @@ class QuarantinedRowAdmin(CsvExport, ReadOnlyAdmin):
 
     @column(_("Row as it came"))
     def row(self, row: QuarantinedRow) -> str:
-        return format_html('<pre class="console-raw">{}</pre>', row.raw)
+        return format_html('<pre class="console-raw" tabindex="0">{}</pre>', row.raw)
 
     @column(_("Row as it came"))
     def beginning(self, row: QuarantinedRow) -> str:
