@@ -4,20 +4,23 @@ from django.db import migrations
 
 from core.rules import append_only, no_truncate, refuse, set_trigger, trigger
 
-# Over ``new_rows``: which ratings contradict the job or its charges. A job can't be declared free or
-# paid for by someone else: that would bill it nowhere. Exempt is what used nothing, falls under an
-# exemption of its cluster, or costs nothing by the lists of who pays. Of a job that changed, and is
-# due, a share may be missing: its document became void while another share is still on one.
+# Over ``new_rows``: which ratings contradict the job or its charges. A charge counts for one, and its
+# reversal, which has the same payer, takes that away: looking for each one's reversal takes longer.
+# A job can't be declared free or paid for by someone else: that would bill it nowhere. Exempt is what
+# used nothing, falls under an exemption of its cluster, or costs nothing by the lists of who pays. Of
+# a job that changed, and is due, a share may be missing: its document became void while another share
+# is still on one.
 _FITS = """
     IF EXISTS (
         SELECT 1 FROM new_rows n
           LEFT JOIN LATERAL (
-            SELECT count(*) > 0 AS charged,
-                   coalesce(bool_or(c.project_id IS DISTINCT FROM n.project_id
-                                    OR c.share_id IS NOT NULL), false) AS elsewhere
-              FROM pricing_charge c
-             WHERE c.job_id = n.job_id AND c.reverses_id IS NULL
-               AND NOT EXISTS (SELECT 1 FROM pricing_charge r WHERE r.reverses_id = c.id)
+            SELECT coalesce(sum(c.counts) > 0, false) AS charged,
+                   coalesce(sum(c.counts) FILTER (
+                        WHERE c.project_id IS DISTINCT FROM n.project_id
+                           OR c.share_id IS NOT NULL) > 0, false) AS elsewhere
+              FROM (SELECT project_id, share_id,
+                           CASE WHEN reverses_id IS NULL THEN 1 ELSE -1 END AS counts
+                      FROM pricing_charge WHERE job_id = n.job_id) c
           ) found ON true
          WHERE found.charged <> (n.status = 'rated')
             OR found.elsewhere AND NOT pricing_is_borne(n.job_id, n.project_id)
