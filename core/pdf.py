@@ -15,8 +15,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-import typst
-
 from core.pdf_file import PdfFile
 from core.pdf_text import make_searchable
 
@@ -65,6 +63,8 @@ def render(
     standard forbids to leave it out. ``finish`` changes what typst can't. Raises RuntimeError if
     the template is wrong.
     """
+    import typst  # noqa: PLC0415 - 7 MB of memory, only for those who print
+
     printed = json.dumps(_printable(data), ensure_ascii=False)
     attached = json.dumps([asdict(file) for file in files], ensure_ascii=False)
     while True:

@@ -6,13 +6,14 @@ would make of the staged row where no job is known.
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from itertools import chain
 from struct import Struct
 
 from django.db import IntegrityError
 from django.utils import timezone
 from psycopg import errors, sql
 
-from core.bulk import copy_blocks, make_room
+from core.bulk import copy_blocks, in_batches, make_room
 from core.intervals import microseconds
 from usage.models import ImportRun
 from usage.normalise import JobRow
@@ -44,7 +45,7 @@ _SIZE = Struct(">i").pack
 _NUMBER = Struct(">iq").pack
 _MOMENTS = Struct(">iqiqiq").pack
 _SECOND = 1_000_000
-_BLOCK_BYTES = 1 << 18
+_LINES_AT_ONCE = 512
 """Handed to COPY at a time."""
 
 
@@ -134,24 +135,23 @@ def _moment(moment: int | None) -> bytes:
     return _NULL if moment is None else _NUMBER(8, (moment - _EPOCH) * _SECOND)
 
 
-def in_order(said: Mapping[tuple[int, int], str], lines: Sequence[bytes]) -> bytes:
+def in_order(said: Mapping[tuple[int, int], str], lines: Sequence[bytes]) -> list[bytes]:
     """Return lines, each of the job at its place in ``said``, in the order of the jobs' identity:
     nobody who adds the same jobs waits in a circle."""
     keys = list(said)
-    places = sorted(range(len(keys)), key=keys.__getitem__)
-    return b"".join([_SIGNATURE, *(lines[place] for place in places), _TRAILER])
+    return [lines[place] for place in sorted(range(len(keys)), key=keys.__getitem__)]
 
 
-def add(lines: bytes) -> None:
+def add(lines: Sequence[bytes]) -> None:
     """Add jobs within the caller's transaction. If one of them is known, KnownAfterAll is raised,
     and the transaction has to be given up."""
     statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT BINARY)").format(
         sql.Identifier(TABLE), sql.SQL(", ").join(map(sql.Identifier, COLUMNS))
     )
     make_room()
+    blocks = map(b"".join, in_batches(lines, _LINES_AT_ONCE))
     try:
-        starts = range(0, len(lines), _BLOCK_BYTES)
-        copy_blocks(statement, (lines[start : start + _BLOCK_BYTES] for start in starts))
+        copy_blocks(statement, chain([_SIGNATURE], blocks, [_TRAILER]))
     except IntegrityError as error:
         if isinstance(error.__cause__, errors.UniqueViolation):
             raise KnownAfterAll from error

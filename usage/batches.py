@@ -44,7 +44,7 @@ class Batch:
     A job stands in an input once. A further row that says something else of it is bad: in text,
     a name with a line feed may hold a forged row (rows of other batches: see ``usage.clashes``).
     With a ``beginning`` none of the jobs is expected to be known, and they are ``new``: lines for
-    ``usage.adding``, which are ``ready`` once the batch is closed. ``broken_off``: what comes after
+    ``usage.adding``, in its order once the batch is closed. ``broken_off``: what comes after
     these rows can't be read.
     """
 
@@ -52,8 +52,6 @@ class Batch:
     broken_off: bool = False
     lines: list[str] = field(default_factory=list)
     new: list[bytes] = field(default_factory=list)
-    ready: bytes = b""
-    added: int = 0
     bad: list[Parsed] = field(default_factory=list)
     steps: int = 0
     repeated: int = 0
@@ -61,14 +59,7 @@ class Batch:
     _said: dict[tuple[int, int], str] = field(default_factory=dict)
 
     def __len__(self) -> int:
-        return (
-            len(self.lines)
-            + len(self.new)
-            + self.added
-            + len(self.bad)
-            + self.steps
-            + self.repeated
-        )
+        return len(self.lines) + len(self.new) + len(self.bad) + self.steps + self.repeated
 
     def take(self, rows: Iterable[Parsed]) -> bool:
         """Take rows in; returns whether there were any."""
@@ -100,8 +91,7 @@ class Batch:
         """Put the new jobs in the order of their identity and forget what only further rows would
         need; returns itself."""
         if self.new:
-            self.ready, self.added = adding.in_order(self._said, self.new), len(self.new)
-            self.new.clear()
+            self.new = adding.in_order(self._said, self.new)
         self._said.clear()
         return self
 
@@ -133,9 +123,9 @@ def write_batch(run: ImportRun, batch: Batch, *, looked: bool) -> Tally:
     ``looked`` says whether the whole input was looked over: see ``usage.merge.merge``. Raises
     ``adding.KnownAfterAll``.
     """
-    if batch.added:
-        adding.add(batch.ready)
-        return batch.tally(Merged(batch.added, 0, 0, 0))
+    if batch.new:
+        adding.add(batch.new)
+        return batch.tally(Merged(len(batch.new), 0, 0, 0))
     if not batch.lines:
         return batch.tally(_NOTHING)
     with staging.staged(batch.lines):

@@ -1,6 +1,7 @@
 """What is new goes straight into the table, and is what it would be by way of staging."""
 
 import threading
+from collections.abc import Sequence
 from typing import Any
 from unittest import mock
 
@@ -112,7 +113,7 @@ def test_a_batch_whose_import_went_on_elsewhere_is_given_up() -> None:
     cluster = make_cluster()
     taken: list[int] = []
 
-    def take_over(lines: bytes) -> None:
+    def take_over(lines: Sequence[bytes]) -> None:
         adding_add(lines)
         if not taken:
             with connection.cursor() as cursor:
