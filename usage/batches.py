@@ -67,10 +67,10 @@ class Batch:
             job = row.job
             if job is not None:
                 self._take_job(row, job)
-            elif row.kind == "step":
-                self.steps += 1
             elif row.kind == "same":
                 self.repeated += 1
+            elif row.kind == "step":
+                self.steps += 1
             else:
                 self.bad.append(row)
         return bool(len(self))

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from typing import Any, BinaryIO, Protocol
 
-from django.db import transaction
+from django.db import connection, transaction
 
 from core.ahead import one_behind
 from usage.models import Evidence, EvidenceChunk
@@ -20,6 +20,9 @@ CHUNK_BYTES = 1 << 20
 """Raw bytes in one stored chunk, before compression."""
 MOST_CHUNKS = 16
 """So many stored chunks are kept at hand for a reader that works ahead."""
+
+# In the binary format, because bytes are twice as long in a statement.
+_ADD_CHUNKS = "COPY usage_evidencechunk (evidence_id, index, data) FROM STDIN (FORMAT BINARY)"
 
 
 class Readable(Protocol):
@@ -55,7 +58,7 @@ def store(stream: Readable) -> Evidence:
             return known
         size = spool.tell()
         spool.seek(0)
-        content = content_digest(spool)
+        content = content_digest(spool, sha256)
         known = Evidence.objects.filter(content_sha256=content).first()
         if known is not None:
             return known
@@ -104,8 +107,14 @@ def _blocks(stream: Readable) -> Iterator[bytes]:
 def _keep(content: str, described: Mapping[str, Any], chunks: Iterable[bytes]) -> Evidence:
     evidence, created = Evidence.objects.get_or_create(content_sha256=content, defaults=described)
     if created:
-        for index, data in enumerate(chunks):
-            EvidenceChunk.objects.create(evidence=evidence, index=index, data=data)
+        with (
+            connection.cursor() as cursor,
+            connection.wrap_database_errors,
+            cursor.copy(_ADD_CHUNKS) as copy,
+        ):
+            copy.set_types(("int8", "int4", "bytea"))
+            for index, data in enumerate(chunks):
+                copy.write_row((evidence.pk, index, data))
     return evidence
 
 

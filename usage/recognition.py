@@ -51,6 +51,10 @@ def _array(numbers: Iterable[int]) -> str:
 
 def _spans(job_ids: Collection[int]) -> Iterator[tuple[int, int]]:
     """Yield the first and the last of ids that lie close together."""
+    least, greatest = min(job_ids), max(job_ids)
+    if greatest - least < MOST_SKIPPED * len(job_ids):
+        yield least, greatest
+        return
     ordered = sorted(job_ids)
     first = last = ordered[0]
     for job_id in ordered:

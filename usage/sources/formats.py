@@ -14,7 +14,7 @@ from usage.sources.columns import FileRefused
 from usage.sources.json_records import Record
 from usage.sources.rest_jobs import cluster_of, normalise_record
 from usage.sources.sacct import Parsed, SacctReader
-from usage.sources.unpacking import Readable, unpacked
+from usage.sources.unpacking import MAGIC_BYTES, Readable, is_packed, unpacked
 from usage.times import Clock
 
 __all__ = ["FileRefused", "JsonReader", "Parsed", "Reader", "content_digest", "open_reader"]
@@ -158,18 +158,21 @@ def _number_of(record: Record) -> str:
     return str(number) if type(number) is int else "?"
 
 
-def content_digest(stream: BinaryIO) -> str:
-    """Return the SHA-256 (hex) of the accounting in a seekable stream, whatever wraps it.
+def content_digest(stream: BinaryIO, sha256: str) -> str:
+    """Return the SHA-256 (hex) of the accounting in a seekable stream, whatever wraps it, given
+    that of the bytes that it has left, as they are.
 
     For a table that is the unpacked text. For JSON it is the bytes of each job's record followed
     by a line feed, without what stands around them: the rest differs from answer to answer. Input
     that would be refused, or holds no job, has the digest of its bytes as they are.
     """
     digest, begin = hashlib.sha256(), stream.tell()
+    packed = is_packed(stream.read(MAGIC_BYTES))
+    stream.seek(begin)
     try:
         content = unpacked(stream)
         if not is_json(content):
-            return _sha256(content)
+            return _sha256(content) if packed else sha256
 
         def add(raw: bytes) -> None:
             digest.update(raw)
@@ -179,8 +182,7 @@ def content_digest(stream: BinaryIO) -> str:
             return digest.hexdigest()
     except FileRefused:
         pass
-    stream.seek(begin)
-    return _sha256(stream)
+    return sha256
 
 
 def _sha256(stream: Readable) -> str:
