@@ -4,16 +4,16 @@ import hashlib
 import io
 import tempfile
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO, NamedTuple, Protocol
 
 from django.db import connection, transaction
 
 from core.ahead import one_behind
 from usage.models import Evidence, EvidenceChunk
 from usage.sources import unpacking
-from usage.sources.formats import content_digest
+from usage.sources.formats import content_digest, is_bare
 from usage.sources.unpacking import zstd
 
 CHUNK_BYTES = 1 << 20
@@ -52,43 +52,55 @@ def store(stream: Readable) -> Evidence:
     The stream is spooled to disk first, because its digests decide whether it is new.
     """
     with tempfile.TemporaryFile() as spool, tempfile.TemporaryFile() as chunks:
-        sha256, lengths = _spool(stream, spool, chunks)
-        known = Evidence.objects.filter(sha256=sha256).first()
+        found = _spool(stream, spool, chunks)
+        known = Evidence.objects.filter(sha256=found.sha256).first()
         if known is not None:
             return known
-        size = spool.tell()
-        spool.seek(0)
-        content = content_digest(spool, sha256)
+        content = found.sha256
+        if not is_bare(found.first):
+            spool.seek(0)
+            content = content_digest(spool, found.sha256)
         known = Evidence.objects.filter(content_sha256=content).first()
         if known is not None:
             return known
-        spool.seek(0)
         chunks.seek(0)
         described = {
-            "sha256": sha256,
-            "is_packed": unpacking.is_packed(spool.read(unpacking.MAGIC_BYTES)),
+            "sha256": found.sha256,
+            "is_packed": unpacking.is_packed(found.first),
             "chunk_bytes": CHUNK_BYTES,
-            "size_bytes": size,
-            "stored_bytes": sum(lengths),
+            "size_bytes": found.size,
+            "stored_bytes": sum(found.lengths),
         }
-        return _keep(content, described, map(chunks.read, lengths))
+        return _keep(content, described, map(chunks.read, found.lengths))
 
 
-def _spool(stream: Readable, spool: BinaryIO, chunks: BinaryIO) -> tuple[str, list[int]]:
-    """Write a stream to disk as it is, and packed in chunks; returns its SHA-256 (hex) and the
-    lengths of the chunks. One block is packed while the next one is read."""
-    digest = hashlib.sha256()
+class _Spooled(NamedTuple):
+    """What came: its SHA-256 (hex), its first block, its size and those of its packed chunks."""
+
+    sha256: str
+    first: bytes
+    size: int
+    lengths: Sequence[int]
+
+
+def _spool(stream: Readable, spool: BinaryIO, chunks: BinaryIO) -> _Spooled:
+    """Write a stream to disk packed in chunks, one block while the next one is read; and as it is,
+    if it has to be read to tell its accounting."""
+    digest, first, size = hashlib.sha256(), b"", 0
 
     def packed(packer: Executor) -> Iterator[Future[bytes]]:
+        nonlocal first, size
         for block in _blocks(stream):
             future = packer.submit(zstd.compress, block)
             digest.update(block)
-            spool.write(block)
+            first, size = first or block, size + len(block)
+            if not is_bare(first):
+                spool.write(block)
             yield future
 
     with ThreadPoolExecutor(1) as packer:
         lengths = [chunks.write(future.result()) for future in one_behind(packed(packer))]
-    return digest.hexdigest(), lengths
+    return _Spooled(digest.hexdigest(), first, size, lengths)
 
 
 def _blocks(stream: Readable) -> Iterator[bytes]:

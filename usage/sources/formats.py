@@ -14,7 +14,7 @@ from usage.sources.columns import FileRefused
 from usage.sources.json_records import Record
 from usage.sources.rest_jobs import cluster_of, normalise_record
 from usage.sources.sacct import Parsed, SacctReader
-from usage.sources.unpacking import MAGIC_BYTES, Readable, is_packed, unpacked
+from usage.sources.unpacking import Readable, is_packed, unpacked
 from usage.times import Clock
 
 __all__ = ["FileRefused", "JsonReader", "Parsed", "Reader", "content_digest", "open_reader"]
@@ -24,6 +24,7 @@ _IN_MEMORY = 4 << 20
 _LOOK_AHEAD = 1024
 _BLOCK = 1 << 20
 _BOM = b"\xef\xbb\xbf"
+_JSON = (b"{", b"[")
 
 
 class Reader(Protocol):
@@ -76,11 +77,15 @@ def open_reader(
 def is_json(content: BinaryIO) -> bool:
     """Look at the first character, without taking it. Raises FileRefused for a web page."""
     peek = getattr(content, "peek", None)
-    start: bytes = peek(_LOOK_AHEAD)[:_LOOK_AHEAD] if peek else b""
-    first = start.removeprefix(_BOM).lstrip()[:1]
+    start: bytes = peek(_LOOK_AHEAD) if peek else b""
+    first = _first_character(start)
     if first == b"<":
         raise FileRefused("web_page", "This is a web page, such as an error page, not accounting.")
-    return first in (b"{", b"[")
+    return first in _JSON
+
+
+def _first_character(start: bytes) -> bytes:
+    return start[:_LOOK_AHEAD].removeprefix(_BOM).lstrip()[:1]
 
 
 class _Kept:
@@ -158,21 +163,24 @@ def _number_of(record: Record) -> str:
     return str(number) if type(number) is int else "?"
 
 
+def is_bare(first: bytes) -> bool:
+    """Whether ``content_digest`` of an input that begins so is the digest of its bytes."""
+    return not (is_packed(first) or _first_character(first) in _JSON)
+
+
 def content_digest(stream: BinaryIO, sha256: str) -> str:
-    """Return the SHA-256 (hex) of the accounting in a seekable stream, whatever wraps it, given
-    that of the bytes that it has left, as they are.
+    """Return the SHA-256 (hex) of the accounting in a stream, whatever wraps it, given that of the
+    bytes that it has left, as they are.
 
     For a table that is the unpacked text. For JSON it is the bytes of each job's record followed
     by a line feed, without what stands around them: the rest differs from answer to answer. Input
     that would be refused, or holds no job, has the digest of its bytes as they are.
     """
-    digest, begin = hashlib.sha256(), stream.tell()
-    packed = is_packed(stream.read(MAGIC_BYTES))
-    stream.seek(begin)
+    digest = hashlib.sha256()
     try:
         content = unpacked(stream)
         if not is_json(content):
-            return _sha256(content) if packed else sha256
+            return _sha256(content)
 
         def add(raw: bytes) -> None:
             digest.update(raw)

@@ -16,7 +16,7 @@ from tests.usage.sources.packing import zstd
 from tests.usage.sources.recordings import answer, job, jobs_of, parsed
 from usage.sources import unpacking
 from usage.sources.columns import FileRefused
-from usage.sources.formats import JsonReader, content_digest, open_reader
+from usage.sources.formats import JsonReader, content_digest, is_bare, open_reader
 from usage.sources.sacct import SacctReader
 from usage.sources.unpacking import unpacked
 
@@ -191,6 +191,16 @@ def test_digest_of_json_leaves_out_what_differs_at_each_call() -> None:
 )
 def test_digest_of_what_is_refused_is_that_of_its_bytes(data: bytes) -> None:
     assert digest(data) == hashlib.sha256(data).hexdigest()
+
+
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+@pytest.mark.parametrize("before", [b"", b"\xef\xbb\xbf", b" \n" * 300, b" " * 2000])
+def test_what_seems_bare_has_the_digest_of_its_bytes(form: bytes, before: bytes) -> None:
+    data = before + form
+    assert not is_bare(gzip.compress(data))
+    assert is_bare(data) == (form is FORMS["table"] or len(before) == 2000)
+    if is_bare(data):
+        assert digest(data) == hashlib.sha256(data).hexdigest()
 
 
 def test_digest_begins_where_the_stream_stands() -> None:
