@@ -78,10 +78,10 @@ def receipts_to_correct(only: Collection[int] | None = None) -> list[int]:
     return [key for key, _ in _rows(_DIFFERENCES, only, least=json.dumps(least))]
 
 
-def replacements(receipt: Receipt) -> QuerySet[Charge]:
+def replacements(receipt_id: int) -> QuerySet[Charge]:
     """Return what was charged in place of a receipt's reversals that wait and is on no document:
     of the same jobs, and what their counters then lacked; for the same addressee."""
-    ids = [key for (key,) in _rows(_REPLACEMENTS, [receipt.pk])]
+    ids = [key for (key,) in _rows(_REPLACEMENTS, [receipt_id])]
     return unbilled_charges().filter(pk__in=ids)
 
 

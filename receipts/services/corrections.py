@@ -72,13 +72,11 @@ def correct_jobs(*, job_ids: Iterable[int], actor: Actor) -> Outcome:
     return outcome
 
 
-def credit_waiting(*, project_id: int, currency: str, until: date, actor: Actor) -> None:
-    """Issue credit notes over the reversals of an addressee that wait and were booked by a month,
-    however little they come to; in the caller's transaction, which has locked the project and bills
-    what was charged in their place. Raises what ``credit_reversals`` does."""
+def to_credit(*, project_id: int, currency: str, until: date) -> QuerySet[Receipt]:
+    """Return the receipts of an addressee with reversals that wait and were booked by a month,
+    however little they come to."""
     booked = uncredited_reversals().filter(currency=currency, period__lte=until)
-    for receipt in waiting_in(booked).filter(project=project_id):
-        credit_now(receipt=receipt, actor=actor)
+    return waiting_in(booked).filter(project=project_id)
 
 
 def credit_now(*, receipt: Receipt, actor: Actor) -> None:
@@ -101,11 +99,12 @@ def _tried(receipt_id: int, actor: Actor) -> str:
 
 
 def _settle(receipt_id: int, actor: Actor) -> str:
-    receipt = locked(receipt_id)
+    # Another project of the same payer may be charged instead.
+    instead = replacements(receipt_id).order_by().values_list("project", flat=True)
+    receipt = locked(receipt_id, instead.distinct())
     if not receipts_to_correct([receipt_id]):
         return "waiting"
-    charges = replacements(receipt)
-    ids = list(charges.values_list("pk", flat=True))
+    ids = list(replacements(receipt_id).values_list("pk", flat=True))
     # The note may take a number of an official receipt before the new receipt takes its own.
     hold_series(settings.SERIES_RECEIPT, fiscal_year(timezone.localdate()))
     credit_now(receipt=receipt, actor=actor)

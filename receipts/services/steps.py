@@ -1,8 +1,9 @@
 """The steps that a document can take, and what each of them needs."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Project
@@ -23,20 +24,26 @@ STEPS: Table = {
 }
 
 
-def locked(receipt_id: int) -> Receipt:
-    """Lock a document, its project and those whose usage is on it, in the order of the house:
-    projects first. What is taken back of it, and charged anew, is theirs, and writing that locks
-    them; so they are locked before a series is. Raises Conflict if it is gone."""
+def locked(receipt_id: int, others: Iterable[int] = ()) -> Receipt:
+    """Lock a document, its project, those whose usage is on it and other projects, in the order of
+    the house: projects first. What is taken back of it, and charged anew, is theirs, and writing
+    that locks them; so they are locked before a series is. Raises Conflict if it is gone."""
     found = Receipt.objects.filter(pk=receipt_id).values_list("project_id", flat=True).first()
     if found is not None:
-        of_lines = Line.objects.filter(receipt=receipt_id).order_by().values_list("project")
-        keys = {found, *(key for (key,) in of_lines.distinct())}
+        keys = {found, *others} | projects_on(Receipt.objects.filter(pk=receipt_id))
         projects = {row.pk: row for row in lock_rows(Project.objects.all(), *keys)}
         rows = lock_rows(Receipt.objects.all(), receipt_id)
         if rows:
             rows[0].project = projects[found]
             return rows[0]
     raise Conflict("gone", _("This draft was discarded by someone else."))
+
+
+def projects_on(receipts: QuerySet[Receipt]) -> set[int]:
+    """Return the projects whose usage is on documents. Who pays for them may be another one, and
+    who paid for them then may not pay for them any more."""
+    lines = Line.objects.filter(receipt__in=receipts.order_by().values("pk"))
+    return set(lines.order_by().values_list("project", flat=True).distinct())
 
 
 def locked_all(receipt_ids: Collection[int]) -> list[Receipt]:

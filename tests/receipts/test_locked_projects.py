@@ -1,28 +1,86 @@
 """A document is locked with the projects whose usage is on it: what is taken back is theirs."""
 
+from datetime import date
+
+import pytest
 from django.db import OperationalError, connection, transaction
+from pytest_django import Settings
 
 from accounts.models import Project
-from receipts.models import BillingProfile
-from receipts.selectors import lines_over, unbilled_charges
-from receipts.services import issue_receipt, write_draft
+from accounts.services import close
+from core.actor import Actor
+from pricing.replacing import reverse_and_replace
+from receipts.models import BillingProfile, Receipt
+from receipts.selectors import charges_in_force, lines_over, unbilled_charges
+from receipts.services import corrections, issue_receipt, runs, write_draft
+from receipts.services.corrections import credit_now, settle_corrections
+from receipts.services.runs import drafting
 from receipts.services.steps import locked
 from tests.databases import Database
 from tests.factories import OCTOBER, SYSTEM, Row, import_rows, make_cluster, make_project
+from usage.models import Cluster
+
+MONTH = date(2026, 10, 1)
 
 
-def test_the_projects_of_its_lines_wait_for_who_changes_it(committed_db: Database) -> None:
-    payer, genomics, other = (make_project(code) for code in ("payer", "genomics", "other"))
-    BillingProfile.objects.create(project=genomics, grouping="payer", payer=payer)
+def issued(payer: Project, genomics: Project) -> Receipt:
+    """A receipt to one project over the usage of another, which the monthly run leaves out."""
+    BillingProfile.objects.create(project=genomics, grouping="payer", payer=payer, in_run=False)
     import_rows(make_cluster(), Row(1, seconds=360_000))
     with transaction.atomic():
         lines = lines_over(unbilled_charges([genomics.pk]))
         draft = write_draft(project=payer, lines=lines, window=OCTOBER, actor=SYSTEM)
-    receipt = issue_receipt(receipt_id=draft.pk, actor=SYSTEM)
+    return issue_receipt(receipt_id=draft.pk, actor=SYSTEM)
+
+
+def test_the_projects_of_its_lines_wait_for_who_changes_it(committed_db: Database) -> None:
+    payer, genomics, other = (make_project(code) for code in ("payer", "genomics", "other"))
+    receipt = issued(payer, genomics)
     with transaction.atomic():
         assert locked(receipt.pk).project == payer
         assert [is_locked(project) for project in (payer, genomics, other)] == [True, True, False]
     assert not is_locked(genomics)
+
+
+def test_a_run_locks_them_with_its_own_before_it_credits(
+    committed_db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    genomics, payer = make_project("genomics"), make_project("payer")
+    receipt = issued(payer, genomics)
+    with transaction.atomic():
+        reverse_and_replace(charges=list(charges_in_force(receipt)), actor=SYSTEM)
+    close(month=MONTH, seal=lambda _period: {}, actor=SYSTEM)
+    run = runs.start_run(month=MONTH, actor=SYSTEM)
+    held: list[bool] = []
+
+    def credit(*, receipt: Receipt, actor: Actor) -> None:
+        held.append(is_locked(genomics))
+        credit_now(receipt=receipt, actor=actor)
+
+    monkeypatch.setattr(drafting, "credit_now", credit)
+    runs.advance(run_id=run.pk, actor=SYSTEM)
+    assert held == [True]
+    assert receipt.credit_notes.get().total == -receipt.total
+
+
+def test_a_correction_locks_who_is_charged_instead(
+    committed_db: Database, monkeypatch: pytest.MonkeyPatch, settings: Settings
+) -> None:
+    payer, genomics, climate = (make_project(code) for code in ("payer", "genomics", "climate"))
+    issued(payer, genomics)
+    BillingProfile.objects.create(project=climate, grouping="payer", payer=payer)
+    import_rows(Cluster.objects.get(), Row(1, seconds=360_000, account="climate"))
+    settings.CORRECTION_THRESHOLD = {"THB": 0}
+    held: list[bool] = []
+
+    def credit(*, receipt: Receipt, actor: Actor) -> None:
+        held.append(is_locked(climate))
+        credit_now(receipt=receipt, actor=actor)
+
+    monkeypatch.setattr(corrections, "credit_now", credit)
+    settle_corrections(actor=SYSTEM)
+    assert held == [True]
+    assert Receipt.objects.latest("pk").lines.filter(project=climate).exists()
 
 
 def is_locked(project: Project) -> bool:

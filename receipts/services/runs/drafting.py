@@ -33,11 +33,11 @@ from receipts.arithmetic import LineItem, totals_of
 from receipts.models import BillingRun, Receipt, RunEntry
 from receipts.orders import order_for, under_orders
 from receipts.selectors import lines_over, unbilled_charges, uncredited_reversals
-from receipts.services.corrections import credit_waiting
+from receipts.services.corrections import credit_now, to_credit
 from receipts.services.drafting import Content, write_drafts
 from receipts.services.runs.steps import ENTRY_STEPS, RUN_STEPS
 from receipts.services.runs.telling import DEFECT, Problem, problem, refusal_of
-from receipts.services.steps import STEPS, figures_of, moved
+from receipts.services.steps import STEPS, figures_of, moved, projects_on
 from receipts.taxing import taxes_for
 
 log = logging.getLogger(__name__)
@@ -165,21 +165,20 @@ def _attempt(entry_id: int, actor: Actor) -> None:
     with transaction.atomic():
         for entry in _claimed([entry_id]):
             _closed(entry.run)
-            locked = _lock_projects([entry])
-            credit_waiting(
-                project_id=entry.project_id,
-                currency=entry.currency,
-                until=entry.run.period_id,
-                actor=actor,
+            waiting = to_credit(
+                project_id=entry.project_id, currency=entry.currency, until=entry.run.period_id
             )
+            locked = _lock_projects([entry], projects_on(waiting))
+            for receipt in waiting:
+                credit_now(receipt=receipt, actor=actor)
             _draft([entry], locked, actor)
 
 
-def _lock_projects(entries: Sequence[RunEntry]) -> Locked:
-    """Lock the addressees of some entries and all projects that they pay for."""
+def _lock_projects(entries: Sequence[RunEntry], others: Collection[int] = ()) -> Locked:
+    """Lock the addressees of some entries, all projects that they pay for, and others."""
     keys = {entry.project_id for entry in entries}
     addressees = addressees_of(set(in_run(billed_to(keys)).values_list("pk", flat=True)))
-    rows = lock_rows(Project.objects.all(), *keys, *addressees)
+    rows = lock_rows(Project.objects.all(), *keys, *addressees, *others)
     return Locked({row.pk: row for row in rows}, addressees)
 
 
