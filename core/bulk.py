@@ -63,8 +63,8 @@ def any_of(field: str, keys: Iterable[int]) -> Q:
 
     The least and the greatest key are said, too. A table that has just been filled has no
     statistics yet; PostgreSQL then takes thousands of keys for a good part of it and reads it whole
-    for each batch, but a span it looks up. Where the keys are most of their span, that is read in
-    one go, and the others are left out, in half of the time that it takes to look up each.
+    for each batch, but a span it looks up. Where the keys are a good part of their span, that is
+    read in one go, and the others are left out, in half of the time that it takes to look up each.
     """
     keys = tuple(keys)
     least, greatest = min(keys, default=0), max(keys, default=0)

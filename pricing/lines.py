@@ -41,7 +41,8 @@ class ChargeLines:
     their ends before.
 
     The digest is the SHA-256 over all lines in their order, in UTF-8: CHARGE_COLUMNS or
-    WIDE_COLUMNS with a tab between them and a line feed at the end.
+    WIDE_COLUMNS with a tab between them and a line feed at the end. Amounts by plain prices stand
+    there in millionths (``750000e-6``), others as they are printed (``0.750000``).
     """
 
     def __init__(self, periods: PeriodBook) -> None:

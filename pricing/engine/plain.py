@@ -28,8 +28,7 @@ class Prices:
     """The rates of plain lists by resource, and their currency; made once for many jobs."""
 
     def __init__(self, currency: str, rates: Mapping[str, PricedRate]) -> None:
-        self.currency = currency
-        self.rates = rates
+        self._currency = currency
         # By code: place among the figures, rate, and the fraction of ``charge_amount``, doubled.
         self._terms = tuple(
             (code, place, rate, 2 * numerator, denominator, 2 * denominator)
@@ -41,7 +40,7 @@ class Prices:
     def of(self, figures: Sequence[int]) -> "list[Amount]":
         """Price all that was used, by code, given a job's ``resources.FIGURES``. Raises NoRate if
         something of it has no rate."""
-        amounts, currency = [], self.currency
+        amounts, currency = [], self._currency
         for code, place, rate, twice, half, whole in self._terms:
             quantity = figures[place]
             if quantity:
