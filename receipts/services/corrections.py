@@ -72,7 +72,7 @@ def correct_jobs(*, job_ids: Iterable[int], actor: Actor) -> Outcome:
     return outcome
 
 
-def to_credit(*, project_id: int, currency: str, until: date) -> QuerySet[Receipt]:
+def receipts_to_credit(*, project_id: int, currency: str, until: date) -> QuerySet[Receipt]:
     """Return the receipts of an addressee with reversals that wait and were booked by a month,
     however little they come to."""
     booked = uncredited_reversals().filter(currency=currency, period__lte=until)

@@ -19,7 +19,7 @@ from receipts.differences import receipts_to_correct, receipts_waiting
 from receipts.models import CorrectionProblem, Line, PurchaseOrder, Receipt
 from receipts.selectors import charges_in_force, unbilled_charges, uncredited_reversals
 from receipts.services import Part, ask_credit, create_receipt, credit_reversals
-from receipts.services.corrections import credit_now, settle_corrections, to_credit
+from receipts.services.corrections import credit_now, receipts_to_credit, settle_corrections
 from tests import scenes
 from tests.databases import Database
 from tests.factories import OCTOBER, SYSTEM, Row, import_rows, make_cluster, make_project, make_user
@@ -49,7 +49,7 @@ def change(receipt: Receipt, job_id: int = 3) -> list[Charge]:
 
 
 def credit(project_id: int, until: date = date(2026, 10, 1)) -> None:
-    for receipt in to_credit(project_id=project_id, currency="THB", until=until):
+    for receipt in receipts_to_credit(project_id=project_id, currency="THB", until=until):
         credit_now(receipt=receipt, actor=SYSTEM)
 
 

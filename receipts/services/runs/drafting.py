@@ -33,7 +33,7 @@ from receipts.arithmetic import LineItem, totals_of
 from receipts.models import BillingRun, Receipt, RunEntry
 from receipts.orders import order_for, under_orders
 from receipts.selectors import lines_over, unbilled_charges, uncredited_reversals
-from receipts.services.corrections import credit_now, to_credit
+from receipts.services.corrections import credit_now, receipts_to_credit
 from receipts.services.drafting import Content, write_drafts
 from receipts.services.runs.steps import ENTRY_STEPS, RUN_STEPS
 from receipts.services.runs.telling import DEFECT, Problem, problem, refusal_of
@@ -165,7 +165,7 @@ def _attempt(entry_id: int, actor: Actor) -> None:
     with transaction.atomic():
         for entry in _claimed([entry_id]):
             _closed(entry.run)
-            waiting = to_credit(
+            waiting = receipts_to_credit(
                 project_id=entry.project_id, currency=entry.currency, until=entry.run.period_id
             )
             locked = _lock_projects([entry], projects_on(waiting))
