@@ -49,7 +49,7 @@ def store(stream: Readable) -> Evidence:
     """Store a stream and return its evidence. Input that is there already, or whose accounting is,
     in whatever wrapping, is not stored again.
 
-    The stream is spooled to disk first, because its digests decide whether it is new.
+    It goes to disk first, because its digests decide whether it is new.
     """
     with tempfile.TemporaryFile() as spool, tempfile.TemporaryFile() as chunks:
         found = _spool(stream, spool, chunks)
