@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import copy_context
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from typing import Any, Generic, TypeVar
 
@@ -16,6 +16,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 _POLL_SECONDS = 0.05
+_HANDOVER_SECONDS = 0.001
 
 
 class _Stopped(BaseException):
@@ -45,6 +46,7 @@ class _Item(Generic[T]):
 class _Question:
     ask: Callable[[], Any]
     answers: "SimpleQueue[Callable[[], Any]]"
+    taken: threading.Event = field(default_factory=threading.Event)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,10 @@ class Ahead(Generic[T]):
             found = question()
             return lambda: found
         answers: SimpleQueue[Callable[[], R]] = SimpleQueue()
-        self._messages.put(_Question(question, answers))
+        asked = _Question(question, answers)
+        self._messages.put(asked)
+        # Python lets another thread in only after 5 ms of work: by then the answer is waited for.
+        asked.taken.wait(_HANDOVER_SECONDS)
 
         def answer() -> R:
             return answers.get()()
@@ -125,6 +130,7 @@ class Ahead(Generic[T]):
         while True:
             message = self._messages.get()
             if isinstance(message, _Question):
+                message.taken.set()
                 message.answers.put(_answer(message.ask))
             elif isinstance(message, _End):
                 if message.error is not None:

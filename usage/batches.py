@@ -8,7 +8,7 @@ from usage.merge import Merged, merge, survey
 from usage.models import ImportRun
 from usage.normalise import JobRow
 from usage.reasons import Reason
-from usage.sources.sacct import Parsed
+from usage.sources.sacct import SAME, Parsed
 
 
 @dataclass(slots=True)
@@ -64,11 +64,10 @@ class Batch:
     def take(self, rows: Iterable[Parsed]) -> bool:
         """Take rows in; returns whether there were any."""
         for row in rows:
-            job = row.job
-            if job is not None:
-                self._take_job(row, job)
-            elif row.kind == "same":
+            if row is SAME:
                 self.repeated += 1
+            elif (job := row.job) is not None:
+                self._take_job(row, job)
             elif row.kind == "step":
                 self.steps += 1
             else:
