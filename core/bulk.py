@@ -18,6 +18,8 @@ LINES_AT_ONCE = 500
 
 _DENSE = 4
 """Keys are looked up one by one if their span has so many times as many."""
+_FEW = 100
+"""So few are looked up one by one anyhow: of what is computed PostgreSQL has no statistics."""
 
 COPY_FROM = 100
 """Below this many rows INSERT is as fast, and its errors say more."""
@@ -68,7 +70,7 @@ def any_of(field: str, keys: Iterable[int]) -> Q:
     """
     keys = tuple(keys)
     least, greatest = min(keys, default=0), max(keys, default=0)
-    is_dense = greatest - least < _DENSE * len(keys)
+    is_dense = len(keys) > _FEW and greatest - least < _DENSE * len(keys)
     # What is computed is not looked up in an index.
     key = F(field) + 0 if is_dense else F(field)
     return Q(_Any(key, keys), **{f"{field}__gte": least, f"{field}__lte": greatest})

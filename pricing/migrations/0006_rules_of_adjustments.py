@@ -146,12 +146,7 @@ RULES = [
             IF EXISTS (
                 SELECT 1 FROM pricing_adjustment a
                  WHERE NEW.resource = 'manual:' || a.id AND a.decided_by_id IS NOT NULL
-                   AND NOT EXISTS (
-                        SELECT 1 FROM pricing_charge c
-                         WHERE c.kind = 'manual' AND c.resource = NEW.resource
-                           AND c.project_id = a.project_id AND c.job_end = a.at
-                           AND c.reverses_id IS NULL AND NOT EXISTS (
-                                SELECT 1 FROM pricing_charge r WHERE r.reverses_id = c.id))
+                   AND pricing_is_taken_back(a.id)
             ) THEN
                 RAISE EXCEPTION 'a fee that two people decided is not taken back by one'
                     USING ERRCODE = 'check_violation';

@@ -60,12 +60,13 @@ def test_a_question_to_the_database_amid_lines_is_refused_instead_of_hanging(at:
     assert not Department.objects.exists()
 
 
-def test_rows_are_found_by_any_number_of_keys() -> None:
-    insert_many(departments(5))
+@pytest.mark.parametrize("count", [2, 300])
+def test_rows_are_found_by_any_number_of_keys(count: int) -> None:
+    insert_many(departments(2 * count))
     keys = list(Department.objects.order_by("pk").values_list("pk", flat=True))
-    for wanted in (keys[1:3], [keys[0], keys[4]]):
-        # Close together, and far apart.
-        for more in ([], [keys[4] + 10**6]):
+    # Close together, and with one that is far away.
+    for wanted in (keys[:count], keys[::2]):
+        for more in ([], [keys[-1] + 10**6]):
             found = Department.objects.filter(any_of("pk", [*wanted, *more])).order_by("pk")
             assert [row.pk for row in found] == wanted
     assert not Department.objects.filter(any_of("pk", [])).exists()
