@@ -18,8 +18,10 @@ LINES_AT_ONCE = 500
 
 _DENSE = 4
 """Keys are looked up one by one if their span has so many times as many."""
-_FEW = 100
-"""So few are looked up one by one anyhow: of what is computed PostgreSQL has no statistics."""
+_MANY = 100
+"""Fewer are looked up one by one anyhow: of what is computed PostgreSQL has no statistics."""
+_FEW = 10
+"""So few are said as they are: PostgreSQL then knows best which index finds the fewest rows."""
 
 COPY_FROM = 100
 """Below this many rows INSERT is as fast, and its errors say more."""
@@ -60,8 +62,8 @@ def in_batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
 
 
 def any_of(field: str, keys: Iterable[int]) -> Q:
-    """Return what ``Q(field__in=keys)`` is, with one parameter for all of the keys: for thousands
-    of them, putting each into the statement takes longer than to find the rows.
+    """Return what ``Q(field__in=keys)`` is, with one parameter for many keys: for thousands of
+    them, putting each into the statement takes longer than to find the rows.
 
     The least and the greatest key are said, too. A table that has just been filled has no
     statistics yet; PostgreSQL then takes thousands of keys for a good part of it and reads it whole
@@ -69,8 +71,10 @@ def any_of(field: str, keys: Iterable[int]) -> Q:
     read in one go, and the others are left out, in half of the time that it takes to look up each.
     """
     keys = tuple(keys)
-    least, greatest = min(keys, default=0), max(keys, default=0)
-    is_dense = len(keys) > _FEW and greatest - least < _DENSE * len(keys)
+    if len(keys) <= _FEW:
+        return Q(**{f"{field}__in": keys})
+    least, greatest = min(keys), max(keys)
+    is_dense = len(keys) > _MANY and greatest - least < _DENSE * len(keys)
     # What is computed is not looked up in an index.
     key = F(field) + 0 if is_dense else F(field)
     return Q(_Any(key, keys), **{f"{field}__gte": least, f"{field}__lte": greatest})

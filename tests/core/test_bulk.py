@@ -60,7 +60,7 @@ def test_a_question_to_the_database_amid_lines_is_refused_instead_of_hanging(at:
     assert not Department.objects.exists()
 
 
-@pytest.mark.parametrize("count", [2, 300])
+@pytest.mark.parametrize("count", [2, 50, 300])
 def test_rows_are_found_by_any_number_of_keys(count: int) -> None:
     insert_many(departments(2 * count))
     keys = list(Department.objects.order_by("pk").values_list("pk", flat=True))
