@@ -99,7 +99,7 @@ def sorted_out(rows: Iterable[Parsed], ask: Ask = lambda question: question()) -
     for row in rows:
         while line is not None and line < row.line:
             line = next(clashes, None)
-        yield clash(row) if row.line == line and row.kind in {"job", "same"} else row
+        yield clash(row) if row.line == line and row.job is not None else row
 
 
 def contradictions_found() -> bool:

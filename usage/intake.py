@@ -3,10 +3,9 @@
 Only the caller's thread has the database: it commits a batch while the next one is made.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from datetime import UTC
-from itertools import islice
 from zoneinfo import ZoneInfo
 
 from django.db import transaction
@@ -69,13 +68,23 @@ def _open(
     ``by_bytes`` are not interpreted. Raises FileRefused."""
     reader = _recognising(run, ahead, by_bytes=by_bytes)
     if run.rows_read:
-        return reader, islice(iter(reader), run.rows_read, None)
+        return reader, _after(reader, run.rows_read)
     try:
         return reader, own_rows(run.cluster, reader, lambda: reader_for(run))
     except NotOurs as misfit:
         settle(run, misfit, actor=actor)
         reader = _recognising(run, ahead, by_bytes=by_bytes)
         return reader, own_rows(run.cluster, reader, lambda: reader_for(run))
+
+
+def _after(rows: Iterable[Parsed], passed: int) -> Iterator[Parsed]:
+    """Yield what comes after so many rows."""
+    rest = iter(rows)
+    while passed > 0 and (row := next(rest, None)):
+        passed -= row.rows
+        if passed < 0:
+            yield row._replace(rows=-passed)
+    yield from rest
 
 
 def read_batches(
@@ -144,7 +153,7 @@ class _Writing:
         while True:
             batch = Batch(self._beginning if self._all_new() else b"")
             try:
-                more = batch.take(islice(rows, self._batch_rows))
+                more = batch.take(rows, self._batch_rows)
             except FileRefused:
                 batch.broken_off = True
                 if batch:

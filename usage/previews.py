@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import islice
 from typing import BinaryIO
 from zoneinfo import ZoneInfo
 
@@ -134,7 +133,7 @@ def _preview(
     found, seen, until = Preview(), 0, time.monotonic() + seconds
     try:
         reader, rows = _open(run, make_reader)
-        while (batch := Batch()).take(islice(rows, BATCH_ROWS)):
+        while (batch := Batch()).take(rows, BATCH_ROWS):
             with transaction.atomic():
                 found.tally.add(classify(run, batch))
             found.bad += batch.bad[: SHOWN_ROWS - len(found.bad)]

@@ -7,6 +7,8 @@ A job that an incomplete import left is not recognised: its row is read in full,
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator
+from itertools import chain
+from struct import Struct
 
 from django.db import connection
 
@@ -17,6 +19,7 @@ MOST_SKIPPED = 8
 """So many job ids between two that are asked for are looked at, too: a way along the index is
 shorter than two ways down."""
 
+_DIGESTS = Struct(f"{DIGEST_BYTES}s")
 _FIND = """
     SELECT string_agg(uuid_send(j.raw_digest), ''::bytea)
       FROM unnest(%(first)s::bigint[], %(last)s::bigint[]) AS s (first, last)
@@ -40,7 +43,7 @@ def recogniser(run: ImportRun) -> Callable[[Collection[int]], Collection[bytes]]
         with connection.cursor() as cursor:
             cursor.execute(_FIND, arguments)
             found = bytes(cursor.fetchone()[0] or b"")
-        return {found[place : place + DIGEST_BYTES] for place in range(0, len(found), DIGEST_BYTES)}
+        return set(chain.from_iterable(_DIGESTS.iter_unpack(found)))
 
     return known
 

@@ -1,14 +1,19 @@
 """Rows that were read before are known again by their bytes, and by nothing less."""
 
+import contextlib
+import io
 from unittest import mock
 
 import pytest
 
-from tests.factories import Row, import_bytes, make_cluster, sacct
+from tests.factories import SYSTEM, Row, import_bytes, make_cluster, sacct
 from tests.usage.loading import load
+from usage import services
 from usage.models import Cluster, ImportRun, Job
 from usage.normalise import normalise_cells
 from usage.raw import raw_row
+from usage.services import prepare_import, run_import
+from usage.sources import lines
 
 pytestmark = pytest.mark.django_db
 
@@ -37,6 +42,30 @@ def test_unchanged_rows_are_not_interpreted_again() -> None:
     count, run = interpreted(cluster, sacct(changed, Row(99)))
     assert (count, run.jobs_unchanged) == (LAST, 2)
     assert Job.objects.get(job_id=7).cpu_seconds == 8 * 3600
+
+
+@pytest.mark.parametrize("block", [80, 1000, 1 << 18])
+@pytest.mark.parametrize("batch", [1, 2, 7])
+def test_an_import_that_breaks_off_amid_known_rows_goes_on_after_what_it_counted(
+    batch: int, block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lines, "CHUNK", block)
+    cluster, known = make_cluster(), [Row(number) for number in range(1, 121)]
+    load(cluster, sacct(*known))
+    bad, changed = Row(50, extra={"ElapsedRaw": "-5"}), Row(7, tres="cpu=8,mem=8192M,node=1")
+    content = sacct(*known[:6], changed, *known[7:49], bad, *known[50:], Row(200), Row(201))
+    monkeypatch.setattr(services, "BATCH_ROWS", batch)
+    run = prepare_import(
+        cluster=cluster, stream=io.BytesIO(content), origin="test.psv", actor=SYSTEM
+    )
+    progress = mock.Mock(side_effect=InterruptedError)
+    while run.status != "incomplete":
+        with contextlib.suppress(InterruptedError):
+            run = run_import(run_id=run.pk, actor=SYSTEM, progress=progress)
+    assert progress.call_count > 1, "it broke off after each batch"
+    assert (run.rows_read, run.jobs_unchanged, run.jobs_changed) == (122, 118, 1)
+    assert (run.jobs_new, run.quarantined, Job.objects.count()) == (2, 1, 122)
+    assert raw_row(Job.objects.get(job_id=201)) == Row(201).text()
 
 
 def test_another_way_of_reading_is_another_row() -> None:

@@ -19,7 +19,7 @@ def read(data: bytes, known: Collection[bytes] = ()) -> list[Parsed]:
 
     if known:
         reader.recognise = ask
-    rows = list(reader)
+    rows = [row._replace(rows=1) for row in reader for _ in range(row.rows)]
     assert reader.rows == len(rows)
     return rows
 

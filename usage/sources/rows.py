@@ -21,6 +21,22 @@ Known = Callable[[Sequence[bytes]], Places]
 """Asks which of some lines, by place, are rows that are known and need not be read."""
 
 
+def stretches(known: Collection[int], total: int) -> Iterator[tuple[int, int, bool]]:
+    """Yield where each stretch of known or unknown places begins and ends, and whether it is known;
+    from 0 to ``total``, without gaps."""
+    if not known:
+        yield 0, total, False
+        return
+    begin = 0
+    for place in [place for place in range(total) if place not in known]:
+        if begin < place:
+            yield begin, place, True
+        yield place, place + 1, False
+        begin = place + 1
+    if begin < total:
+        yield begin, total, True
+
+
 @dataclass(slots=True)
 class Row:
     """A logical row. ``cells`` has one text per column, or is None for a row that can't be read.
@@ -44,8 +60,8 @@ class Row:
 class Assembler:
     """Iterate once for the rows, in the order and without gaps between their bytes.
 
-    A row of which ``known`` told that it is known is None. ``line`` and ``offset`` are where the
-    input goes on; ``first`` is a line that was read ahead.
+    Instead of rows on end that ``known`` told to be known it gives their number. ``line_number``
+    and ``offset`` are where the input goes on; ``first`` is a line that was read ahead.
     """
 
     def __init__(
@@ -59,44 +75,54 @@ class Assembler:
         self._held: Row | None = None
         self._open: list[Row] = []
         self._begun = False
+        self._line_number = self._offset = 0
         self.leading = 0
         self.truncated = False
 
-    def rows(self, line_number: int, offset: int, known: Known) -> Iterator[Row | None]:
-        width, delimiter = self._layout.width, self._delimiter
-        typable = delimiter == "\x1f"
+    def rows(self, line_number: int, offset: int, known: Known) -> Iterator[Row | int]:
+        self._line_number, self._offset = line_number, offset
         for block, cut, answer in one_behind(self._blocks(known)):
             passed = () if self._open else answer()
-            for place, line in enumerate(block):
-                line_number += 1
-                size = len(line) if cut else len(line) + 1
-                if place in passed and not self._open:
-                    offset += size
-                    if self._held is not None:
-                        yield self._held
-                        self._held = None
-                    self._begun = True
-                    yield None
-                    continue
-                try:
-                    raw = line.decode()
-                except UnicodeDecodeError:
-                    row = self._not_utf8(line, line_number, offset, cut)
+            for begin, end, is_known in stretches(passed, len(block)):
+                lines = block[begin:end]
+                if is_known and not self._open:
+                    yield from self._pass_over(lines)
                 else:
-                    raw = raw.removesuffix("\r")
-                    row = Row(line_number, offset, size, raw, raw.split(delimiter), cut)
-                offset += size
-                if b"\0" in line or (b"\x1f" in line and not typable):
-                    self._spoil(row)
-                if row.cells is not None and len(row.cells) == width and not self._open:
-                    # The usual case: a whole row, which ends the one before it.
-                    if self._held is not None:
-                        yield self._held
-                    self._held = row
-                    self._begun = True
-                else:
-                    yield from self._feed(row)
+                    yield from self._read(lines, cut)
         yield from self._end()
+
+    def _pass_over(self, lines: Sequence[bytes]) -> Iterator[Row | int]:
+        """Rows that are known are counted, with their line feeds: each has a line after it."""
+        self._line_number += len(lines)
+        self._offset += sum(map(len, lines)) + len(lines)
+        yield from self._hold(None)
+        self._begun = True
+        yield len(lines)
+
+    def _read(self, lines: Sequence[bytes], cut: bool) -> Iterator[Row]:
+        width, delimiter = self._layout.width, self._delimiter
+        typable = delimiter == "\x1f"
+        for line in lines:
+            self._line_number += 1
+            number, offset, size = self._line_number, self._offset, len(line) + (not cut)
+            self._offset += size
+            try:
+                raw = line.decode()
+            except UnicodeDecodeError:
+                row = self._not_utf8(line, number, offset, cut)
+            else:
+                raw = raw.removesuffix("\r")
+                row = Row(number, offset, size, raw, raw.split(delimiter), cut)
+            if b"\0" in line or (b"\x1f" in line and not typable):
+                self._spoil(row)
+            if row.cells is not None and len(row.cells) == width and not self._open:
+                # The usual case: a whole row, which ends the one before it.
+                if self._held is not None:
+                    yield self._held
+                self._held = row
+                self._begun = True
+            else:
+                yield from self._feed(row)
 
     def _blocks(self, known: Known) -> Iterator[tuple[list[bytes], bool, Places]]:
         """Yield some lines at a time, whether the last one is cut off, and which are known."""

@@ -27,7 +27,7 @@ from usage.sources.columns import (
     require,
 )
 from usage.sources.lines import Lines
-from usage.sources.rows import Assembler, Places, Row
+from usage.sources.rows import Assembler, Places, Row, stretches
 from usage.sources.sieve import Recogniser, Sieve
 from usage.sources.steps import Steps
 from usage.times import Clock
@@ -50,8 +50,8 @@ class Parsed(NamedTuple):
     bytes that are not UTF-8 are spelled out (``\\x00``, ``\\xff``). ``reason`` is a Reason code
     for a bad row, else empty. ``digest`` covers the row and how it was read; the same row read in
     the same way says the same. It is empty where that is not known. A row of kind ``same`` was
-    recognised by it: it says what its job says already, and was not interpreted. All of them are
-    ``SAME``, which says nothing else.
+    recognised by it: it says what its job says already, and was not interpreted. It stands for
+    ``rows`` of them on end, and says nothing else.
     """
 
     line: int
@@ -63,9 +63,10 @@ class Parsed(NamedTuple):
     offset: int
     size: int
     digest: bytes = b""
+    rows: int = 1
 
 
-SAME = Parsed(0, "same", "", None, "", "", 0, 0)
+_SAME = Parsed(0, "same", "", None, "", "", 0, 0)
 
 
 class SacctReader:
@@ -131,8 +132,8 @@ class SacctReader:
     def __iter__(self) -> Iterator[Parsed]:
         begin = self.header_size
         for row in self._known_or_whole(begin):
-            parsed = SAME if row is None else self._parsed(row)
-            self.rows += 1
+            parsed = _SAME._replace(rows=row) if isinstance(row, int) else self._parsed(row)
+            self.rows += parsed.rows
             yield parsed
         self.header_size = begin + self._assembler.leading
         if not self.rows:
@@ -140,19 +141,21 @@ class SacctReader:
                 "no_rows", "There is a header but no row: nothing ran, or sacct failed."
             )
 
-    def _known_or_whole(self, begin: int) -> Iterator[Row | None]:
-        """The rows, None for those that are recognised. With its steps a row is more than a line,
+    def _known_or_whole(self, begin: int) -> Iterator[Row | int]:
+        """The rows, and how many on end are recognised. With its steps a row is more than a line,
         so then it is put together before it can be."""
         if not self._steps.are_told:
             return self._assembler.rows(self._line_number, begin, self._sieve.known)
         lines = self._assembler.rows(self._line_number, begin, lambda lines: lambda: ())
-        return self._sifted(self._steps.gathered(row for row in lines if row is not None))
+        return self._sifted(self._steps.gathered(row for row in lines if isinstance(row, Row)))
 
-    def _sifted(self, rows: Iterator[Row]) -> Iterator[Row | None]:
+    def _sifted(self, rows: Iterator[Row]) -> Iterator[Row | int]:
         for some, answer in one_behind(self._some(rows)):
-            known = answer()
-            for place, row in enumerate(some):
-                yield None if place in known else row
+            for begin, end, is_known in stretches(answer(), len(some)):
+                if is_known:
+                    yield end - begin
+                else:
+                    yield from some[begin:end]
 
     def _some(self, rows: Iterator[Row]) -> Iterator[tuple[list[Row], Places]]:
         """Yield some rows at a time and which are known; then the refusal that ended them."""

@@ -80,9 +80,9 @@ class Sieve:
         """The lines that are certainly rows."""
         delimiter, digest, found = self._delimiter, self._digest, []
         is_odd = _is_odd(b"\n".join(lines), delimiter)
-        cells = [line.count(delimiter) + 1 for line in lines]
-        for place, (width, following) in enumerate(pairwise(cells)):
-            if width != self._width or following != width:
+        is_whole = [line.count(delimiter) == self._width - 1 for line in lines]
+        for place, (is_row, next_is) in enumerate(pairwise(is_whole)):
+            if not (is_row and next_is):
                 continue
             row = lines[place]
             if is_odd:
