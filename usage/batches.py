@@ -59,6 +59,8 @@ class Batch:
     steps: int = 0
     repeated: int = 0
     """Rows that say of a job what is stored, or what a row before them in the batch had said."""
+    recognised: bool = False
+    """Whether some were not interpreted: nothing then tells that others contradict them."""
     _said: dict[tuple[int, int], str] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -72,6 +74,7 @@ class Batch:
                 self._take_job(row, job)
             elif row.kind == "same":
                 self.repeated += row.rows
+                self.recognised = True
                 if self.repeated >= _KNOWN_AT_ONCE * most:
                     break
             elif row.kind == "step":

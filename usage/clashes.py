@@ -92,14 +92,18 @@ Ask = Callable[[Callable[[], list[int]]], list[int]]
 def sorted_out(rows: Iterable[Parsed], ask: Ask = lambda question: question()) -> Iterator[Parsed]:
     """Return the rows of an input that was looked over; what contradicts a row before is bad.
 
-    ``ask`` has the database asked by the thread that has the connection.
+    Jobs come in the order of their lines, each behind its steps. ``ask`` has the database asked by
+    the thread that has the connection.
     """
     clashes = _clashes(ask)
     line = next(clashes, None)
     for row in rows:
+        if row.job is None:
+            yield row
+            continue
         while line is not None and line < row.line:
             line = next(clashes, None)
-        yield clash(row) if row.line == line and row.job is not None else row
+        yield clash(row) if row.line == line else row
 
 
 def contradictions_found() -> bool:

@@ -143,9 +143,9 @@ class _Writing:
         return reader
 
     def _is_all(self, batch: Batch) -> bool:
-        """Whether a batch is all of an input of a known age: then it has shown its contradictions
-        already."""
-        is_short = len(batch) < self._batch_rows and not batch.broken_off
+        """Whether a batch is all of an input of a known age, and all of it was interpreted: then it
+        has shown its contradictions already."""
+        is_short = len(batch) < self._batch_rows and not (batch.broken_off or batch.recognised)
         return is_short and not self._run.rows_read and self._run.as_of is not None
 
     def _batches(self, rows: Iterator[Parsed]) -> Iterator[Batch]:

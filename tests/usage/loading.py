@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from unittest import mock
 
 from tests.factories import SYSTEM
@@ -19,10 +20,16 @@ def table(columns: Sequence[str], rows: Iterable[Mapping[str, str]], name: str =
     return ("\n".join(lines) + "\n").encode()
 
 
-def load(cluster: Cluster, content: bytes, *, batch: int = 1000) -> ImportRun:
+def load(
+    cluster: Cluster, content: bytes, *, batch: int = 1000, as_of: datetime | None = None
+) -> ImportRun:
     """Import content in batches of so many rows, without rating it."""
     with mock.patch.object(services, "BATCH_ROWS", batch):
         run = prepare_import(
-            cluster=cluster, stream=io.BytesIO(content), origin="test.psv", actor=SYSTEM
+            cluster=cluster,
+            stream=io.BytesIO(content),
+            origin="test.psv",
+            actor=SYSTEM,
+            as_of=as_of,
         )
         return run_import(run_id=run.pk, actor=SYSTEM)

@@ -1,6 +1,7 @@
 """Jobs that an input has twice with different values: a forged row, or files put together."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from io import BytesIO
 
 import pytest
@@ -9,6 +10,7 @@ from core.actor import Actor
 from hpcbilling.workflows import finish_import, release_and_rate, resume_imports
 from pricing.models import Charge
 from tests.factories import (
+    COLUMNS,
     SYSTEM,
     Row,
     import_bytes,
@@ -18,6 +20,7 @@ from tests.factories import (
     make_user,
     sacct,
 )
+from tests.usage.loading import load
 from usage import clashes, services
 from usage.models import ImportRun, Job, QuarantinedRow
 from usage.previews import preview_stream
@@ -29,6 +32,8 @@ pytestmark = pytest.mark.django_db
 FORGED = Row(
     2, user="alice", seconds=7200, extra={"Submit": str(int(Row(2).end.timestamp()) - 3660)}
 )
+
+ASKED_AT = datetime(2026, 11, 1, tzinfo=UTC)
 
 
 def adds_up(run: ImportRun) -> bool:
@@ -62,6 +67,43 @@ def test_a_forged_row_does_not_change_a_job_that_was_known(batch_rows: int) -> N
     assert adds_up(run)
     assert Charge.objects.count() == charges
     assert open_rows().get().reason == "identity_clash"
+
+
+@pytest.mark.parametrize("is_first", [False, True])
+@pytest.mark.parametrize("running", [False, True])
+def test_nor_in_the_answer_of_a_source_whose_other_rows_are_recognised(
+    batch_rows: int, running: bool, is_first: bool
+) -> None:
+    make_project("genomics")
+    cluster = make_cluster()
+    real = replace(FORGED, state="RUNNING") if running else Row(2)
+    load(cluster, sacct(Row(1), real, Row(3)), as_of=ASKED_AT)
+    rows = (Row(4, name="x\n" + FORGED.text()), real)
+    content = sacct(Row(1), *(rows if is_first else reversed(rows)), Row(3))
+    run = load(cluster, content, as_of=ASKED_AT, batch=batch_rows)
+    assert (run.status, run.quarantined, run.jobs_changed) == ("incomplete", 1, int(is_first))
+    assert adds_up(run)
+    assert open_rows().get().raw == (real if is_first else FORGED).text()
+
+
+@pytest.mark.parametrize("batch", [1, 2, 3, 4, 5, 100])
+def test_a_forged_row_with_steps_does_not_change_a_job_that_was_known(batch: int) -> None:
+    """A job comes behind its steps: its line is less than theirs."""
+
+    def with_steps(*rows: Row) -> bytes:
+        lines = ["|".join([*COLUMNS, "TotalCPU"])]
+        for row in rows:
+            *cells, name = row.text().split("|")
+            step = [f"{row.job_id}.batch", f"{row.job_id}.batch", *cells[2:], name]
+            lines += ["|".join([*cells, name, "00:00"]), "|".join([*step, "01:00"])]
+        return ("\n".join(lines) + "\n").encode()
+
+    cluster, known = make_cluster(), [Row(number) for number in (1, 2, 3)]
+    load(cluster, with_steps(*known))
+    run = load(cluster, with_steps(*known, FORGED, Row(4), FORGED), batch=batch)
+    assert (run.status, run.quarantined, run.jobs_changed) == ("incomplete", 2, 0)
+    assert adds_up(run)
+    assert Job.objects.get(job_id=2).elapsed_seconds == 3600
 
 
 def test_a_dismissed_forged_row_is_never_what_its_job_says(batch_rows: int) -> None:
