@@ -52,7 +52,8 @@ _STATES = frozenset(
         "RUNNING", "SUSPENDED", "TIMEOUT",
     )
 )  # fmt: skip
-_UNPLACED = frozenset({"", "None assigned", "None", "(null)"})
+UNPLACED = frozenset({"", "None assigned", "None", "(null)"})
+"""What a node list says of a job that was placed on no node."""
 
 
 # The texts that a row is made of, in the order of FIELD_COLUMNS. None: no such column.
@@ -357,7 +358,7 @@ def _placed(node_list: str | None, alloc: str | None, moments: Moments, elapsed:
         return False
     if node_list is None:
         return bool(elapsed or end is None or alloc)
-    if node_list not in _UNPLACED:
+    if node_list not in UNPLACED:
         return True
     if elapsed:
         raise RowError(Reason.NO_NODES, f"{elapsed} s elapsed on no node")

@@ -1,41 +1,28 @@
-"""Sharing out what a job used over the spans of time in which it ran. Pure, whole numbers only.
+"""Sharing out what a job used over the spans of time in which it ran: by whole numbers only.
 
 The rule: of a quantity used evenly over ``[start, start + length)``, the first ``s`` seconds have
 floor(quantity × s ÷ length). A span's share is the difference of two of these, so the shares of one
-job add up to its quantity exactly, however it is cut. ``usage.totals`` says the same in SQL.
+job add up to its quantity exactly, however it is cut.
 """
 
-from collections.abc import Sequence
 from datetime import date, datetime, timedelta
-from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 from core.intervals import local_midnight, next_month
 
-SECOND = timedelta(seconds=1)
 
+def share(quantity: str) -> str:
+    """Return the SQL of the share that a span has of a quantity, which is a column.
 
-def share(quantity: int, *, length: int, begin: int, end: int) -> int:
-    """Return the share of the seconds ``[begin, end)`` of a job that ran ``length`` seconds.
-
-    Seconds count from the job's start; what lies outside of the job has no share. A job of no
-    length used nothing that could be shared out: all of it is in the span that has its start.
+    Three more columns are read: ``length``, how many seconds the job ran, and ``x0`` and ``x1``,
+    between which of them the span lies; neither lies outside of the job. A span that is asked about
+    has all of a job of no length.
     """
-    if length <= 0:
-        return quantity if begin <= 0 < end else 0
-    first, last = (min(max(point, 0), length) for point in (begin, end))
-    return quantity * last // length - quantity * first // length if last > first else 0
-
-
-def shares(
-    quantity: int, *, start: datetime, end: datetime, bounds: Sequence[datetime]
-) -> list[int]:
-    """Return the shares of each span between neighbouring bounds, which must rise."""
-    length = (end - start) // SECOND
-    points = [(bound - start) // SECOND for bound in bounds]
-    return [
-        share(quantity, length=length, begin=begin, end=stop) for begin, stop in pairwise(points)
-    ]
+    # Dividing wide numbers is slow, and most jobs lie within one span.
+    return (
+        f"CASE WHEN x1 - x0 = length THEN {quantity} WHEN x1 <= x0 THEN 0 ELSE"
+        f" div({quantity}::numeric * x1, length) - div({quantity}::numeric * x0, length) END"
+    )
 
 
 def day_bounds(first: date, last: date, zone: ZoneInfo) -> list[datetime]:

@@ -14,7 +14,8 @@ from zoneinfo import ZoneInfo
 from django.db import connection
 
 from usage.models import Cluster
-from usage.proration import day_bounds, month_bounds
+from usage.normalise import UNPLACED
+from usage.proration import day_bounds, month_bounds, share
 
 
 class By(StrEnum):
@@ -29,15 +30,8 @@ class By(StrEnum):
 
 _KEYS = {By.USER: "user_name", By.ACCOUNT: "account", By.PARTITION: "partition"}
 
-UNPLACED = ("", "None assigned", "None", "(null)")
-"""What a node list says of a job that was placed on no node."""
-
-MEASURES = {
-    "cpu_seconds": "cpu_seconds",
-    "gpu_seconds": "gpu_seconds",
-    "node_seconds": "node_seconds",
-    "wall_seconds": "length",
-}
+_MEASURED = ("cpu_seconds", "gpu_seconds", "node_seconds", "length")
+"""What is added up, in the order of ``Sums``; its wall time is the length of jobs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +88,7 @@ def usage_totals(
 
 
 # A job reaches from the span that has its start to the one that has its last second, or to the one
-# that has its end where that lies on a bound. A quantity is only divided where a bound cuts it.
-_SHARE = (
-    "CASE WHEN x1 - x0 = length THEN {quantity} ELSE"
-    " div({quantity}::numeric * x1, greatest(length, 1))"
-    " - div({quantity}::numeric * x0, greatest(length, 1)) END"
-)
+# that has its end where that lies on a bound.
 _SQL = """
 WITH bounds AS (SELECT %(bounds)s::timestamptz[] AS at, %(count)s AS count),
 job AS (
@@ -141,9 +130,7 @@ def _query(
     cluster: Cluster, bounds: Sequence[datetime], key: str
 ) -> list[tuple[int, str, Sums, tuple[int, int]]]:
     """Return (place of the span, key, sums, (running, unfinished) jobs not in an earlier span)."""
-    sums = ", ".join(
-        f"coalesce(sum({_SHARE.format(quantity=quantity)}), 0)" for quantity in MEASURES.values()
-    )
+    sums = ", ".join(f"coalesce(sum({share(quantity)}), 0)" for quantity in _MEASURED)
     values: dict[str, Any] = {
         "bounds": list(bounds),
         "count": len(bounds) - 1,

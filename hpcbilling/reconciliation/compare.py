@@ -19,6 +19,7 @@ from core.intervals import Interval
 from hpcbilling.reconciliation.causes import UNEXPLAINED
 from insights.buckets import bucket
 from usage.models import Cluster, Job, QuarantinedRow
+from usage.proration import share
 from usage.statements.rows import StatedJob
 
 RESOURCES = ("cpu_seconds", "gpu_seconds", "mem_mib_seconds", "node_seconds")
@@ -38,10 +39,6 @@ CREATE TEMPORARY TABLE stated (
 CREATE TEMPORARY TABLE in_quarantine (job_id bigint, submit bigint) ON COMMIT DROP
 """
 
-_SHARE = (
-    "CASE WHEN x1 - x0 = length THEN {0} WHEN x1 <= x0 THEN 0 ELSE"
-    " div({0}::numeric * x1, length) - div({0}::numeric * x0, length) END AS {0}"
-)
 _OURS = """
 SELECT id, job_id, submit, account, user_name, display_id, bucket, flags, estimated,
     suspended_seconds, start, "end", {shares}
@@ -178,7 +175,7 @@ def compare(*, cluster: Cluster, window: Interval, has_windows: bool) -> Compare
 def _make_ours(cluster: Cluster, window: Interval, values: dict[str, Any]) -> None:
     standing, parameters = _standing(cluster, window)
     sql = _OURS.format(
-        shares=", ".join(_SHARE.format(name) for name in RESOURCES),
+        shares=", ".join(f"{share(name)} AS {name}" for name in RESOURCES),
         quantities=", ".join(RESOURCES),
         standing=standing,
     )
