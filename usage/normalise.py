@@ -15,11 +15,10 @@ The rules, each observed on a running Slurm:
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, NamedTuple
-from zoneinfo import ZoneInfo
+from typing import NamedTuple
 
 from usage.fingerprints import UNMEASURED, fingerprint, measured
 from usage.readings import asked, joules, reading
@@ -33,7 +32,6 @@ __all__ = [
     "JobRow",
     "Reason",
     "RowError",
-    "normalise",
     "normalise_cells",
 ]
 
@@ -202,31 +200,6 @@ def _fingerprint_of(row: JobRow) -> str:
 Span = tuple[int | None, int, int, tuple[str, ...]]
 
 
-def normalise(
-    row: Mapping[str, str], *, zone: ZoneInfo, now: datetime, has_alloc_tres: bool
-) -> JobRow | None:
-    """Normalise a row given by canonical column names; None for a step. Raises RowError.
-
-    ``zone`` reads times that carry no offset; ``now`` decides what is the future.
-    ``has_alloc_tres`` says whether the *source* has that column, so that an empty cell is never
-    taken for its absence.
-    """
-    for column, text in row.items():
-        if "\0" in text:
-            raise RowError(Reason.NUL, f"a NUL in {column}")
-        if "\x1f" in text:
-            raise RowError(Reason.CONTROL_CHARACTER, f"a unit separator in {column}")
-        if any("\ud800" <= letter <= "\udfff" for letter in text):
-            raise RowError(Reason.CONTROL_CHARACTER, f"half a character in {column}")
-    for column in ("Submit", "Start", "End", "State", "User", "Account"):
-        if column not in row:
-            raise RowError(Reason.MISSING, f"no {column}")
-    cells: Any = [row.get(column) for column in FIELD_COLUMNS]
-    place = FIELD_COLUMNS.index("AllocTRES")
-    cells[place] = row.get("AllocTRES", "") if has_alloc_tres else None
-    return normalise_cells(tuple(cells), Clock(zone, now), absent_fields(tuple(row)))
-
-
 def absent_fields(columns: Sequence[str]) -> tuple[str, ...]:
     """Which optional fields a source doesn't have; the same for each of its rows."""
     return tuple(field for field, column in _OPTIONAL.items() if column not in columns)
@@ -235,9 +208,11 @@ def absent_fields(columns: Sequence[str]) -> tuple[str, ...]:
 def normalise_cells(
     cells: Cells, clock: Clock, absent: tuple[str, ...], used: Used = UNKNOWN
 ) -> JobRow | None:
-    """As normalise, for a reader that chose the cells and has excluded NUL and \\x1f.
+    """Normalise the cells of a row, from which the reader has excluded NUL and \\x1f; None for a
+    step. Raises RowError.
 
-    ``used`` is what the job's steps used, as far as the reader saw them.
+    ``absent`` are the optional fields that the source doesn't have (``absent_fields``). ``used`` is
+    what the job's steps used, as far as the reader saw them.
     """
     (
         raw_id, shown_id, submit_text, start_text, end_text, state_text,
