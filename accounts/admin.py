@@ -33,9 +33,7 @@ from audit.exchange import ExchangeAdmin
 from core import formatting
 from core.actor import Actor
 from core.admin import ConsoleAdmin, ReadOnlyAdmin, Step, admin_url, button, column
-from core.queue import after_commit
-
-RATE_TASK = "hpcbilling.rate_pending"
+from core.queue import RATE_TASK, after_commit
 
 
 class RatesAgain:

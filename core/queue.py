@@ -9,6 +9,9 @@ from kombu.exceptions import OperationalError
 
 log = logging.getLogger(__name__)
 
+RATE_TASK = "hpcbilling.rate_pending"
+"""Rates what is due. Every app may give it something to do, and none of them may import it."""
+
 
 def after_commit(task: str, *args: Any) -> None:
     """Send a task by name once the current transaction has committed.

@@ -37,7 +37,7 @@ from core.admin import (
     link,
     refusals_told,
 )
-from core.queue import after_commit
+from core.queue import RATE_TASK, after_commit
 from hpcbilling.books import admin as _books_admin  # noqa: F401 - registers
 from hpcbilling.closing import admin as _closing_admin  # noqa: F401 - registers
 from hpcbilling.reconciliation import admin as _reconciliation_admin  # noqa: F401 - registers
@@ -93,7 +93,7 @@ class UnpricedAdmin(CsvExport, ReadOnlyAdmin):
         """Rate the chosen jobs now and say what came of it; very many are left to the worker."""
         ids = list(queryset.values_list("job_id", flat=True)[: BATCH_JOBS + 1])
         if len(ids) > BATCH_JOBS:
-            after_commit("hpcbilling.rate_pending")
+            after_commit(RATE_TASK)
             messages.success(request, _t("So many jobs are rated in the background. Look again."))
             return
         with refusals_told(request):
@@ -105,7 +105,7 @@ class UnpricedAdmin(CsvExport, ReadOnlyAdmin):
 
         def run(_actor: Actor, _values: dict[str, Any]) -> str:
             look_again()
-            after_commit("hpcbilling.rate_pending")
+            after_commit(RATE_TASK)
             return _t("The worker rates what is due. Look again in a moment.")
 
         step = Step(

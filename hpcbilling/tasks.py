@@ -13,7 +13,7 @@ from audit.models import AuditHead
 from core.actor import Actor
 from core.errors import Conflict, DomainError
 from core.intervals import Interval
-from core.queue import after_commit
+from core.queue import RATE_TASK, after_commit
 from hpcbilling import workflows
 from hpcbilling.books.results import check_and_keep
 from hpcbilling.closing import attempts, month_end
@@ -21,13 +21,14 @@ from hpcbilling.pulls import due, running, watch
 from hpcbilling.reconciliation.services import reconcile, reconcile_open_months
 from usage.models import Cluster
 from usage.pulls import ADVANCE_TASK
+from usage.quarantine import RUN_TASK
 from usage.reconciliations import comparable_clusters
 
 log = structlog.get_logger(__name__)
 BEAT = Actor.system("beat")
 
 
-@shared_task(name="hpcbilling.rate_pending")
+@shared_task(name=RATE_TASK)
 def rate_pending() -> None:
     """Rate whatever is due."""
     workflows.rate_pending(actor=BEAT)
@@ -40,7 +41,7 @@ def resume() -> None:
     due.resume_pulls()
 
 
-@shared_task(name="hpcbilling.run_import")
+@shared_task(name=RUN_TASK)
 def run_import(run_id: int) -> None:
     """Run a confirmed import to its end and rate its jobs."""
     workflows.finish_import(run_id=run_id, actor=Actor.system("import"))
@@ -52,7 +53,7 @@ def start_due_pulls() -> None:
     due.start_due(actor=BEAT)
 
 
-@shared_task(name="hpcbilling.advance_pull")
+@shared_task(name=ADVANCE_TASK)
 def advance_pull(pull_id: int) -> None:
     """Read one window of a pull, or close it; the next one has a message of its own, so that a
     backfill of years keeps no worker from other work."""

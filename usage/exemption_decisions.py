@@ -11,11 +11,10 @@ from audit.services import record
 from core.actor import Actor
 from core.errors import Conflict, Invalid
 from core.locks import lock_rows
-from core.queue import after_commit
+from core.queue import RATE_TASK, after_commit
 from usage.models import Exemption
 from usage.models.exemptions import PROMPT
 
-RATE_TASK = "hpcbilling.rate_pending"
 D = Exemption.Decision
 
 

@@ -7,10 +7,8 @@ from django.db.models import BigIntegerField, F, Func
 
 from audit.services import record
 from core.actor import Actor
-from core.queue import after_commit
+from core.queue import RATE_TASK, after_commit
 from usage.models import Exemption, Job
-
-RATE_TASK = "hpcbilling.rate_pending"
 
 
 def make_exemption(exemption: Exemption, *, actor: Actor) -> Exemption:

@@ -146,11 +146,6 @@ class JobRow(NamedTuple):
     def node_seconds(self) -> int:
         return self.tres.nodes * self.held_seconds
 
-    @property
-    def gpu_type_seconds(self) -> tuple[tuple[str, int], ...]:
-        held = self.held_seconds
-        return tuple((kind, count * held) for kind, count in self.tres.gpu_types)
-
     def filled(
         self,
         *,

@@ -22,13 +22,12 @@ from usage import evidence as evidence_store
 from usage.ages import check_age, latest_told
 from usage.intake import Progress, is_running, read_batches
 from usage.models import Cluster, Evidence, ImportRun, Job, JobRevision
-from usage.quarantine import release_if_dismissed
+from usage.quarantine import RUN_TASK, release_if_dismissed
 from usage.sources.formats import FileRefused
 
 BATCH_ROWS = 10_000
 """Rows committed together. More is hardly faster; what is in memory grows with it, twice: while one
 batch is written the next one is made."""
-RUN_TASK = "hpcbilling.run_import"
 
 S = ImportRun.Status
 STEPS: Table = {

@@ -145,6 +145,7 @@ def compare_job(job: Job, row: JobRow, found: Replayed) -> None:
         ("cpu_seconds", job.cpu_seconds, whole.cpu_seconds),
         ("gpu_seconds", job.gpu_seconds, whole.gpu_seconds),
         ("mem_mib_seconds", job.mem_mib_seconds, whole.mem_mib_seconds),
+        ("node_seconds", job.node_seconds, whole.node_seconds),
         ("used_cpu_seconds", job.used_cpu_seconds, whole.used_cpu_seconds),
         ("used_mem_mib_seconds", job.used_mem_mib_seconds, whole.used_mem_mib_seconds),
         ("energy_joules", job.energy_joules, whole.energy_joules),

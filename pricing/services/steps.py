@@ -11,7 +11,7 @@ from accounts.models import User
 from audit.services import record
 from core.actor import Actor
 from core.errors import Conflict, Invalid
-from core.queue import after_commit
+from core.queue import RATE_TASK, after_commit
 from core.transitions import Table, transition
 from pricing.content import ListContent
 from pricing.models import PriceList
@@ -26,7 +26,6 @@ from pricing.services.drafts import (
 )
 from pricing.study import canary
 
-RATE_TASK = "hpcbilling.rate_pending"
 S = PriceList.Status
 STEPS: Table = {
     S.DRAFT: frozenset({S.SUBMITTED}),

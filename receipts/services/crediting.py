@@ -13,7 +13,7 @@ from audit.services import record
 from core.actor import Actor
 from core.errors import Conflict, Invalid
 from core.locks import lock_rows
-from core.queue import after_commit
+from core.queue import RATE_TASK, after_commit
 from core.transitions import transition
 from pricing.models import AdjustmentKind, Charge
 from pricing.replacing import reverse_and_replace
@@ -36,7 +36,6 @@ from receipts.taxing import Taxed, taxation_of
 from usage.models import Job
 
 S = Receipt.Status
-RATE_TASK = "hpcbilling.rate_pending"
 
 
 def credit_reversals(*, receipt_id: int, actor: Actor, reason: str) -> Receipt | None:

@@ -34,7 +34,7 @@ OWN = ("id", "cluster_id", "run_id", "line", "revision", "first_seen_at", "name"
     "raw_offset", "raw_size", "raw_digest")  # fmt: skip
 WITH_STEPS = ("-P", "--noconvert", "-o")
 GROWING = ("fingerprint", "elapsed_seconds", "cpu_seconds", "gpu_seconds", "mem_mib_seconds",
-    "node_seconds", "gpu_type_seconds", "suspended_seconds")  # fmt: skip
+    "node_seconds", "suspended_seconds")  # fmt: skip
 
 
 def cluster(name: str, *sources: tuple[str, str]) -> Cluster:

@@ -108,7 +108,8 @@ def test_a_fingerprint_made_by_the_database_is_the_programs() -> None:
     told = {row.job.job_id: row.job for row in reader if row.job}
     for job in Job.objects.filter(job_id__in=told):
         assert job.fingerprint == told[job.job_id].fingerprint
-        assert job.gpu_type_seconds == dict(told[job.job_id].gpu_type_seconds)
+        held, types = told[job.job_id].held_seconds, told[job.job_id].tres.gpu_types
+        assert job.gpu_type_seconds == {kind: count * held for kind, count in types}
         assert (job.state, job.partition, job.user_name) == (
             "FAILED",
             f"p{job.job_id % 2}",

@@ -50,7 +50,7 @@ def test_a_job_in_base_units() -> None:
     assert (found.estimated, found.started, found.flags, found.absent) == (False, True, (), ())
     assert found.cpu_seconds == 4 * 3600
     assert found.gpu_seconds == 2 * 3600
-    assert found.gpu_type_seconds == (("a100", 2 * 3600),)
+    assert found.tres.gpu_types == (("a100", 2),)
     assert found.mem_mib_seconds == 16000 * 3600
     assert found.node_seconds == 3600
 
@@ -70,7 +70,6 @@ def test_suspended_time_is_off_the_cpus_only() -> None:
     assert found.gpu_seconds == 2 * 3600
     assert found.mem_mib_seconds == 16000 * 3600
     assert found.node_seconds == 3600
-    assert found.gpu_type_seconds == (("a100", 7200),)
 
 
 def test_without_a_suspended_column_elapsed_is_trusted() -> None:

@@ -63,8 +63,8 @@ def test_totals_are_those_of_a_plain_loop(version: str, name: str) -> None:
         totals["gpu"] += job.gpu_seconds
         totals["mem"] += job.mem_mib_seconds
         totals["node"] += job.node_seconds
-        for kind, amount in job.gpu_type_seconds:
-            totals[f"gres/gpu:{kind}"] += amount
+        for kind, count in job.tres.gpu_types:
+            totals[f"gres/gpu:{kind}"] += count * job.held_seconds
     assert totals == counted(version)
     assert totals["rows"] == JOBS[version]
 

@@ -16,7 +16,7 @@ from unfold.forms import PaginationInlineFormSet
 from audit.console import AuditedAdmin, CsvExport
 from core.admin import ConsoleAdmin
 from core.errors import Invalid
-from core.queue import after_commit
+from core.queue import RATE_TASK, after_commit
 from usage.admin.cluster_pages import ClusterPages
 from usage.connections import ConnectionsInvalid, configured
 from usage.models import AccountMapping, Cluster, Source
@@ -196,4 +196,4 @@ class AccountMappingAdmin(AuditedAdmin, CsvExport, ConsoleAdmin):
     csv_columns = {"cluster": "cluster__name", "account": "account", "project": "project__code"}
 
     def after_change(self, request: HttpRequest) -> None:
-        after_commit("hpcbilling.rate_pending")
+        after_commit(RATE_TASK)

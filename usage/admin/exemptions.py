@@ -25,7 +25,7 @@ from core.admin import (
     column,
 )
 from core.formatting import moment
-from core.queue import after_commit
+from core.queue import RATE_TASK, after_commit
 from usage.exemption_decisions import approve_exemption, refuse_exemption, waiting
 from usage.models import Exemption
 
@@ -209,7 +209,7 @@ class ExemptionAdmin(AuditedAdmin, CsvExport, ConsoleAdmin):
         super().save_model(request, obj, form, change)
 
     def after_change(self, request: HttpRequest) -> None:
-        after_commit("hpcbilling.rate_pending")
+        after_commit(RATE_TASK)
 
     @column(_("Status"), label=STATES)
     def state_now(self, row: Exemption) -> tuple[str, str]:

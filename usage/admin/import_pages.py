@@ -17,7 +17,7 @@ from audit.console import CsvExport
 from audit.exports import record_export
 from core.actor import Actor
 from core.admin import Done, ReadOnlyAdmin, ReasonForm, Step, admin_url, button
-from core.queue import after_commit
+from core.queue import RATE_TASK, after_commit
 from usage import quarantine, services
 from usage.evidence import blocks
 from usage.explanations import explain_reason
@@ -30,7 +30,6 @@ from usage.selectors import IS_HELD
 S = ImportRun.Status
 PREVIEW_SECONDS = 15.0
 SHOWN_ROWS = 20
-RATE_TASK = "hpcbilling.rate_pending"
 
 
 class ImportPages(CsvExport, ReadOnlyAdmin):
