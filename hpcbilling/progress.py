@@ -14,7 +14,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from usage.evidence import Readable
+from usage.sources.unpacking import Readable
 
 _NO_TABLES = (b"{", b"\x1f", b"\x28")  # JSON, gzip, zstd
 Advance = Callable[[int], None]

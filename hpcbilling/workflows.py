@@ -14,10 +14,10 @@ from pricing.rating import rate_due, rate_jobs, rate_rechecked, rate_run
 from pricing.selectors import due_ratings, runs_to_rate
 from receipts.selectors import on_documents
 from receipts.services.corrections import settle_corrections
-from usage.evidence import Readable
 from usage.intake import Progress
 from usage.models import Cluster, ImportRun
 from usage.services import prepare_import, release_import, run_import
+from usage.sources.unpacking import Readable
 
 log = logging.getLogger(__name__)
 

@@ -13,9 +13,8 @@ from audit.services import record
 from core.actor import Actor
 from core.locks import lock_rows
 from usage.models import Cluster, ImportRun
-from usage.reasons import Reason
-from usage.sources.columns import FileRefused
-from usage.sources.formats import Parsed
+from usage.reasons import FileRefused, Reason
+from usage.sources.sacct import Parsed
 
 HELD_ROWS = 2000
 """So many rows are looked at before any is imported; beyond, the input is read a second time."""

@@ -22,7 +22,8 @@ from django.db import connection
 
 from usage.ages import moment_of
 from usage.batches import clash
-from usage.sources.formats import FileRefused, Parsed
+from usage.reasons import FileRefused
+from usage.sources.sacct import Parsed
 from usage.times import utc
 
 SHARE = 10_000

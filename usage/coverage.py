@@ -16,7 +16,8 @@ from usage.models import Cluster, ImportRun, Job, Pull, Source, Window
 GRACE = timedelta(hours=3)
 """How long a night's pull may take, with what it asks again, before someone is told."""
 LIVE_KINDS = (Source.Kind.SLURMRESTD, Source.Kind.SACCT)
-"""Sources that answer for any span of time; a folder only for the days that somebody put there."""
+"""Sources that are Slurm itself: they answer for any span of time, and can give its own totals. A
+folder has only the days that somebody put there."""
 
 _WHOLE = (
     Q(status=Window.Status.EMPTY)

@@ -6,7 +6,7 @@ import tempfile
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from typing import Any, BinaryIO, NamedTuple, Protocol
+from typing import Any, BinaryIO, NamedTuple
 
 from django.db import connection, transaction
 
@@ -14,7 +14,7 @@ from core.ahead import one_behind
 from usage.models import Evidence, EvidenceChunk
 from usage.sources import unpacking
 from usage.sources.formats import content_digest, is_bare
-from usage.sources.unpacking import zstd
+from usage.sources.unpacking import Readable, zstd
 
 CHUNK_BYTES = 1 << 20
 """Raw bytes in one stored chunk, before compression."""
@@ -25,24 +25,8 @@ MOST_CHUNKS = 16
 _ADD_CHUNKS = "COPY usage_evidencechunk (evidence_id, index, data) FROM STDIN (FORMAT BINARY)"
 
 
-class Readable(Protocol):
-    """Anything that gives bytes when asked: a file, an upload, standard input."""
-
-    def read(self, size: int = -1, /) -> bytes:
-        """Return up to ``size`` bytes; nothing at the end."""
-        ...
-
-
 class EvidenceDamaged(RuntimeError):
     """Stored evidence does not match its digest: someone changed it behind the application."""
-
-
-def sha256_of_stream(stream: Readable) -> str:
-    """Return the SHA-256 (hex) of what a stream has left, read in constant memory."""
-    digest = hashlib.sha256()
-    while block := stream.read(CHUNK_BYTES):
-        digest.update(block)
-    return digest.hexdigest()
 
 
 def store(stream: Readable) -> Evidence:

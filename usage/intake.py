@@ -25,9 +25,10 @@ from usage.clashes import contradictions_found, looked_over, sorted_out
 from usage.merge import Unlooked
 from usage.models import ImportRun, Job
 from usage.quarantine import quarantined
+from usage.reasons import FileRefused
 from usage.recognition import recogniser
-from usage.sources.formats import FileRefused, Parsed, Reader, open_reader
-from usage.sources.sacct import SacctReader
+from usage.sources.formats import Reader, open_reader
+from usage.sources.sacct import Parsed, SacctReader
 
 Progress = Callable[[ImportRun], None]
 S = ImportRun.Status

@@ -27,14 +27,6 @@ from usage.times import UNSET, Clock, Moments, seconds, utc
 from usage.tres import Tres
 from usage.used import UNKNOWN, Used
 
-__all__ = [
-    "FIELD_COLUMNS",
-    "JobRow",
-    "Reason",
-    "RowError",
-    "normalise_cells",
-]
-
 MAX_NAME = 128
 MAX_LIST = 255  # partitions of a pending job, array tasks
 MAX_JOB_ID = 2**32

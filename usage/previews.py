@@ -18,8 +18,10 @@ from usage.belonging import NotOurs, apply, own_rows, settlement
 from usage.explanations import explain_refusal
 from usage.intake import reader_for
 from usage.models import Cluster, ImportRun
+from usage.reasons import FileRefused
 from usage.services import BATCH_ROWS, check_time_zone
-from usage.sources.formats import FileRefused, Parsed, Reader, open_reader
+from usage.sources.formats import Reader, open_reader
+from usage.sources.sacct import Parsed
 from usage.times import utc
 
 SHOWN_ROWS = 50

@@ -19,8 +19,9 @@ from core.queue import after_commit
 from usage.models import ImportRun, Pull, QuarantineDecision, QuarantinedRow, Window
 from usage.pulls import plan_manual, send_readers
 from usage.quarantine_states import State, dismissals_of, is_settled, with_state
-from usage.sources.formats import Parsed, Reader
+from usage.sources.formats import Reader
 from usage.sources.identity import identity_of
+from usage.sources.sacct import Parsed
 from usage.times import Clock
 
 MAX_ROWS = 10_000

@@ -6,7 +6,7 @@ from itertools import takewhile
 
 from usage.evidence import EvidenceDamaged, blocks, read_range
 from usage.models import Evidence, ImportRun, Job, JobRevision
-from usage.sources.columns import FileRefused
+from usage.reasons import FileRefused
 
 SHOWN_STEPS = 200
 _STEPS_BYTES = 1 << 16

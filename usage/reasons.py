@@ -1,4 +1,5 @@
-"""Why a row is in quarantine: stable codes, kept in the database and translated where shown."""
+"""Why a row is in quarantine or a whole input was refused: stable codes, kept in the database and
+translated where shown (``usage.explanations``)."""
 
 from enum import StrEnum
 
@@ -44,3 +45,15 @@ class RowError(ValueError):
         super().__init__(f"{reason.value}: {detail}")
         self.reason = reason
         self.detail = detail
+
+
+class FileRefused(ValueError):
+    """A whole file (or stream) that must not be imported.
+
+    ``code`` is stable; ``usage.explanations.REFUSALS`` lists all of them. The message is English,
+    for whoever made the file, and says what to do.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code

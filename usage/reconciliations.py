@@ -6,16 +6,15 @@ from django.db.models import F, Max, Q, QuerySet
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
+from usage.coverage import LIVE_KINDS
 from usage.models import Cluster, Reconciliation, Source
 
 RECENT = timedelta(days=3)
-CAN_TELL = (Source.Kind.SACCT, Source.Kind.SLURMRESTD)
-"""Kinds of sources that can give Slurm's own totals; files can't."""
 
 
 def comparable_clusters() -> QuerySet[Cluster]:
     """Return the enabled clusters with a source that can give Slurm's own totals."""
-    sources = Source.objects.filter(kind__in=CAN_TELL, is_enabled=True)
+    sources = Source.objects.filter(kind__in=LIVE_KINDS, is_enabled=True)
     return Cluster.objects.filter(is_enabled=True, pk__in=sources.values("cluster"))
 
 

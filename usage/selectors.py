@@ -9,11 +9,11 @@ from django.db.models.functions import Coalesce
 
 from accounts.models import Project
 from core.bulk import any_of
-from usage.models import AccountMapping, Cluster, ImportRun, Job, QuarantinedRow
+from usage.models import AccountMapping, Cluster, ImportRun, Job
 
-IS_HELD = ~Q(run__status__in=ImportRun.IN_FORCE)
-"""Over jobs: the run that last wrote the job is not complete or released, so it is not rated."""
 IS_FREE = Q(run__status__in=ImportRun.IN_FORCE)
+"""Over jobs: the run that last wrote the job is complete or released, so it may be rated."""
+IS_HELD = ~IS_FREE
 
 
 class Payable(Protocol):
@@ -107,11 +107,6 @@ def runs_waiting() -> QuerySet[ImportRun]:
         Exists(Job.objects.filter(run=OuterRef("pk"))), status=ImportRun.Status.INCOMPLETE
     )
     return runs.select_related("cluster").order_by("created_at")
-
-
-def quarantined_rows() -> QuerySet[QuarantinedRow]:
-    """Return rows that could not be interpreted, newest import first."""
-    return QuarantinedRow.objects.select_related("run", "run__cluster").order_by("-run", "line")
 
 
 def last_imports() -> dict[str, datetime]:

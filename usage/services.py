@@ -23,7 +23,8 @@ from usage.ages import check_age, latest_told
 from usage.intake import Progress, is_running, read_batches
 from usage.models import Cluster, Evidence, ImportRun, Job, JobRevision
 from usage.quarantine import RUN_TASK, release_if_dismissed
-from usage.sources.formats import FileRefused
+from usage.reasons import FileRefused
+from usage.sources.unpacking import Readable
 
 BATCH_ROWS = 10_000
 """Rows committed together. More is hardly faster; what is in memory grows with it, twice: while one
@@ -67,7 +68,7 @@ def check_time_zone(name: str) -> None:
 def prepare_import(
     *,
     cluster: Cluster,
-    stream: evidence_store.Readable,
+    stream: Readable,
     origin: str,
     actor: Actor,
     columns: Sequence[str] = (),

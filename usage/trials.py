@@ -10,8 +10,8 @@ from django.utils import timezone
 
 from core.intervals import Interval
 from usage.models import Source
+from usage.reasons import FileRefused
 from usage.sources.base import Fetched, SourceFailed, WindowTooLarge
-from usage.sources.columns import FileRefused
 from usage.sources.factory import make_source
 from usage.sources.folder import Folder
 from usage.sources.formats import open_reader

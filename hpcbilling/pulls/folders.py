@@ -15,12 +15,12 @@ from django.utils import translation
 from core.actor import Actor
 from core.errors import DomainError
 from hpcbilling.workflows import finish_import, import_usage
-from usage.evidence import sha256_of_stream
 from usage.models import Cluster, ImportRun, Source
 from usage.remarks import Remark
 from usage.selectors import run_of_digest, runs_waiting
 from usage.sources.base import SourceFailed
 from usage.sources.drop_folder import DropFolder
+from usage.sources.formats import sha256_of_stream
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,8 @@ from usage.evidence import EvidenceDamaged, blocks
 from usage.intake import reader_for
 from usage.models import Cluster, ImportRun, Job, JobRevision
 from usage.normalise import JobRow
-from usage.sources.columns import FileRefused
-from usage.sources.formats import Parsed
+from usage.reasons import FileRefused
+from usage.sources.sacct import Parsed
 from usage.used import Used
 
 CHUNK = 2000

@@ -54,10 +54,10 @@ def by_staging(content: bytes) -> list[dict[str, Any]]:
     return rows_of(cluster)
 
 
-def statements(cluster: Cluster, content: bytes, **how: int) -> tuple[ImportRun, list[str]]:
+def statements(cluster: Cluster, content: bytes, batch: int = 1000) -> tuple[ImportRun, list[str]]:
     """A run, and what was written straight into the table of jobs for it."""
     with mock.patch.object(adding, "add", wraps=adding.add) as add:
-        run = load(cluster, content, **how)
+        run = load(cluster, content, batch=batch)
     return run, [str(call) for call in add.mock_calls]
 
 

@@ -17,8 +17,9 @@ from tests.factories import SYSTEM, make_cluster, make_project
 from tests.usage.sacct_rows import NOW, row, table
 from tests.usage.sources.recordings import UNSET, answer, job
 from usage.models import Cluster, ImportRun, Job, QuarantinedRow
+from usage.reasons import FileRefused
 from usage.services import create_cluster
-from usage.sources.formats import FileRefused, open_reader
+from usage.sources.formats import open_reader
 
 pytestmark = pytest.mark.django_db
 

@@ -6,14 +6,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from tests.usage.sacct_rows import GOOD, NOW, UTC_ZONE, row
-from usage.normalise import (
-    FIELD_COLUMNS,
-    JobRow,
-    Reason,
-    RowError,
-    absent_fields,
-    normalise_cells,
-)
+from usage.normalise import FIELD_COLUMNS, JobRow, absent_fields, normalise_cells
+from usage.reasons import Reason, RowError
 from usage.times import Clock
 
 

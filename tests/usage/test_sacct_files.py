@@ -6,7 +6,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.usage.sacct_rows import COLUMNS, GOOD, NOW, read, read_all, row, table
-from usage.sources.sacct import FileRefused, SacctReader
+from usage.reasons import FileRefused
+from usage.sources.sacct import SacctReader
 
 
 def refused(data: bytes, **options: object) -> FileRefused:

@@ -5,7 +5,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from tests.usage.sacct_rows import COLUMNS, GOOD, read, read_all, row, table
-from usage.sources.sacct import FileRefused, Parsed
+from usage.reasons import FileRefused
+from usage.sources.sacct import Parsed
 
 MIDDLE = ("JobIDRaw", "JobName", *(name for name in COLUMNS if name not in ("JobIDRaw", "JobName")))
 EARLY_TEXT = ("JobIDRaw", "Comment", *COLUMNS[1:])

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.usage.sacct_rows import COLUMNS, NOW, read, read_all, row, table
-from usage.sources.sacct import FileRefused, SacctReader
+from usage.reasons import FileRefused
+from usage.sources.sacct import SacctReader
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 WORDS = st.from_regex(r"[a-z][a-z0-9_-]{0,15}", fullmatch=True)

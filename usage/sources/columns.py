@@ -8,6 +8,7 @@ from itertools import pairwise
 from operator import itemgetter
 
 from usage.normalise import FIELD_COLUMNS, absent_fields
+from usage.reasons import FileRefused
 
 SACCT_COMMAND = (
     "TZ=UTC SLURM_TIME_FORMAT=%s sacct --allusers --duplicates --allocations --parsable2 "
@@ -103,19 +104,6 @@ _CHECKS: dict[str, Check] = {
 }
 # A cell that only looks like itself: enough to say that a fragment is the beginning of a row.
 _TELLING = ("JobIDRaw", "JobID", "Submit", "Start", "End", "State", "AllocTRES", "ReqTRES")
-
-
-class FileRefused(ValueError):
-    """A whole file (or stream) that must not be imported.
-
-    ``code`` is stable: empty, no_rows, no_header, wrong_delimiter, duplicate_column,
-    missing_columns, header_mismatch, encoding, line_too_long, other_cluster, time_zone. The message
-    says what to do.
-    """
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
 
 
 class Layout:

@@ -16,9 +16,10 @@ from typing import BinaryIO
 from zoneinfo import ZoneInfo
 
 from core.intervals import Interval, local_midnight
+from usage.reasons import FileRefused
 from usage.sources import json_records
 from usage.sources.base import MAX_ANSWER_BYTES, Fetched, SourceFailed, WindowTooLarge, keep
-from usage.sources.columns import FileRefused, read_header
+from usage.sources.columns import read_header
 from usage.sources.drop_folder import DropFolder
 from usage.sources.formats import is_json
 from usage.sources.unpacking import Readable, unpacked

@@ -8,16 +8,13 @@ from typing import IO, BinaryIO, Protocol
 from zoneinfo import ZoneInfo
 
 from usage.normalise import JobRow
-from usage.reasons import Reason, RowError
+from usage.reasons import FileRefused, Reason, RowError
 from usage.sources import json_records
-from usage.sources.columns import FileRefused
 from usage.sources.json_records import Record
 from usage.sources.rest_jobs import cluster_of, normalise_record
 from usage.sources.sacct import Parsed, SacctReader
 from usage.sources.unpacking import Readable, is_packed, unpacked
 from usage.times import Clock
-
-__all__ = ["FileRefused", "JsonReader", "Parsed", "Reader", "content_digest", "open_reader"]
 
 UTC = ZoneInfo("UTC")
 _IN_MEMORY = 4 << 20
@@ -180,7 +177,7 @@ def content_digest(stream: BinaryIO, sha256: str) -> str:
     try:
         content = unpacked(stream)
         if not is_json(content):
-            return _sha256(content)
+            return sha256_of_stream(content)
 
         def add(raw: bytes) -> None:
             digest.update(raw)
@@ -193,7 +190,8 @@ def content_digest(stream: BinaryIO, sha256: str) -> str:
     return sha256
 
 
-def _sha256(stream: Readable) -> str:
+def sha256_of_stream(stream: Readable) -> str:
+    """Return the SHA-256 (hex) of what a stream has left, read in constant memory."""
     digest = hashlib.sha256()
     while block := stream.read(_BLOCK):
         digest.update(block)

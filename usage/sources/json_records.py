@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from usage.sources.columns import FileRefused
+from usage.reasons import FileRefused
 from usage.sources.unpacking import Readable
 from usage.used import StepUse, step_of_record
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
-from usage.sources.columns import FileRefused
+from usage.reasons import FileRefused
 
 CHUNK = 1 << 18
 

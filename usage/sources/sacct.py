@@ -15,9 +15,8 @@ from zoneinfo import ZoneInfo
 
 from core.ahead import one_behind
 from usage.normalise import JobRow, normalise_cells
-from usage.reasons import Reason, RowError
+from usage.reasons import FileRefused, Reason, RowError
 from usage.sources.columns import (
-    FileRefused,
     Layout,
     canonical,
     check_first_row,
@@ -31,8 +30,6 @@ from usage.sources.rows import Assembler, Places, Row, stretches
 from usage.sources.sieve import Recogniser, Sieve
 from usage.sources.steps import Steps
 from usage.times import Clock
-
-__all__ = ["FileRefused", "Parsed", "SacctReader"]
 
 UTC = ZoneInfo("UTC")
 _READING = 2

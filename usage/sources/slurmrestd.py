@@ -22,9 +22,9 @@ from urllib.parse import quote, urlencode
 
 from core.intervals import Interval
 from usage.connections import SlurmrestdConnection
+from usage.reasons import FileRefused
 from usage.sources import json_records
 from usage.sources.base import MAX_ANSWER_BYTES, Fetched, SourceFailed, WindowTooLarge, keep
-from usage.sources.columns import FileRefused
 from usage.sources.http import Answer, TimedOut, Transient, get, tls_context
 from usage.sources.json_records import NOTHING_FOUND, describe_error, error_number
 from usage.sources.tokens import current_token

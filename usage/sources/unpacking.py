@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, BinaryIO, Protocol, cast
 
-from usage.sources.columns import FileRefused
+from usage.reasons import FileRefused
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -30,7 +30,7 @@ MAGIC_BYTES = 6
 
 
 class Readable(Protocol):
-    """Anything that gives bytes when asked."""
+    """Anything that gives bytes when asked: a file, an upload, standard input."""
 
     def read(self, size: int = -1, /) -> bytes:
         """Return up to ``size`` bytes; nothing at the end."""

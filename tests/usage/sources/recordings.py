@@ -7,7 +7,8 @@ from typing import Any
 
 from tests.usage.sacct_rows import FIXTURES, NOW
 from usage.normalise import JobRow
-from usage.sources.formats import Parsed, open_reader
+from usage.sources.formats import open_reader
+from usage.sources.sacct import Parsed
 from usage.sources.unpacking import unpacked
 from usage.used import Used
 

@@ -14,8 +14,8 @@ import pytest
 from tests.usage.sacct_rows import GOOD, NOW, row, table
 from tests.usage.sources.packing import zstd
 from tests.usage.sources.recordings import answer, job, jobs_of, parsed
+from usage.reasons import FileRefused
 from usage.sources import unpacking
-from usage.sources.columns import FileRefused
 from usage.sources.formats import JsonReader, content_digest, is_bare, open_reader
 from usage.sources.sacct import SacctReader
 from usage.sources.unpacking import unpacked

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.usage.sources.recordings import SHAPES, answer, job, parsed, recorded
-from usage.sources.columns import FileRefused
+from usage.reasons import FileRefused
 from usage.sources.json_records import CHUNK, check, records
 
 

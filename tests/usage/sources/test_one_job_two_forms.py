@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests.usage.sacct_rows import GOOD, table
 from tests.usage.sources.recordings import answer, job, parsed
-from usage.sources.formats import Parsed
+from usage.sources.sacct import Parsed
 
 SUBMIT = 1_793_527_200
 STATES = ("COMPLETED", "CANCELLED", "FAILED", "TIMEOUT", "NODE_FAIL", "RUNNING", "PENDING",

@@ -17,8 +17,8 @@ from tests.usage.sources.recordings import (
     parsed,
     recorded,
 )
-from usage.normalise import JobRow, RowError
-from usage.reasons import Reason
+from usage.normalise import JobRow
+from usage.reasons import Reason, RowError
 from usage.sources.rest_jobs import normalise_record
 from usage.sources.sacct import UTC as UTC_ZONE
 from usage.times import Clock
