@@ -2,6 +2,8 @@
 PYTHON ?= python3
 PY := .venv/bin/python
 export PORT ?= 8000
+# Tests start dozens of processes, which would each compile everything anew if nothing were kept.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: venv format
 
