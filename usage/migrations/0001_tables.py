@@ -83,7 +83,7 @@ class Migration(migrations.Migration):
             name='Reconciliation',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('cluster', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='reconciliations', to='usage.cluster', verbose_name='cluster')),
+                ('cluster', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='reconciliations', to='usage.cluster', verbose_name='cluster')),
                 ('start', models.DateTimeField(verbose_name='from')),
                 ('end', models.DateTimeField(verbose_name='to')),
                 ('until', models.DateTimeField(verbose_name='compared up to')),
@@ -114,7 +114,7 @@ class Migration(migrations.Migration):
             name='Source',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('cluster', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='sources', to='usage.cluster', verbose_name='cluster')),
+                ('cluster', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='sources', to='usage.cluster', verbose_name='cluster')),
                 ('position', models.PositiveSmallIntegerField(default=1, verbose_name='order')),
                 ('kind', models.CharField(choices=[('slurmrestd', 'slurmrestd'), ('sacct', 'sacct'), ('folder', 'Drop folder')], max_length=12, verbose_name='kind')),
                 ('place', models.CharField(help_text="Name of a connection that the operator configured; for a drop folder, the folder below the site's drop folder root.", max_length=255, validators=[django.core.validators.RegexValidator('\\A(?!.*\\.\\.)[A-Za-z0-9][A-Za-z0-9._/-]*\\Z')], verbose_name='connection or folder')),
@@ -131,7 +131,7 @@ class Migration(migrations.Migration):
             name='AccountMapping',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('cluster', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='mappings', to='usage.cluster', verbose_name='cluster')),
+                ('cluster', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='mappings', to='usage.cluster', verbose_name='cluster')),
                 ('account', models.CharField(max_length=128, verbose_name='Slurm account')),
                 ('project', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='accounts.project', verbose_name='project')),
             ],
@@ -146,7 +146,7 @@ class Migration(migrations.Migration):
             name='EvidenceChunk',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('evidence', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='chunks', to='usage.evidence')),
+                ('evidence', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='chunks', to='usage.evidence')),
                 ('index', models.PositiveIntegerField()),
                 ('data', models.BinaryField()),
             ],
@@ -274,7 +274,7 @@ class Migration(migrations.Migration):
             name='JobRevision',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('job', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='revisions', to='usage.job')),
+                ('job', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='revisions', to='usage.job')),
                 ('revision', models.PositiveIntegerField()),
                 ('values', models.JSONField()),
                 ('run', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='usage.importrun')),
@@ -294,7 +294,7 @@ class Migration(migrations.Migration):
             name='QuarantinedRow',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('run', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='quarantine', to='usage.importrun', verbose_name='import run')),
+                ('run', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='quarantine', to='usage.importrun', verbose_name='import run')),
                 ('line', models.BigIntegerField(verbose_name='line number')),
                 ('reason', models.CharField(max_length=32, verbose_name='reason')),
                 ('detail', models.CharField(max_length=500, verbose_name='detail')),
@@ -317,7 +317,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('row', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='decisions', to='usage.quarantinedrow', verbose_name='quarantined row')),
-                ('cluster', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='usage.cluster', verbose_name='cluster')),
+                ('cluster', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='usage.cluster', verbose_name='cluster')),
                 ('digest', models.CharField(max_length=64)),
                 ('number', models.PositiveSmallIntegerField(verbose_name='number')),
                 ('kind', models.CharField(choices=[('dismissed', 'Dismissed'), ('reopened', 'Opened again')], max_length=9, verbose_name='decision')),
@@ -336,8 +336,8 @@ class Migration(migrations.Migration):
             name='Window',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('cluster', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='windows', to='usage.cluster', verbose_name='cluster')),
-                ('pull', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='windows', to='usage.pull', verbose_name='pull')),
+                ('cluster', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='windows', to='usage.cluster', verbose_name='cluster')),
+                ('pull', models.ForeignKey(db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='windows', to='usage.pull', verbose_name='pull')),
                 ('start', models.DateTimeField(verbose_name='from')),
                 ('end', models.DateTimeField(verbose_name='until')),
                 ('status', models.CharField(choices=[('waiting', 'Waiting'), ('read', 'Read'), ('empty', 'Empty'), ('failed', 'Failed'), ('split', 'Split')], default='waiting', max_length=8, verbose_name='status')),
@@ -360,7 +360,7 @@ class Migration(migrations.Migration):
             name='MissingJob',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('job', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='missing', to='usage.job', verbose_name='job')),
+                ('job', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='missing', to='usage.job', verbose_name='job')),
                 ('window', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='missing', to='usage.window', verbose_name='window')),
                 ('noticed_at', models.DateTimeField(auto_now_add=True, verbose_name='noticed')),
                 ('returned_at', models.DateTimeField(null=True, verbose_name='back since')),

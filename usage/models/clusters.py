@@ -97,7 +97,11 @@ class Source(models.Model):
         FOLDER = "folder", _("Drop folder")
 
     cluster = models.ForeignKey(
-        Cluster, models.CASCADE, related_name="sources", verbose_name=_("cluster")
+        Cluster,
+        models.CASCADE,
+        related_name="sources",
+        verbose_name=_("cluster"),
+        db_index=False,  # first of source_once
     )
     position = models.PositiveSmallIntegerField(_("order"), default=1)
     kind = models.CharField(_("kind"), max_length=12, choices=Kind.choices)
@@ -138,7 +142,11 @@ class AccountMapping(models.Model):
     """The project that a cluster's Slurm account is billed to, where the names differ."""
 
     cluster = models.ForeignKey(
-        Cluster, models.CASCADE, related_name="mappings", verbose_name=_("cluster")
+        Cluster,
+        models.CASCADE,
+        related_name="mappings",
+        verbose_name=_("cluster"),
+        db_index=False,  # first of account_mapping_once
     )
     account = models.CharField(_("Slurm account"), max_length=128)
     project = models.ForeignKey(

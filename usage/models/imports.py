@@ -48,7 +48,12 @@ class EvidenceChunk(models.Model):
 
     append_only = True
 
-    evidence = models.ForeignKey(Evidence, models.PROTECT, related_name="chunks")
+    evidence = models.ForeignKey(
+        Evidence,
+        models.PROTECT,
+        related_name="chunks",
+        db_index=False,  # first of evidence_chunk_once
+    )
     index = models.PositiveIntegerField()
     data = models.BinaryField()
 

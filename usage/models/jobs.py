@@ -138,7 +138,12 @@ class JobRevision(models.Model):
 
     append_only = True
 
-    job = models.ForeignKey(Job, models.PROTECT, related_name="revisions")
+    job = models.ForeignKey(
+        Job,
+        models.PROTECT,
+        related_name="revisions",
+        db_index=False,  # first of job_revision_once
+    )
     revision = models.PositiveIntegerField()
     values = models.JSONField()
     run = models.ForeignKey(ImportRun, models.PROTECT, related_name="+")

@@ -23,7 +23,11 @@ class QuarantinedRow(models.Model):
     append_only = True
 
     run = models.ForeignKey(
-        ImportRun, models.PROTECT, related_name="quarantine", verbose_name=_("import run")
+        ImportRun,
+        models.PROTECT,
+        related_name="quarantine",
+        verbose_name=_("import run"),
+        db_index=False,  # first of quarantined_row_once
     )
     line = models.BigIntegerField(_("line number"))
     reason = models.CharField(_("reason"), max_length=32)
@@ -82,7 +86,11 @@ class QuarantineDecision(models.Model):
         QuarantinedRow, models.PROTECT, related_name="decisions", verbose_name=_("quarantined row")
     )
     cluster = models.ForeignKey(
-        Cluster, models.PROTECT, related_name="+", verbose_name=_("cluster")
+        Cluster,
+        models.PROTECT,
+        related_name="+",
+        verbose_name=_("cluster"),
+        db_index=False,  # first of quarantine_decision_once
     )
     digest = models.CharField(max_length=64)
     number = models.PositiveSmallIntegerField(_("number"))

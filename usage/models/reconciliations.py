@@ -28,7 +28,11 @@ class Reconciliation(models.Model):
         FAILED = "failed", _("Slurm's totals could not be read")
 
     cluster = models.ForeignKey(
-        Cluster, models.PROTECT, related_name="reconciliations", verbose_name=_("cluster")
+        Cluster,
+        models.PROTECT,
+        related_name="reconciliations",
+        verbose_name=_("cluster"),
+        db_index=False,  # first of reconciliation_latest
     )
     start = models.DateTimeField(_("from"))
     end = models.DateTimeField(_("to"))

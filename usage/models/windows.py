@@ -84,10 +84,19 @@ class Window(models.Model):
         SPLIT = "split", _("Split")
 
     cluster = models.ForeignKey(
-        Cluster, models.PROTECT, related_name="windows", verbose_name=_("cluster")
+        Cluster,
+        models.PROTECT,
+        related_name="windows",
+        verbose_name=_("cluster"),
+        db_index=False,  # first of window_cluster_end
     )
     pull = models.ForeignKey(
-        Pull, models.PROTECT, null=True, related_name="windows", verbose_name=_("pull")
+        Pull,
+        models.PROTECT,
+        null=True,
+        related_name="windows",
+        verbose_name=_("pull"),
+        db_index=False,  # first of window_once_a_pull
     )
     start = models.DateTimeField(_("from"))
     end = models.DateTimeField(_("until"))
@@ -142,7 +151,13 @@ class MissingJob(models.Model):
     away and restores them; the job and its charges stay as they are.
     """
 
-    job = models.ForeignKey(Job, models.PROTECT, related_name="missing", verbose_name=_("job"))
+    job = models.ForeignKey(
+        Job,
+        models.PROTECT,
+        related_name="missing",
+        verbose_name=_("job"),
+        db_index=False,  # missing_job_once
+    )
     window = models.ForeignKey(
         Window, models.PROTECT, related_name="missing", verbose_name=_("window")
     )
