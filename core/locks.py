@@ -1,9 +1,10 @@
 """Locks that order the work of several processes. PostgreSQL keeps them; nothing else does.
 
 Rows are locked FOR NO KEY UPDATE: it excludes other writers and lets foreign-key checks pass, so
-that the deferred audit chain can't deadlock with them. The order is always project → receipt →
-payment → job → period → counter → audit head, within a table by primary key. Counters that are
-missing are made before any is locked, in the order of project, rate and month.
+that the deferred audit chain can't deadlock with them. The order is that of docs/architecture.md:
+project → receipt → payment → job → period → counter → number series → audit head, within a table by
+primary key. Counters that are missing are made before any is locked, in the order of project, rate
+and month.
 """
 
 import zlib

@@ -178,12 +178,12 @@ class _Table:
     def wrong(self, what: str) -> None:
         self.problems.append(f"[{self.name}] {what}.")
 
-    def text(self, key: str, default: str = "") -> str:
-        value = self._values.pop(key, default)
-        if isinstance(value, str) and (_WORD.fullmatch(value) or value == default):
+    def text(self, key: str) -> str:
+        value = self._values.pop(key, "")
+        if isinstance(value, str) and (not value or _WORD.fullmatch(value)):
             return value
         self.wrong(f"{key} must be a text on one line")
-        return default
+        return ""
 
     def file(self, key: str) -> str:
         value = self.text(key)

@@ -1,6 +1,6 @@
 """What of a cluster's accounting was read: derived from its windows each time, stored nowhere."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
@@ -138,20 +138,20 @@ def calendar(cluster: Cluster, month: date, now: datetime) -> list[Day]:
     zone = zone_of(cluster)
     first, last = month_start(month), next_month(month) - timedelta(days=1)
     frame = days(first, last, zone)
-    read = list(_windows_of(cluster, frame))
+    read = _windows_of(cluster, frame)
+    whole = set(read.filter(_WHOLE).values_list("pk", flat=True))
     ended = _jobs_by_day(cluster, frame, zone)
-    last_due = _last_due(cluster, now)
-    pulled_at = _last_pulled(cluster)
+    standing = _Standing(cluster, now, _last_due(cluster, now), _last_pulled(cluster))
     found = []
     for count in range((last - first).days + 1):
         day = first + timedelta(days=count)
         span = days(day, day, zone)
         touching = tuple(w for w in read if w.start < span.end and w.end > span.start)
-        state = _state(
-            cluster, day, span, touching, jobs=ended.get(day, 0), now=now, last_due=last_due,
-            pulled_at=pulled_at,
-        )  # fmt: skip
-        found.append(Day(day, state, ended.get(day, 0), touching))
+        jobs = ended.get(day, 0)
+        state = standing.state_of(
+            day, span, touching, [w for w in touching if w.pk in whole], jobs=jobs
+        )
+        found.append(Day(day, state, jobs, touching))
     return found
 
 
@@ -172,40 +172,37 @@ def _last_pulled(cluster: Cluster) -> datetime | None:
     return ended.order_by("-finished_at").values_list("finished_at", flat=True).first()
 
 
-def _is_whole(window: Window) -> bool:
-    if window.status == Window.Status.EMPTY:
-        return True
-    if window.run is None:
-        return False
-    in_force = ImportRun.IN_FORCE
-    return window.run.status in in_force or window.run.retries.filter(status__in=in_force).exists()
+@dataclass(frozen=True, slots=True)
+class _Standing:
+    """How a cluster stands at this moment, whatever the day."""
 
+    cluster: Cluster
+    now: datetime
+    last_due: datetime
+    pulled_at: datetime | None
 
-def _spans(found: Iterable[Window]) -> list[Interval]:
-    return [Interval(window.start, window.end) for window in found]
-
-
-def _state(
-    cluster: Cluster,
-    day: date,
-    span: Interval,
-    touching: tuple[Window, ...],
-    *,
-    jobs: int,
-    now: datetime,
-    last_due: datetime,
-    pulled_at: datetime | None,
-) -> DayState:
-    whole = [window for window in touching if _is_whole(window)]
-    if not windows.gaps(span, _spans(whole)):
-        answered_empty = all(window.status == Window.Status.EMPTY for window in whole)
-        return DayState.EMPTY if answered_empty and not jobs else DayState.COMPLETE
-    if cluster.reads_from is None or day < cluster.reads_from:
-        return DayState.PARTIAL if whole else DayState.FILES if jobs else DayState.NONE
-    if span.start >= now:
-        return DayState.NONE
-    if span.end > last_due:
-        return DayState.EXPECTED
-    if whole or any(window.status == Window.Status.READ for window in touching):
-        return DayState.PARTIAL
-    return DayState.MISSING if pulled_at and pulled_at >= span.end else DayState.LATE
+    def state_of(
+        self,
+        day: date,
+        span: Interval,
+        touching: Sequence[Window],
+        whole: Sequence[Window],
+        *,
+        jobs: int,
+    ) -> DayState:
+        """Return a day's state by the windows that touch its span, and those of them that were
+        read whole."""
+        if not windows.gaps(span, (Interval(window.start, window.end) for window in whole)):
+            answered_empty = all(window.status == Window.Status.EMPTY for window in whole)
+            return DayState.EMPTY if answered_empty and not jobs else DayState.COMPLETE
+        reads_from = self.cluster.reads_from
+        if reads_from is None or day < reads_from:
+            return DayState.PARTIAL if whole else DayState.FILES if jobs else DayState.NONE
+        if span.start >= self.now:
+            return DayState.NONE
+        if span.end > self.last_due:
+            return DayState.EXPECTED
+        if whole or any(window.status == Window.Status.READ for window in touching):
+            return DayState.PARTIAL
+        came = self.pulled_at is not None and self.pulled_at >= span.end
+        return DayState.MISSING if came else DayState.LATE

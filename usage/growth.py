@@ -10,6 +10,8 @@ from django.db.models.functions import Coalesce, TruncMonth
 from core.site import site_zone
 from usage.models import Evidence, ImportRun
 
+MONTHS = 24
+
 
 @dataclass(frozen=True, slots=True)
 class Growth:
@@ -31,8 +33,8 @@ def _by_cluster() -> QuerySet[Any]:
     ).order_by()
 
 
-def evidence_growth(months: int = 24) -> list[Growth]:
-    """Return the last months' growth by cluster, the latest first."""
+def evidence_growth() -> list[Growth]:
+    """Return the growth of the last ``MONTHS`` with any, by cluster, the latest first."""
     rows = _by_cluster().annotate(month=TruncMonth("received_at", tzinfo=site_zone()))
     sums = rows.values_list("month", "read_for").annotate(
         inputs=Count("pk"), size=Sum("size_bytes"), stored=Sum("stored_bytes")
@@ -41,7 +43,7 @@ def evidence_growth(months: int = 24) -> list[Growth]:
         Growth(month.date(), name, inputs, size, stored)
         for month, name, inputs, size, stored in sums.order_by("-month", "read_for")
     ]
-    kept = set(sorted({row.month for row in found}, reverse=True)[:months])
+    kept = set(sorted({row.month for row in found}, reverse=True)[:MONTHS])
     return [row for row in found if row.month in kept]
 
 

@@ -62,7 +62,6 @@ def preview_stream(
     stream: Iterable[bytes] | BinaryIO,
     columns: Sequence[str] = (),
     time_zone: str = "",
-    progress: Callable[[int], None] = lambda rows: None,
 ) -> Preview:
     """Read an input that is not stored and tell what an import would do.
 
@@ -85,15 +84,10 @@ def preview_stream(
             cluster_names=() if first else (cluster.known_to_slurm_as,),
         )
 
-    return _preview(run, reader, progress)
+    return _preview(run, reader)
 
 
-def preview_run(
-    *,
-    run_id: int,
-    progress: Callable[[int], None] = lambda rows: None,
-    seconds: float = math.inf,
-) -> Preview:
+def preview_run(*, run_id: int, seconds: float = math.inf) -> Preview:
     """Read the stored input of a prepared import and tell what confirming it would do.
 
     After ``seconds`` it stops and tells of the rows read so far.
@@ -101,7 +95,7 @@ def preview_run(
     run = ImportRun.objects.select_related("cluster", "evidence").get(pk=run_id)
     if run.as_of is None and run.cluster.jobs.exists():
         run.as_of = _latest_told(run, time.monotonic() + seconds / 2)
-    return _preview(run, lambda: reader_for(run), progress, seconds)
+    return _preview(run, lambda: reader_for(run), seconds)
 
 
 def _latest_told(run: ImportRun, until: float) -> datetime | None:
@@ -127,20 +121,15 @@ def _open(run: ImportRun, make_reader: Callable[[], Reader]) -> tuple[Reader, It
 
 
 def _preview(
-    run: ImportRun,
-    make_reader: Callable[[], Reader],
-    progress: Callable[[int], None],
-    seconds: float = math.inf,
+    run: ImportRun, make_reader: Callable[[], Reader], seconds: float = math.inf
 ) -> Preview:
-    found, seen, until = Preview(), 0, time.monotonic() + seconds
+    found, until = Preview(), time.monotonic() + seconds
     try:
         reader, rows = _open(run, make_reader)
         while (batch := Batch()).take(rows, BATCH_ROWS):
             with transaction.atomic():
                 found.tally.add(classify(run, batch))
             found.bad += batch.bad[: SHOWN_ROWS - len(found.bad)]
-            seen += len(batch)
-            progress(seen)
             if time.monotonic() > until:
                 found.all_read = next(rows, None) is None
                 break

@@ -39,15 +39,14 @@ def quarantined(run: ImportRun, reader: Reader, bad: Iterable[Parsed]) -> list[Q
 
 
 def _kept(run: ImportRun, row: Parsed, columns: Collection[str], clock: Clock) -> QuarantinedRow:
-    raw = row.raw.replace("\x00", "␀")
     job_id, submit = identity_of(row, tuple(columns), clock) or (None, None)
     return QuarantinedRow(
         run=run,
         line=row.line,
         reason=row.reason,
         detail=row.detail[:500],
-        raw=raw,
-        digest=sha256(raw.encode()).hexdigest(),
+        raw=row.raw,
+        digest=sha256(row.raw.encode()).hexdigest(),
         job_id=job_id,
         submit=submit,
     )

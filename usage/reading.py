@@ -21,7 +21,6 @@ from core.intervals import Interval
 from core.locks import Space, session_lock
 from usage import missing, windows
 from usage.coverage import LIVE_KINDS, window_sources
-from usage.intake import Progress
 from usage.models import Cluster, ImportRun, Window
 from usage.models import Source as SourceRow
 from usage.services import prepare_import, run_import
@@ -58,7 +57,6 @@ def read_window(
     window_id: int,
     actor: Actor,
     make: MakeSource | None = None,
-    progress: Progress = lambda run: None,
 ) -> bool:
     """Read one waiting window to its end; returns False if somebody else is reading it.
 
@@ -74,19 +72,19 @@ def read_window(
         if window.status == W.WAITING:
             if window.end > timezone.now():
                 raise Invalid("window", "A window can be read only after its end.")
-            _Reading(window, actor, make or make_source, progress).read()
+            _Reading(window, actor, make or make_source).read()
         return True
 
 
 class _Reading:
     """One reading of a window: what was tried, and what came of it."""
 
-    def __init__(self, window: Window, actor: Actor, make: MakeSource, progress: Progress) -> None:
+    def __init__(self, window: Window, actor: Actor, make: MakeSource) -> None:
         self.window = window
         self.cluster: Cluster = window.cluster
         self.span = Interval(window.start.astimezone(UTC), window.end.astimezone(UTC))
         self.tried: list[dict[str, str]] = []
-        self._actor, self._make, self._progress = actor, make, progress
+        self._actor, self._make = actor, make
 
     def read(self) -> None:
         self.window.attempts += 1
@@ -161,7 +159,7 @@ class _Reading:
             as_of=asked_at if is_current else None,
         )
         try:
-            run = run_import(run_id=run.pk, actor=self._actor, progress=self._progress)
+            run = run_import(run_id=run.pk, actor=self._actor)
         except Conflict as conflict:
             if conflict.code == "import_running":
                 raise _Busy from conflict

@@ -13,9 +13,8 @@ from typing import NamedTuple
 
 MAX_TEXT = 4096
 MAX_COUNT = 2**31
-MAX_MEM_KIB = (
-    2**45
-)  # 32 PiB: more than any machine, and its MiB-seconds still fit 64 bits for a year
+MAX_MEM_KIB = 2**45
+"""32 PiB: more than any machine, and its MiB-seconds still fit 64 bits for a year."""
 
 _MEMORY = re.compile(r"([0-9]{1,16})(?:\.([0-9]{1,6}))?([KMGTP]?)", re.ASCII)
 _REQ_MEM = re.compile(r"([0-9]{1,16}(?:\.[0-9]{1,6})?[KMGTP]?)([nc]?)", re.ASCII)
@@ -101,7 +100,7 @@ def _read(text: str) -> Reading:
         mem_kib=_memory_kib("mem", values.get("mem", "0")),
         # Only types that the site tracks are listed by type, so the untyped count may be larger;
         # it is then the true number of devices, and what sreport counts.
-        gpus=_limited(_GPU, max(total_typed, untyped or 0)),
+        gpus=_limited(_GPU, max(total_typed, untyped or 0), MAX_COUNT),
         nodes=_count("node", values.get("node", "0")),
         gpu_types=typed,
         billing=_billing(values["billing"]) if "billing" in values else None,
@@ -130,16 +129,16 @@ def _known(key: str) -> bool:
     return key in ("cpu", "mem", "node", "billing", _GPU) or key.startswith(f"{_GPU}:")
 
 
-def _limited(key: str, value: int, limit: int = MAX_COUNT) -> int:
+def _limited(key: str, value: int, limit: int) -> int:
     if value >= limit:
         raise InvalidTres(f"{key} is absurdly large")
     return value
 
 
-def _count(key: str, text: str, limit: int = MAX_COUNT) -> int:
+def _count(key: str, text: str) -> int:
     if _COUNT.fullmatch(text) is None:
         raise InvalidTres(f"{key} is not a whole number: {text[:40]!r}")
-    return _limited(key, int(text), limit)
+    return _limited(key, int(text), MAX_COUNT)
 
 
 def _billing(text: str) -> Decimal:

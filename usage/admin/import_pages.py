@@ -72,12 +72,13 @@ class ImportPages(CsvExport, ReadOnlyAdmin):
     ) -> HttpResponse:
         """Add what the person may do to the page of a run."""
         run = self.get_object(request, object_id)
+        settled = run is not None and is_settled(run)
         more = {
             "may_import": self.has_import_permission(request),
             "may_release": self.has_release_permission(request),
             "queued": "queued" in request.GET,
-            "settled": run is not None and is_settled(run),
-            "held_jobs": Job.objects.filter(run=run).count() if run else 0,
+            "settled": settled,
+            "held_jobs": Job.objects.filter(run=run).count() if settled else 0,
         }
         response: HttpResponse = super().change_view(
             request, object_id, form_url, {**(extra_context or {}), **more}

@@ -188,7 +188,7 @@ class JobAdmin(CsvExport, ReadOnlyAdmin):
         text = _t("%(run)s, line %(line)s") % {"run": job.run, "line": job.line}
         return link(admin_url(ImportRun, "change", job.run_id), text)
 
-    @admin.display(description=_("held back"), boolean=True)
+    @column(_("held back"), boolean=True)
     def is_held(self, job: Job) -> bool:
         return job.held
 

@@ -23,6 +23,21 @@ _GROWS = (
 )
 _SAYS = f"{_STAYS}, {_GROWS}"
 
+# Read as two clusters, the same jobs would be two jobs each, and billed twice.
+_ONE_READER = """
+    IF EXISTS (
+        SELECT 1 FROM usage_source s JOIN usage_cluster c ON c.id = s.cluster_id
+          JOIN usage_source t ON (t.kind, t.place) = (s.kind, s.place)
+              AND t.cluster_id > c.id
+          JOIN usage_cluster d ON d.id = t.cluster_id
+         WHERE coalesce(nullif(c.slurm_name, ''),
+             c.name) = coalesce(nullif(d.slurm_name, ''), d.name)
+    ) THEN
+        RAISE EXCEPTION 'another cluster reads the same accounting from the same place'
+            USING ERRCODE = 'unique_violation';
+    END IF;
+    RETURN NULL;
+"""
 
 RULES = [
     *append_only("usage_evidence"),
@@ -154,44 +169,17 @@ RULES = [
             RETURN NEW;
         """,
     ),
-    # Read as two clusters, the same jobs would be two jobs each, and billed twice.
     trigger(
         "usage_source",
         name="usage_source_one_reader",
         timing="AFTER INSERT OR UPDATE",
-        body="""
-            IF EXISTS (
-                SELECT 1 FROM usage_source s JOIN usage_cluster c ON c.id = s.cluster_id
-                  JOIN usage_source t ON (t.kind, t.place) = (s.kind, s.place)
-                      AND t.cluster_id > c.id
-                  JOIN usage_cluster d ON d.id = t.cluster_id
-                 WHERE coalesce(nullif(c.slurm_name, ''),
-                     c.name) = coalesce(nullif(d.slurm_name, ''), d.name)
-            ) THEN
-                RAISE EXCEPTION 'another cluster reads the same accounting from the same place'
-                    USING ERRCODE = 'unique_violation';
-            END IF;
-            RETURN NULL;
-        """,
+        body=_ONE_READER,
     ),
     trigger(
         "usage_cluster",
         name="usage_cluster_one_reader",
         timing="AFTER UPDATE",
-        body="""
-            IF EXISTS (
-                SELECT 1 FROM usage_source s JOIN usage_cluster c ON c.id = s.cluster_id
-                  JOIN usage_source t ON (t.kind, t.place) = (s.kind, s.place)
-                      AND t.cluster_id > c.id
-                  JOIN usage_cluster d ON d.id = t.cluster_id
-                 WHERE coalesce(nullif(c.slurm_name, ''),
-                     c.name) = coalesce(nullif(d.slurm_name, ''), d.name)
-            ) THEN
-                RAISE EXCEPTION 'another cluster reads the same accounting from the same place'
-                    USING ERRCODE = 'unique_violation';
-            END IF;
-            RETURN NULL;
-        """,
+        body=_ONE_READER,
     ),
     refuse(
         "usage_window",
