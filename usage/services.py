@@ -7,7 +7,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.db import IntegrityError, transaction
-from django.db.models import F
+from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -137,13 +137,14 @@ def _reads_again(known: ImportRun, as_of: datetime | None) -> bool:
 
 
 def _overtaken(run: ImportRun) -> bool:
-    """Whether imports after this one changed jobs of its cluster that had ended."""
-    later = ImportRun.objects.filter(cluster=run.cluster_id, pk__gt=run.pk, jobs_changed__gt=0)
-    if not later.exists():
+    """Whether imports that ended after this one began changed jobs of its cluster that had ended:
+    one that was made before it may have waited for a word, or for its worker."""
+    later = ImportRun.objects.filter(
+        Q(finished_at=None) | Q(finished_at__gt=run.created_at), cluster=run.cluster_id
+    ).exclude(pk=run.pk)
+    if not later.filter(jobs_changed__gt=0).exists():
         return False
-    replaced = JobRevision.objects.filter(
-        job__cluster=run.cluster_id, job__run__gt=run.pk, revision=F("job__revision") - 1
-    )
+    replaced = JobRevision.objects.filter(job__run__in=later, revision=F("job__revision") - 1)
     return replaced.exclude(values__end=None).exists()
 
 

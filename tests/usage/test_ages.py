@@ -109,6 +109,24 @@ def test_somebody_may_say_that_a_file_is_newer_than_it_looks() -> None:
         read(cluster, Row(7), as_of=timezone.now() + timedelta(hours=1))
 
 
+def test_what_a_file_that_waited_changed_is_set_right_by_the_same_answer_again() -> None:
+    cluster, asked = make_cluster(), timezone.now() - timedelta(days=3)
+    read(cluster, KNOWN, as_of=asked)
+    waited = prepare_import(
+        cluster=cluster,
+        stream=io.BytesIO(sacct(OLD)),
+        origin="an upload",
+        actor=SYSTEM,
+        as_of=asked + timedelta(hours=1),
+    )
+    night = read(cluster, KNOWN, LATER, as_of=asked + timedelta(days=1))
+    assert run_import(run_id=waited.pk, actor=SYSTEM).jobs_changed == 1
+    again = read(cluster, KNOWN, LATER, as_of=asked + timedelta(days=2))
+    assert (again.retry_of, again.jobs_changed) == (night, 1)
+    assert Job.objects.get(job_id=1).cpu_seconds == 4 * 3600
+    assert read(cluster, KNOWN, LATER, as_of=asked + timedelta(days=3)) == again
+
+
 def test_the_end_of_a_job_arrives_from_a_file_of_any_age() -> None:
     """As after ``sacctmgr fix runawayjobs``: it ended long ago, where it was seen running since."""
     cluster = make_cluster()
