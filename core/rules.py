@@ -53,21 +53,23 @@ def trigger(
     declare: str = "",
     when: str = "",
     definer: bool = False,
+    many: bool = False,
 ) -> RunSQL:
     """Make a trigger function and its row trigger; ``body`` is PL/pgSQL without BEGIN and END.
 
     The search path is fixed, temporary tables last, so that no caller can slip in a table of its
-    own under a known name.
+    own under a known name. One that looks up ``many`` rows does so by index, as in ``set_trigger``.
     """
     constraint = "CONSTRAINT " if "DEFERR" in timing else ""
     event, _, deferral = timing.partition(" DEFERRABLE")
     deferral = f"DEFERRABLE{deferral}" if deferral else ""
     security = "SECURITY DEFINER " if definer else ""
     condition = f"WHEN ({when}) " if when else ""
+    planner = _PLANNER if many else ""
     return RunSQL(
         f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql {security}"
-        f"SET search_path = public, pg_temp AS $rule$ {f'DECLARE {declare}' if declare else ''} "
-        f"BEGIN {body} END $rule$;"
+        f"SET search_path = public, pg_temp {planner} "
+        f"AS $rule$ {f'DECLARE {declare}' if declare else ''} BEGIN {body} END $rule$;"
         f"CREATE {constraint}TRIGGER {name} {event} ON {table} {deferral} FOR EACH ROW {condition}"
         f"EXECUTE FUNCTION {name}();",
         f"DROP TRIGGER {name} ON {table}; DROP FUNCTION {name}();",
@@ -87,10 +89,9 @@ def set_trigger(
     when the tables were empty.
     """
     security = "SECURITY DEFINER " if definer else ""
-    planner = " ".join(f"SET {option} = off" for option in _BY_INDEX)
     return RunSQL(
         f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql {security}"
-        f"SET search_path = public, pg_temp {planner} "
+        f"SET search_path = public, pg_temp {_PLANNER} "
         f"AS $rule$ {f'DECLARE {declare}' if declare else ''} BEGIN {body} RETURN NULL; END $rule$;"
         f"CREATE TRIGGER {name} AFTER {event} ON {table} REFERENCING NEW TABLE AS new_rows "
         f"FOR EACH STATEMENT EXECUTE FUNCTION {name}();",
@@ -99,6 +100,7 @@ def set_trigger(
 
 
 _BY_INDEX = ("enable_seqscan", "enable_hashjoin", "enable_mergejoin", "jit")
+_PLANNER = " ".join(f"SET {option} = off" for option in _BY_INDEX)
 
 
 def function(

@@ -9,7 +9,9 @@ from core.rules import append_only, no_truncate, refuse, set_trigger, trigger
 # A job can't be declared free or paid for by someone else: that would bill it nowhere. Exempt is what
 # used nothing, falls under an exemption of its cluster, or costs nothing by the lists of who pays. Of
 # a job that changed, and is due, a share may be missing: its document became void while another share
-# is still on one.
+# is still on one. To take back all charges of a job and say that it has no price is nobody's crime:
+# rating does so where lists, tiers or the payer of a Slurm account changed. Each round of rating judges
+# such a job anew, and charges it again where there is a price.
 _FITS = """
     IF EXISTS (
         SELECT 1 FROM new_rows n
@@ -147,6 +149,76 @@ RULES = [
             END IF;
             RETURN NULL;
         """,
+    ),
+    # The other way round: whose charges are new is rated when the transaction ends, and by then not by
+    # an earlier generation. Charges come before their rating, so this is told at the commit, and once
+    # for all rows of a statement: the jobs wait until then in a table that is otherwise empty. Nothing
+    # is added to charges that a rating covers already. Those that have none yet, as in most batches,
+    # are told by looking at their span once.
+    migrations.RunSQL(
+        """
+        CREATE TABLE pricing_newlycharged (generation integer NOT NULL, jobs bigint[] NOT NULL);
+        ALTER TABLE pricing_newlycharged ALTER jobs SET STORAGE EXTERNAL
+        """,
+        "DROP TABLE pricing_newlycharged",
+    ),
+    set_trigger(
+        "pricing_charge",
+        name="pricing_charge_next",
+        event="INSERT",
+        declare="made record;",
+        body="""
+            FOR made IN
+                SELECT n.generation, array_agg(n.job_id) AS jobs, min(n.job_id) AS first,
+                       max(n.job_id) AS last
+                  FROM (SELECT DISTINCT generation, job_id FROM new_rows
+                         WHERE reverses_id IS NULL AND job_id IS NOT NULL) n
+                 GROUP BY n.generation
+            LOOP
+                IF (made.generation <> 1 OR EXISTS (
+                    SELECT 1 FROM pricing_jobrating
+                     WHERE job_id BETWEEN made.first AND made.last)
+                ) AND EXISTS (
+                    SELECT 1 FROM unnest(made.jobs) AS j (id)
+                      LEFT JOIN pricing_jobrating r ON r.job_id = j.id
+                     WHERE coalesce(r.generation, 0) + 1 <> made.generation
+                ) THEN
+                    RAISE EXCEPTION 'charges of a job are of the generation after those it has'
+                        USING ERRCODE = 'check_violation';
+                END IF;
+                INSERT INTO pricing_newlycharged VALUES (made.generation, made.jobs);
+            END LOOP;
+        """,
+    ),
+    trigger(
+        "pricing_newlycharged",
+        name="pricing_newlycharged_is_rated",
+        timing="AFTER INSERT DEFERRABLE INITIALLY DEFERRED",
+        many=True,
+        declare="others bigint[];",
+        body="""
+            SELECT array_agg(j.id) INTO others FROM unnest(NEW.jobs) AS j (id)
+              LEFT JOIN pricing_jobrating r ON r.job_id = j.id
+             WHERE NOT coalesce(r.status = 'rated' AND r.generation >= NEW.generation, false);
+            IF cardinality(others) > 0 AND EXISTS (
+                SELECT 1 FROM pricing_charge c
+                 WHERE c.job_id = ANY (others) AND c.generation = NEW.generation
+                   AND c.reverses_id IS NULL AND NOT EXISTS (
+                        SELECT 1 FROM pricing_charge b WHERE b.reverses_id = c.id)
+            ) THEN
+                RAISE EXCEPTION 'a job has charges, and its rating does not say so'
+                    USING ERRCODE = 'check_violation';
+            END IF;
+            DELETE FROM pricing_newlycharged;
+            RETURN NULL;
+        """,
+    ),
+    refuse(
+        "pricing_jobrating",
+        "UPDATE",
+        "the charges of a job come to further generations",
+        name="pricing_jobrating_goes_on",
+        when="NEW.generation < OLD.generation",
     ),
     trigger(
         "accounts_projecttier",

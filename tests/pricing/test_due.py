@@ -35,6 +35,7 @@ from tests.factories import (
     make_user,
     sacct,
 )
+from tests.rules.attacks.making import copy_of, negation
 from usage.models import AccountMapping, Cluster, Exemption, ImportRun, Job
 from usage.selectors import free_jobs
 from usage.services import prepare_import, run_import
@@ -370,3 +371,31 @@ def test_an_exemption_frees_jobs_and_its_end_charges_them_again(cluster: Cluster
     assert latest_run().rated.run == latest_run()
     assert not Job.objects.filter(rating=None).exists()
     connection.check_constraints()
+
+
+def test_nobody_charges_a_job_that_has_no_price(db: None) -> None:
+    """As the application, around its code: in one statement, and with a rating that is taken back
+    before the commit. That a job has no price any more is no crime: it is judged anew."""
+    make_project("genomics")
+    import_rows(make_cluster(), Row(1), Row(2))
+    first = Job.objects.get(job_id=1)
+    charge = f"job_id = {first.pk} AND reverses_id IS NULL AND resource = "
+    mine = f"WHERE job_id = {first.pk}"
+    unpriced = f"UPDATE pricing_jobrating SET status = 'unpriced', reason = 'no_rate' {mine}"
+    rated = f"UPDATE pricing_jobrating SET status = 'rated', reason = '', generation = 2 {mine}"
+    commit(negation(f"{charge}'cpu'"), negation(f"{charge}'mem'"), unpriced)
+    again = copy_of("pricing_charge", f"{charge}'cpu'", generation=2)
+    for statements in ([again], [again, rated, unpriced]):
+        with pytest.raises(IntegrityError, match="rating"):
+            commit(*statements)
+    assert not live_charges().filter(job=first).exists()
+    rate_pending(actor=SYSTEM)
+    assert live_charges().filter(job=first).count() == 2, "what has a price is charged again"
+
+
+def commit(*statements: str) -> None:
+    """Run statements and what a commit would check, all or none."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        for statement in statements:
+            cursor.execute(statement)
+        connection.check_constraints()

@@ -17,6 +17,17 @@ from tests.rules.attacks.making import (
 
 DRAFTED = "status = 'draft'"
 ITEM_ONCE = ("outage_item_once",)
+ANEW = ("pricing_charge_one_live", "pricing_charge_next", "pricing_newlycharged_is_rated")
+"""What refuses that a job is charged again."""
+TAKE_BACK = (
+    "INSERT INTO pricing_charge SELECT (jsonb_populate_record(NULL::pricing_charge, to_jsonb(x)"
+    " || jsonb_build_object('id', nextval(pg_get_serial_sequence('pricing_charge', 'id')),"
+    " 'reverses_id', x.id, 'quantity', -x.quantity, 'amount', -x.amount))).*"
+    " FROM pricing_charge x WHERE job_id ="
+    f" (SELECT min(job_id) FROM pricing_charge WHERE {UNBILLED}) AND {UNBILLED}"
+)
+"""All charges of a job."""
+TAKEN_BACK = "id = (SELECT reverses_id FROM pricing_charge ORDER BY id DESC LIMIT 1)"
 
 
 def _canary(**changes: str) -> str:
@@ -212,11 +223,11 @@ ATTACKS: dict[str, Attack] = {
     ),
     "pricing_charge_counts": Attack(
         copy_of("pricing_charge", "counter_before = 0 AND quantity > 0", generation=9),
-        also=("pricing_charge_one_live",),
+        also=ANEW,
     ),
     "pricing_charge_terms": Attack(
         copy_of("pricing_charge", "kind = 'minimum'", generation=9, amount=1),
-        also=("pricing_charge_one_live",),
+        also=ANEW,
     ),
     "pricing_charge_trued_up": Attack(negation("kind = 'true_up'")),
     "pricing_fee_stands": Attack(negation("kind = 'manual' AND amount = 4000")),
@@ -298,70 +309,73 @@ ATTACKS: dict[str, Attack] = {
         change("pricing_rate", f"price_list_id NOT IN ({DRAFT})", unit_price="0.01")
     ),
     "pricing_rate_no_truncate": truncate("pricing_rate"),
-    "charge_once": Attack(copy_of("pricing_charge", UNBILLED)),
+    "charge_once": Attack(copy_of("pricing_charge", UNBILLED), also=ANEW),
     "charge_amount_recomputes": Attack(
         copy_of("pricing_charge", UNBILLED, generation=9, amount=1),
-        also=("pricing_charge_one_live",),
+        also=ANEW,
     ),
     "charge_currency_code": Attack(
         copy_of("pricing_charge", UNBILLED, generation=9, currency="?"),
-        also=("pricing_charge_one_live", "pricing_charge_price"),
+        also=(*ANEW, "pricing_charge_price"),
     ),
     "charge_basis_known": Attack(
         copy_of("pricing_charge", UNBILLED, generation=9, basis="guessed"),
-        also=("pricing_charge_one_live", "pricing_charge_quantity"),
+        also=(*ANEW, "pricing_charge_quantity"),
     ),
     "charge_job_by_kind": Attack(
         copy_of("pricing_charge", UNBILLED, generation=9, kind="item"),
-        also=("pricing_charge_one_live",),
+        also=ANEW,
     ),
     "charge_priced_one_way": Attack(
         copy_of("pricing_charge", UNBILLED, generation=9, unit_price=None),
-        also=("pricing_charge_one_live", "pricing_charge_price"),
+        also=(*ANEW, "pricing_charge_price"),
     ),
     "charge_sign": Attack(
         copy_of("pricing_charge", UNBILLED, generation=9, quantity=0, amount=0),
-        also=("pricing_charge_one_live", "pricing_charge_quantity"),
+        also=(*ANEW, "pricing_charge_quantity"),
     ),
     "charge_price_in_range": Attack(
         copy_of("pricing_charge", UNBILLED, generation=9, unit_price="NaN", amount="NaN"),
-        also=("pricing_charge_one_live", "pricing_charge_price", "charge_amount_recomputes"),
+        also=(*ANEW, "pricing_charge_price", "charge_amount_recomputes"),
     ),
     "charge_reversed_once": Attack(
-        negation(UNBILLED)
-        + ";"
-        + negation("id = (SELECT reverses_id FROM pricing_charge ORDER BY id DESC LIMIT 1)"),
+        negation(UNBILLED) + ";" + negation(TAKEN_BACK),
         also=("charge_once",),
     ),
     "pricing_charge_booked": Attack(
         copy_of("pricing_charge", UNBILLED, generation=9, period_id="2030-01-01"),
-        also=("pricing_charge_one_live",),
+        also=ANEW,
     ),
     "pricing_charge_negates": Attack(negation(UNBILLED, resource="gpu")),
-    "pricing_charge_one_live": Attack(copy_of("pricing_charge", UNBILLED, generation=2)),
+    "pricing_charge_one_live": Attack(copy_of("pricing_charge", UNBILLED, generation=2), also=ANEW),
     "pricing_charge_price": Attack(
         copy_of("pricing_charge", UNBILLED, generation=9, unit_price="0.000000", amount="0.000000"),
-        also=("pricing_charge_one_live",),
+        also=ANEW,
     ),
     "pricing_charge_quantity": Attack(
         copy_of("pricing_charge", UNBILLED, generation=9, quantity=36),
-        also=("pricing_charge_one_live", "charge_amount_recomputes"),
+        also=(*ANEW, "charge_amount_recomputes"),
     ),
     "pricing_charge_project": Attack(
         copy_of("pricing_charge", UNBILLED, generation=9, project_id=4711),
-        also=("pricing_charge_one_live",),
+        also=ANEW,
     ),
     "pricing_project_stays": Attack(
         copy_of("accounts_project", code="short-lived")
         + ";UPDATE pricing_jobrating SET project_id = (SELECT max(id) FROM accounts_project)"
         " WHERE status = 'exempt';" + delete("accounts_project")
     ),
-    "pricing_charge_rating_agrees": Attack(
-        "INSERT INTO pricing_charge SELECT (jsonb_populate_record(NULL::pricing_charge, to_jsonb(x)"
-        " || jsonb_build_object('id', nextval(pg_get_serial_sequence('pricing_charge', 'id')),"
-        " 'reverses_id', x.id, 'quantity', -x.quantity, 'amount', -x.amount))).*"
-        " FROM pricing_charge x WHERE job_id ="
-        f" (SELECT min(job_id) FROM pricing_charge WHERE {UNBILLED}) AND {UNBILLED}"
+    "pricing_charge_rating_agrees": Attack(TAKE_BACK),
+    "pricing_charge_next": Attack(
+        f"{TAKE_BACK};{copy_of('pricing_charge', TAKEN_BACK, generation=3)};"
+        "UPDATE pricing_jobrating SET generation = 3 WHERE job_id ="
+        " (SELECT job_id FROM pricing_charge ORDER BY id DESC LIMIT 1)"
+    ),
+    # A job that has no price, and is charged all the same.
+    "pricing_newlycharged_is_rated": Attack(
+        f"{TAKE_BACK};UPDATE pricing_jobrating SET status = 'unpriced', reason = 'no_rate'"
+        f" WHERE job_id = (SELECT job_id FROM pricing_charge WHERE {TAKEN_BACK});"
+        + copy_of("pricing_charge", TAKEN_BACK, generation=2)
     ),
     "pricing_charge_refuse": Attack(change("pricing_charge", UNBILLED, estimated="true")),
     "pricing_charge_no_truncate": truncate("pricing_charge"),
@@ -385,6 +399,9 @@ ATTACKS: dict[str, Attack] = {
     ),
     "pricing_jobrating_project_changed": Attack(
         "UPDATE pricing_jobrating SET project_id = 4711 WHERE status = 'exempt'"
+    ),
+    "pricing_jobrating_goes_on": Attack(
+        "UPDATE pricing_jobrating SET generation = 0 WHERE status = 'rated'"
     ),
     "pricing_jobrating_refuse": Attack("DELETE FROM pricing_jobrating"),
     "pricing_jobrating_refuse_update": Attack(
