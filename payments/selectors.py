@@ -63,6 +63,12 @@ def unallocated_of(payment: Payment) -> Decimal:
     return found.values_list("unallocated", flat=True).first() or ZERO
 
 
+def bounces_of(receipt: Receipt) -> int:
+    """Return how many payments that settled a receipt the bank took back, as two persons found."""
+    found = Refund.objects.filter(bounced=True, status=Refund.Status.PAID_OUT)
+    return found.filter(payment__in=receipt.allocations.values("payment")).count()
+
+
 @dataclass(frozen=True, slots=True)
 class Balance:
     """What a project has paid in one currency that settles nothing yet."""

@@ -17,6 +17,7 @@ from core.errors import Conflict, Invalid
 from core.locks import lock_rows
 from core.transitions import transition
 from payments.models import Allocation, Payment, Refund, RefundStatus
+from payments.selectors import bounces_of
 from payments.services.decisions import (
     NOT_ALONE,
     REFUND_STEPS,
@@ -118,7 +119,7 @@ def approve_bounce(*, refund_id: int, actor: Actor, reference: str) -> Refund:
             allocate(payment=payment, receipt=receipt, amount=-settles, actor=actor)
             correct_official_receipts(receipt=receipt, why=refund.reason, actor=actor)
             restate(receipt, actor)
-            queue_bounced(receipt)
+            queue_bounced(receipt, bounces=bounces_of(receipt) + 1)
         now = timezone.now()
         stamps = {"approved_by_id": actor.user_id, "approved_at": now, "done_at": now}
         transition(

@@ -17,7 +17,7 @@ from core.actor import Actor
 from core.locks import lock_rows
 from payments.models import Allocation, Payment, Withholding
 from payments.models.undone import Why, told, undone
-from payments.selectors import unallocated_of, with_standing, with_unallocated
+from payments.selectors import bounces_of, unallocated_of, with_standing, with_unallocated
 from payments.services.official import Act, correct_official_receipts, give_official_receipt
 from receipts.models import Receipt, ReceiptStatus
 from receipts.services import mark_settled
@@ -121,7 +121,13 @@ def restate(receipt: Receipt, actor: Actor, paid_at: datetime | None = None) -> 
         return
     status = standing(receipt).status
     if status != receipt.status:
-        mark_settled(receipt=receipt, status=status, actor=actor, paid_at=paid_at)
+        mark_settled(
+            receipt=receipt,
+            status=status,
+            actor=actor,
+            paid_at=paid_at,
+            bounces=bounces_of(receipt),
+        )
 
 
 def allocate(*, payment: Payment, receipt: Receipt, amount: Decimal, actor: Actor) -> Allocation:

@@ -111,10 +111,10 @@ class MailStatus(models.TextChoices):
 class Mail(models.Model):
     """An e-mail about a document to one person, made in the transaction of what it tells of.
 
-    ``step`` counts the reminders of what is overdue, from 1, and how often a payment of the
-    document was taken back; with that the thanks for the next one begin anew. ``copy`` counts how
-    often a person had it sent again. The address is kept only as long as it may be needed, its
-    digest for ever.
+    ``step`` counts the reminders of what is overdue, from 1, and how often the bank had taken back
+    a payment of the document by then, whether anybody could be told or not; with each of those the
+    thanks for the next payment begin anew. ``copy`` counts how often a person had it sent again.
+    The address is kept only as long as it may be needed, its digest for ever.
 
     Invariants, kept by the database: one for each document, kind, step, address and copy; what was
     sent, given up or dropped stays so, as it was sent.

@@ -322,12 +322,18 @@ def create_receipt(
 
 
 def mark_settled(
-    *, receipt: Receipt, status: ReceiptStatus, actor: Actor, paid_at: datetime | None = None
+    *,
+    receipt: Receipt,
+    status: ReceiptStatus,
+    actor: Actor,
+    paid_at: datetime | None = None,
+    bounces: int = 0,
 ) -> None:
     """Move an issued receipt to partly paid, paid or written off, or back where a settlement was a
     mistake; in the transaction that settles it.
 
-    The database refuses what settlement does not bear out.
+    ``bounces`` is how many of its payments the bank took back: thanks are sent once after each. The
+    database refuses what settlement does not bear out.
     """
     before = S(receipt.status)
     stamps: dict[str, datetime | None] = {}
@@ -344,5 +350,5 @@ def mark_settled(
     action = "receipt.reopened" if status == S.ISSUED else f"receipt.{status.value}"
     record(action, actor=actor, target=receipt, data=figures_of(receipt))
     if status == S.PAID and receipt.total > 0:
-        queue_paid(receipt)
+        queue_paid(receipt, bounces=bounces)
     moved(before, status)

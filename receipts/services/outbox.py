@@ -53,19 +53,16 @@ def queue_all(receipts: Sequence[Receipt], kind: MailKind, *, step: int = 0) -> 
     return len(mails)
 
 
-def queue_bounced(receipt: Receipt) -> int:
-    """Queue that a payment of a receipt was taken back by the bank, each time anew."""
-    return queue_mails(receipt, MailKind.BOUNCED, step=_bounces_of(receipt) + 1)
+def queue_bounced(receipt: Receipt, *, bounces: int) -> int:
+    """Queue that a payment of a receipt was taken back by the bank: one of so many ``bounces``, of
+    which each is told once."""
+    return queue_mails(receipt, MailKind.BOUNCED, step=bounces)
 
 
-def queue_paid(receipt: Receipt) -> int:
-    """Queue the thanks for a receipt's payment, once more after one was taken back."""
-    return queue_mails(receipt, MailKind.PAID, step=_bounces_of(receipt))
-
-
-def _bounces_of(receipt: Receipt) -> int:
-    told = Mail.objects.filter(receipt=receipt, kind=MailKind.BOUNCED)
-    return told.aggregate(last=Max("step"))["last"] or 0
+def queue_paid(receipt: Receipt, *, bounces: int) -> int:
+    """Queue the thanks for a receipt's payment, once after each of so many ``bounces``, whether
+    anybody could be told of those or not."""
+    return queue_mails(receipt, MailKind.PAID, step=bounces)
 
 
 def due_mails() -> QuerySet[Mail]:

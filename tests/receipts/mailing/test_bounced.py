@@ -5,6 +5,7 @@ from django.core import mail
 from django.utils import timezone
 from pytest_django import Settings
 
+from accounts.models import User
 from core.actor import Actor
 from payments.models import Payment, Refund
 from payments.services import Transfer, approve_bounce, record_transfer, request_bounce
@@ -122,6 +123,25 @@ def test_each_time_is_told_and_so_are_the_thanks_that_follow(people: Campus, tol
     assert set(Mail.objects.filter(kind="paid", status="sent").values_list("step", flat=True)) == {
         2
     }
+
+
+def test_thanks_follow_a_bounce_that_nobody_could_be_told_of(people: Campus, told: Receipt) -> None:
+    first = pay(told, people, "T-1")
+    assert len(sent()) == 2
+    late = Contact.objects.filter(email__in=(OFFICE, LATE))
+    late.update(gets_reminders=False, gets_documents=True)
+    User.objects.update(email="")
+    bounced(first, people)
+    assert not sent()
+    second = pay(told, people, "T-2")
+    assert len(sent()) == 3, "thanks to all who get documents"
+    Contact.objects.filter(email=LATE).update(gets_reminders=True)
+    bounced(second, people)
+    assert set(sent()) == {LATE}
+    assert Mail.objects.get(kind="bounced").step == 2
+    pay(told, people, "T-3")
+    assert len(sent()) == 3
+    assert set(Mail.objects.filter(kind="paid").values_list("step", flat=True)) == {0, 1, 2}
 
 
 def test_it_is_told_to_a_project_that_is_not_reminded_but_not_once_it_is_paid_anew(
