@@ -366,6 +366,8 @@ class ConsoleForm(forms.Form):
         for item in self.fields.values():
             classes = SELECT_CLASSES if isinstance(item.widget, forms.Select) else INPUT_CLASSES
             item.widget.attrs.setdefault("class", " ".join(classes))
+            if type(item.widget) is forms.Select:
+                item.widget.template_name = "unfold/widgets/select.html"  # it draws the arrow
 
 
 class ReasonForm(ConsoleForm):

@@ -92,7 +92,8 @@ class Clock:
         if earliest < _FLOOR or (ended is not None and ended < _FLOOR):
             raise RowError(Reason.EPOCH_ZERO, "a time before Slurm existed")
         if ended is not None and ended > self._limit:
-            raise RowError(Reason.FUTURE_END, f"it ends in the future: {end}")
+            told = f"{utc(ended):%Y-%m-%d %H:%M:%S} UTC"
+            raise RowError(Reason.FUTURE_END, f"it ends in the future: {told}")
         if submitted > self._limit or (began is not None and began > self._limit):
             raise RowError(Reason.FUTURE_TIME, "it was submitted or began in the future")
         return submitted, began, ended

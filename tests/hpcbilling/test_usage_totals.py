@@ -62,7 +62,8 @@ def test_json_has_exact_seconds_and_the_zone() -> None:
         (("beta", *SPAN), "known: alpha"),
         (("alpha", *SPAN, "--timezone", "Mars/Base"), "not a time zone"),
         (("alpha", "--since", "2026-10-16", "--until", "2026-10-15"), "must not be after"),
-        (("alpha", "--since", "yesterday", "--until", "2026-10-15"), "--since"),
+        (("alpha", "--since", "1900-01-01", "--until", "2026-10-15"), "from 1971-01-01 to"),
+        (("alpha", "--since", "yesterday", "--until", "2026-10-15"), "“yesterday” is not a day"),
     ],
 )
 def test_what_is_wrong_is_said(args: tuple[str, ...], said: str) -> None:

@@ -172,7 +172,7 @@ class ImportRunAdmin(ImportPages):
             return "0"
         url = f"{admin_url(QuarantinedRow, 'changelist')}?run={run.pk}"
         waiting = unsettled(run).count()
-        text = _t("%(rows)s, of which %(open)s are open") % {
+        text = _t("%(rows)s, still open: %(open)s") % {
             "rows": run.quarantined,
             "open": waiting,
         }

@@ -120,15 +120,7 @@ class PullAdmin(CsvExport, ReadOnlyAdmin):
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
         """Add the windows to the page of a pull."""
-        windows = Window.objects.filter(pull_id=object_id) if object_id.isdecimal() else None
-        more = {}
-        if windows is not None:
-            rows = windows.select_related("run").order_by("start", "pk")
-            more = {
-                "windows": rows[:SHOWN_WINDOWS],
-                "windows_more": max(0, rows.count() - SHOWN_WINDOWS),
-                "missed": MissingJob.objects.filter(window__pull_id=object_id).count(),
-            }
+        more = _windows(int(object_id)) if object_id.isdecimal() else {}
         response: HttpResponse = super().change_view(
             request, object_id, form_url, {**(extra_context or {}), **more}
         )
@@ -139,11 +131,21 @@ class PullAdmin(CsvExport, ReadOnlyAdmin):
         pull: Pull = self.pick(request, pull_id)
         found = progress_of(pull)
         left = None if found.left is None else int(found.left.total_seconds())
-        context = {"pull": pull, "found": found, "left": left}
+        context = {"original": pull, "found": found, "left": left, **_windows(pull.pk)}
         response = render(request, "admin/usage/pull/_progress.html", context)
         if pull.finished_at is not None:
             response["HX-Redirect"] = admin_url(pull, "change", pull.pk)
         return response
+
+
+def _windows(pull_id: int) -> dict[str, Any]:
+    """What the page of a pull tells of its windows, the first ones in their order."""
+    rows = Window.objects.filter(pull_id=pull_id).select_related("run").order_by("start", "pk")
+    return {
+        "windows": rows[:SHOWN_WINDOWS],
+        "windows_more": max(0, rows.count() - SHOWN_WINDOWS),
+        "missed": MissingJob.objects.filter(window__pull_id=pull_id).count(),
+    }
 
 
 class PullFilter(LinkedFilter):

@@ -3,7 +3,6 @@
 import json
 from argparse import ArgumentParser
 from dataclasses import asdict
-from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -11,8 +10,9 @@ from zoneinfo import ZoneInfo
 from django.core.management.base import BaseCommand, CommandError
 
 from core.errors import DomainError
-from core.site import is_period
+from core.site import EARLIEST, LATEST, is_period
 from hpcbilling.command_line import USAGE, cluster_named
+from hpcbilling.pulls.shown import day_argument
 from usage.services import check_time_zone
 from usage.totals import By, Sums, usage_totals
 
@@ -41,10 +41,14 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("cluster", metavar="CLUSTER")
         parser.add_argument(
-            "--since", required=True, type=_day, metavar="DAY", help="first day, as 2026-11-01"
+            "--since",
+            required=True,
+            type=day_argument,
+            metavar="DAY",
+            help="first day, as 2026-11-01",
         )
         parser.add_argument(
-            "--until", required=True, type=_day, metavar="DAY", help="last day, included"
+            "--until", required=True, type=day_argument, metavar="DAY", help="last day, included"
         )
         parser.add_argument("--by", choices=[str(by) for by in By], default=str(By.DAY))
         parser.add_argument(
@@ -59,8 +63,12 @@ class Command(BaseCommand):
         cluster = cluster_named(options["cluster"])
         zone, by = _zone(options["timezone"] or cluster.time_zone), By(options["by"])
         first, last = options["since"], options["until"]
-        if not is_period(first, last):
+        if first > last:
             raise CommandError("--since must not be after --until.", returncode=USAGE)
+        if not is_period(first, last):
+            raise CommandError(
+                f"Days are known from {EARLIEST} to {LATEST} only.", returncode=USAGE
+            )
         found = usage_totals(cluster=cluster, first=first, last=last, zone=zone, by=by)
         if options["json"]:
             told = {
@@ -81,10 +89,6 @@ class Command(BaseCommand):
             rest = (f"{cell:>{width}}" for cell, width in zip(cells, widths[1:], strict=True))
             self.stdout.write("  ".join((f"{key:<{widths[0]}}", *rest)))
         self.stdout.write(f"Days of {zone.key}, from {first} to {last}, both included.")
-
-
-def _day(text: str) -> date:
-    return date.fromisoformat(text)
 
 
 def _zone(name: str) -> ZoneInfo:
