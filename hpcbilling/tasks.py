@@ -21,8 +21,8 @@ from hpcbilling.pulls import due, running, watch
 from hpcbilling.reconciliation.services import reconcile, reconcile_open_months
 from usage.models import Cluster
 from usage.pulls import ADVANCE_TASK
-from usage.quarantine import RUN_TASK
 from usage.reconciliations import comparable_clusters
+from usage.runs import RUN_TASK
 
 log = structlog.get_logger(__name__)
 BEAT = Actor.system("beat")

@@ -10,13 +10,11 @@ from zoneinfo import ZoneInfo
 
 from django.db import transaction
 from django.db.models import F
-from django.utils.translation import gettext_lazy as _
 
 from core import metrics
 from core.actor import Actor
 from core.ahead import Ahead
 from core.bulk import insert_many
-from core.errors import Conflict
 from usage import evidence as evidence_store
 from usage.adding import KnownAfterAll, beginning_of
 from usage.batches import Batch, Tally, write_batch
@@ -27,16 +25,12 @@ from usage.models import ImportRun, Job
 from usage.quarantine import quarantined
 from usage.reasons import FileRefused
 from usage.recognition import recogniser
+from usage.runs import is_running
 from usage.sources.formats import Reader, open_reader
 from usage.sources.sacct import Parsed, SacctReader
 
 Progress = Callable[[ImportRun], None]
 S = ImportRun.Status
-
-
-def is_running() -> Conflict:
-    """Return the refusal to go on with an import that somebody else goes on with."""
-    return Conflict("import_running", _("This import is being run by someone else just now."))
 
 
 def reader_for(run: ImportRun, chunks: evidence_store.Chunks | None = None) -> Reader:

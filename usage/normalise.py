@@ -21,10 +21,10 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from usage.fingerprints import UNMEASURED, fingerprint, measured
-from usage.readings import asked, joules, reading
 from usage.reasons import Reason, RowError
 from usage.times import UNSET, Clock, Moments, seconds, utc
 from usage.tres import Tres
+from usage.tres_cells import asked, joules, reading
 from usage.used import UNKNOWN, Used
 
 MAX_NAME = 128

@@ -16,9 +16,11 @@ from core.canonical import sha256_of
 from core.errors import Conflict, Invalid
 from core.locks import Space, hold_until_commit, lock_rows
 from core.queue import after_commit
+from core.transitions import transition
 from usage.models import ImportRun, Pull, QuarantineDecision, QuarantinedRow, Window
 from usage.pulls import plan_manual, send_readers
 from usage.quarantine_states import State, dismissals_of, is_settled, with_state
+from usage.runs import RUN_TASK, STEPS
 from usage.sources.formats import Reader
 from usage.sources.identity import identity_of
 from usage.sources.sacct import Parsed
@@ -26,7 +28,6 @@ from usage.times import Clock
 
 MAX_ROWS = 10_000
 """So many rows are decided about in one step."""
-RUN_TASK = "hpcbilling.run_import"
 Kind = QuarantineDecision.Kind
 S = ImportRun.Status
 
@@ -145,22 +146,25 @@ def release_if_dismissed(run: ImportRun) -> bool:
         return False
     run.released_at, run.released_by = timezone.now(), last.author
     run.release_reason, run.released_by_decision = last.reason, last
-    changed = ImportRun.objects.filter(pk=run.pk, status=S.INCOMPLETE).update(
-        status=S.RELEASED,
+    transition(
+        ImportRun.objects.all(),
+        table=STEPS,
+        pk=run.pk,
+        before=S.INCOMPLETE,
+        after=S.RELEASED,
         released_at=run.released_at,
         released_by=run.released_by,
         release_reason=run.release_reason,
         released_by_decision=last,
     )
-    if changed:
-        run.status = S.RELEASED
-        record(
-            "import.released",
-            actor=Actor.system("import"),
-            target=run,
-            data={"reason": run.release_reason, "decision": last.pk, "by": last.author_id},
-        )
-    return bool(changed)
+    run.status = S.RELEASED
+    record(
+        "import.released",
+        actor=Actor.system("import"),
+        target=run,
+        data={"reason": run.release_reason, "decision": last.pk, "by": last.author_id},
+    )
+    return True
 
 
 def read_again(*, run_id: int, actor: Actor) -> ImportRun:

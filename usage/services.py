@@ -17,13 +17,14 @@ from core.actor import Actor
 from core.errors import Conflict, Invalid
 from core.locks import Space, hold_until_commit, lock_rows, session_lock
 from core.queue import after_commit
-from core.transitions import Table, transition
+from core.transitions import transition
 from usage import evidence as evidence_store
 from usage.ages import check_age, latest_told
-from usage.intake import Progress, is_running, read_batches
+from usage.intake import Progress, read_batches
 from usage.models import Cluster, Evidence, ImportRun, Job, JobRevision
-from usage.quarantine import RUN_TASK, release_if_dismissed
+from usage.quarantine import release_if_dismissed
 from usage.reasons import FileRefused
+from usage.runs import RUN_TASK, STEPS, is_running
 from usage.sources.unpacking import Readable
 
 BATCH_ROWS = 10_000
@@ -31,11 +32,6 @@ BATCH_ROWS = 10_000
 batch is written the next one is made."""
 
 S = ImportRun.Status
-STEPS: Table = {
-    S.PREPARED: frozenset({S.RUNNING, S.CANCELLED}),
-    S.RUNNING: frozenset({S.COMPLETE, S.INCOMPLETE, S.FAILED}),
-    S.INCOMPLETE: frozenset({S.RELEASED}),
-}
 
 
 def create_cluster(*, name: str, time_zone: str, actor: Actor) -> Cluster:
@@ -295,7 +291,8 @@ def release_import(*, run_id: int, actor: Actor, reason: str) -> ImportRun:
 
     Raises Invalid without a person or a reason, Conflict unless the run is incomplete.
     """
-    if actor.user_id is None or not reason.strip():
+    reason = reason.strip()[:200]
+    if actor.user_id is None or not reason:
         raise Invalid(
             "release_reason", _("Releasing an incomplete import needs a name and a reason.")
         )
@@ -310,7 +307,7 @@ def release_import(*, run_id: int, actor: Actor, reason: str) -> ImportRun:
             after=S.RELEASED,
             released_at=now,
             released_by_id=actor.user_id,
-            release_reason=reason.strip()[:200],
+            release_reason=reason,
         )
         jobs = Job.objects.filter(run_id=run_id).count()
         record("import.released", actor=actor, target=run, data={"reason": reason, "jobs": jobs})

@@ -8,6 +8,7 @@ from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import CODE, Project
+from usage.sources.drop_folder import PLACE
 
 
 class Cluster(models.Model):
@@ -108,7 +109,7 @@ class Source(models.Model):
     place = models.CharField(
         _("connection or folder"),
         max_length=255,
-        validators=[RegexValidator(r"\A(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._/-]*\Z")],
+        validators=[RegexValidator(rf"\A{PLACE}\Z")],
         help_text=_(
             "Name of a connection that the operator configured; for a drop folder, the folder below"
             " the site's drop folder root."
@@ -126,7 +127,7 @@ class Source(models.Model):
             models.CheckConstraint(
                 condition=Q(kind__in=("slurmrestd", "sacct", "folder")), name="source_kind"
             ),
-            # See usage.sources.drop_folder, which refuses the same when it opens a folder.
+            # The same as PLACE.
             models.CheckConstraint(
                 condition=Q(place__regex=r"^[A-Za-z0-9][A-Za-z0-9._/-]*$")
                 & ~Q(place__contains=".."),

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 
 from core.intervals import Interval
+from usage.sources.unpacking import Readable
 
 MAX_ANSWER_BYTES = 8 << 30
 """More than any window should hold; a larger one is split."""
@@ -50,6 +51,31 @@ def keep(into: BinaryIO, block: bytes) -> None:
         into.write(block)
     except OSError as error:
         raise SourceFailed("storage", f"The answer can't be kept here: {error}.") from error
+
+
+class Copied:
+    """What is read of a stream is written to a file as well, up to a limit in bytes. Raises
+    WindowTooLarge beyond it, and SourceFailed if the disk is full."""
+
+    def __init__(self, stream: Readable, into: BinaryIO, limit: int) -> None:
+        self._stream = stream
+        self._into = into
+        self._limit = limit
+        self._size = 0
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Return up to ``size`` bytes; nothing at the end."""
+        block = self._stream.read(size)
+        self._size += len(block)
+        if self._size > self._limit:
+            raise over(self._limit)
+        keep(self._into, block)
+        return block
+
+
+def over(limit: int) -> WindowTooLarge:
+    """Return the refusal of an answer that is larger than a limit in bytes."""
+    return WindowTooLarge("too_large", f"The answer is larger than {limit} bytes.")
 
 
 class Source(Protocol):

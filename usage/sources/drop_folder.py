@@ -19,6 +19,7 @@ from usage.sources.base import SourceFailed
 UNFINISHED = (".part", ".tmp")
 """How the names of files end that somebody is still writing."""
 PLACE = r"(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._/-]*"
+"""What ``usage.models.Source`` may name: a folder below the root, or a connection."""
 _PLACE = re.compile(PLACE, re.ASCII)
 MAX_PLACE = 255
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC

@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 from core.intervals import Interval, local_midnight
 from usage.reasons import FileRefused
 from usage.sources import json_records
-from usage.sources.base import MAX_ANSWER_BYTES, Fetched, SourceFailed, WindowTooLarge, keep
+from usage.sources.base import MAX_ANSWER_BYTES, Copied, Fetched, SourceFailed, WindowTooLarge
 from usage.sources.columns import read_header
 from usage.sources.drop_folder import DropFolder
 from usage.sources.formats import is_json
@@ -59,7 +59,7 @@ class Folder:
         with _opened(self._folder, found, self._max_bytes) as file:
             into.seek(0)
             into.truncate()
-            rows = _checked_copy(file, into, found.name)
+            rows = _rows_if_whole(Copied(file, into, self._max_bytes), found.name)
         into.flush()
         return Fetched(
             label=f"folder {self._place}/{found.name}",
@@ -121,27 +121,14 @@ def _opened(folder: DropFolder, saved: SavedFile, limit: int) -> Iterator[Binary
         yield file
 
 
-class _Copied:
-    """What is read of a file is written to another as well."""
-
-    def __init__(self, file: BinaryIO, into: BinaryIO) -> None:
-        self._file = file
-        self._into = into
-
-    def read(self, size: int = -1, /) -> bytes:
-        block = self._file.read(size)
-        keep(self._into, block)
-        return block
-
-
-def _checked_copy(file: BinaryIO, into: BinaryIO, name: str) -> int:
-    """Copy a file and look whether it is whole; returns how many rows it has.
+def _rows_if_whole(file: Readable, name: str) -> int:
+    """Read a file to its end and look whether it is whole; returns how many rows it has.
 
     Only an answer in JSON is known to be an answer if there is no job in it: sacct prints a bare
     header also when it fails, and when there is no such cluster.
     """
     try:
-        content = unpacked(_Copied(file, into))
+        content = unpacked(file)
         if is_json(content):
             return json_records.check(content).records
         return _rows_of_table(content, name)

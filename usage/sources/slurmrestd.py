@@ -24,7 +24,14 @@ from core.intervals import Interval
 from usage.connections import SlurmrestdConnection
 from usage.reasons import FileRefused
 from usage.sources import json_records
-from usage.sources.base import MAX_ANSWER_BYTES, Fetched, SourceFailed, WindowTooLarge, keep
+from usage.sources.base import (
+    MAX_ANSWER_BYTES,
+    Copied,
+    Fetched,
+    SourceFailed,
+    WindowTooLarge,
+    over,
+)
 from usage.sources.http import Answer, TimedOut, Transient, get, tls_context
 from usage.sources.json_records import NOTHING_FOUND, describe_error, error_number
 from usage.sources.tokens import current_token
@@ -173,7 +180,9 @@ class Slurmrestd:
                     raw = b"".join(_limited(answer, MAX_SMALL_BYTES))
                     self._refuse_status(answer.status, _json_object(raw), raw)
                     raise SourceFailed("error_answer", f"It answered with status {answer.status}.")
-                envelope = json_records.scan(_Copied(answer, into, self._max_bytes))
+                if answer.length is not None and answer.length > self._max_bytes:
+                    raise over(self._max_bytes)
+                envelope = json_records.scan(Copied(answer, into, self._max_bytes))
         except TimedOut as late:
             self._refuse_dead()
             raise WindowTooLarge(late.code, late.message) from None
@@ -242,30 +251,6 @@ class Slurmrestd:
 
 class NotThere(SourceFailed):
     """Status 404: this version of the API, or this path, is not there."""
-
-
-class _Copied:
-    """What is read of an answer is written to a file as well, up to a limit."""
-
-    def __init__(self, answer: Answer, into: BinaryIO, limit: int) -> None:
-        if answer.length is not None and answer.length > limit:
-            raise _over(limit)
-        self._answer = answer
-        self._into = into
-        self._limit = limit
-        self._size = 0
-
-    def read(self, size: int = -1, /) -> bytes:
-        block = self._answer.read(size)
-        self._size += len(block)
-        if self._size > self._limit:
-            raise _over(self._limit)
-        keep(self._into, block)
-        return block
-
-
-def _over(limit: int) -> WindowTooLarge:
-    return WindowTooLarge("too_large", f"The answer is larger than {limit} bytes.")
 
 
 def _limited(answer: Answer, limit: int) -> Iterator[bytes]:

@@ -1,4 +1,4 @@
-"""The TRES of an accounting row: what a job was given, what it asked for, its energy. Pure."""
+"""The TRES cells of a row: what a job was given, what it asked for, its energy. Pure."""
 
 from usage.reasons import Reason, RowError
 from usage.times import UNSET
