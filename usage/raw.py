@@ -73,7 +73,10 @@ def step_rows(origin: Origin) -> list[str]:
     place = _number_place(origin.run, header)
     if place is None:
         return []
-    lines = after.decode("utf-8", "backslashreplace").splitlines()[:SHOWN_STEPS]
+    # Only a line feed ends a row, and the last one is whole only where the input ends.
+    pieces = after.decode("utf-8", "backslashreplace").split("\n")
+    whole = pieces[:-1] if len(after) == _STEPS_BYTES else pieces
+    lines = [line.removesuffix("\r") for line in whole[:SHOWN_STEPS]]
     begin = f"{origin.job.job_id}."
     return list(takewhile(lambda line: _cell(line, place).startswith(begin), lines))
 
