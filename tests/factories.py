@@ -2,19 +2,20 @@
 
 import io
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 from django.contrib.auth.models import Group, Permission
+from django.utils import timezone
 
 from accounts.models import Membership, Project, ProjectTier, Tier, User
 from core.actor import Actor
 from core.intervals import Interval
 from hpcbilling import workflows
 from pricing.content import ListContent, flat
-from pricing.models import PriceList
-from pricing.services import Head, approve_price_list, propose_price_list
+from pricing.models import Canary, PriceList
+from pricing.services import Head, approve_price_list, draft_price_list
 from usage.exemption_decisions import approve_exemption
 from usage.models import Cluster, Exemption, ImportRun
 from usage.services import create_cluster
@@ -95,12 +96,27 @@ def publish_prices(tier: str, at: datetime, **rates: str) -> PriceList:
 
 
 def publish_list(head: Head, content: ListContent) -> PriceList:
-    """A published list: one clerk proposes it, another one approves it."""
-    author, approver = (
-        User.objects.get_or_create(username=name)[0] for name in ("price-author", "price-approver")
+    """A published list by one clerk, let pass by another one."""
+    author, _ = User.objects.get_or_create(username="price-author")
+    return let_pass(draft_price_list(head=head, content=content, actor=Actor.of(author)))
+
+
+def let_pass(draft: PriceList) -> PriceList:
+    """A draft published unseen: comparing bills and telling the log take longer than most tests."""
+    approver, _ = User.objects.get_or_create(username="price-approver")
+    now = timezone.now()
+    steps_taken = PriceList.objects.filter(pk=draft.pk)
+    steps_taken.update(status="submitted", submitted_at=now, submitted_by=draft.created_by)
+    Canary.objects.create(
+        price_list=draft,
+        submitted_at=now,
+        month=date(2026, 10, 1),
+        limit_percent=50,
+        outcome=Canary.Outcome.NOTHING,
     )
-    made = propose_price_list(head=head, content=content, actor=Actor.of(author))
-    return approve(made, approver)
+    steps_taken.update(status="published", published_at=timezone.now(), approved_by=approver)
+    draft.refresh_from_db()
+    return draft
 
 
 def approve(price_list: PriceList, approver: User | None = None) -> PriceList:

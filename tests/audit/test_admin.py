@@ -5,7 +5,7 @@ from django.db import connection
 from django.test import Client
 
 from audit.models import AuditEvent
-from tests import console
+from tests import console, scenes
 from tests.factories import Row, import_rows, make_cluster, make_project
 from usage.models import Cluster
 
@@ -17,7 +17,7 @@ def auditor() -> Client:
     return console.visitor("auditor")
 
 
-@pytest.fixture
+@scenes.standing
 def scene() -> None:
     make_project("genomics")
     import_rows(make_cluster(), Row(1))

@@ -11,6 +11,7 @@ from hpcbilling.closing import close_period
 from hpcbilling.closing.accrual import Accrual, accrual
 from receipts.models import Receipt
 from receipts.services import create_receipt
+from tests import scenes
 from tests.console import streamed, url, visitor
 from tests.factories import OCTOBER, SYSTEM, Row, import_rows, make_cluster, make_project
 from tests.pricing.lists import flat, publish, slabs
@@ -23,18 +24,25 @@ MONTH_END = datetime(2026, 10, 31, 17, tzinfo=UTC)
 TRES = "cpu=4,mem=8192M,node=1"
 
 
-@pytest.fixture
-def genomics() -> Project:
+def build() -> tuple[Project, Cluster]:
+    """A project and a cluster with a job that cost 4."""
     publish(flat("cpu", "1"), flat("mem", "0"))
-    return make_project("genomics")
+    project, cluster = make_project("genomics"), make_cluster()
+    import_rows(cluster, Row(1, end=END))
+    return project, cluster
+
+
+priced = scenes.standing(build)
 
 
 @pytest.fixture
-def cluster(genomics: Project) -> Cluster:
-    """A cluster with a job that cost 4."""
-    cluster = make_cluster()
-    import_rows(cluster, Row(1, end=END))
-    return cluster
+def genomics(priced: tuple[Project, Cluster]) -> Project:
+    return priced[0]
+
+
+@pytest.fixture
+def cluster(priced: tuple[Project, Cluster]) -> Cluster:
+    return priced[1]
 
 
 def figures(found: Accrual) -> list[tuple[str, str, Decimal, Decimal]]:

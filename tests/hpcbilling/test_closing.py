@@ -23,6 +23,7 @@ from pricing.models import Charge
 from pricing.replacing import reverse_and_replace
 from pricing.selectors import live_charges
 from receipts.services import draft_receipt
+from tests import scenes
 from tests.console import last_event
 from tests.factories import (
     OCTOBER,
@@ -45,20 +46,34 @@ BAD = Row(99, extra={"ElapsedRaw": "an hour"})
 PRICES = (flat("cpu", "1"), flat("mem", "0"))
 
 
-@pytest.fixture
-def genomics() -> Project:
-    publish(*PRICES)
-    return make_project("genomics")
-
-
-@pytest.fixture
-def cluster(genomics: Project) -> Cluster:
+def build() -> tuple[Project, Cluster]:
     """One priced job of October, and nothing that waits."""
-    cluster = make_cluster()
+    publish(*PRICES)
+    project, cluster = make_project("genomics"), make_cluster()
     import_rows(cluster, Row(1, end=END))
     workflows.rate_pending(actor=SYSTEM)
     assert found() == {}
-    return cluster
+    return project, cluster
+
+
+priced = scenes.standing(build)
+
+
+@pytest.fixture
+def genomics(priced: tuple[Project, Cluster]) -> Project:
+    return priced[0]
+
+
+@pytest.fixture
+def cluster(priced: tuple[Project, Cluster]) -> Cluster:
+    return priced[1]
+
+
+@pytest.fixture
+def unused() -> Project:
+    """A project whose jobs would have a price, and that has none."""
+    publish(*PRICES)
+    return make_project("genomics")
 
 
 def findings() -> list[Finding]:
@@ -227,7 +242,7 @@ def test_a_reason_with_nothing_to_override_is_refused() -> None:
 
 
 def test_all_projects_are_trued_up_once_and_late_months_once_more(
-    genomics: Project, monkeypatch: pytest.MonkeyPatch
+    unused: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     publish(*PRICES, commitment=Decimal(100))
     make_project("idle")
@@ -250,11 +265,11 @@ def test_all_projects_are_trued_up_once_and_late_months_once_more(
     looked_at: list[dict[str, Any]] = []
     true_up_all(month=date(2026, 11, 1), actor=SYSTEM)
     months = [(asked["project_id"], asked["month"]) for asked in looked_at]
-    assert months[0] == (genomics.pk, MONTH)
+    assert months[0] == (unused.pk, MONTH)
     assert {month for _project, month in months[1:]} == {date(2026, 11, 1)}
 
 
-def test_a_true_up_that_no_account_takes_stands_against_closing(genomics: Project) -> None:
+def test_a_true_up_that_no_account_takes_stands_against_closing(unused: Project) -> None:
     publish(*PRICES, commitment=Decimal(100))
     import_rows(make_cluster(), Row(1, end=END))
     LedgerAccount.objects.filter(role="revenue").update(detail="cpu")

@@ -18,7 +18,7 @@ from payments.services import Transfer, record_transfer
 from pricing.models import PriceList
 from receipts.models import Receipt
 from receipts.services import create_receipt, draft_receipt
-from tests import console
+from tests import console, scenes
 from tests.factories import (
     OCTOBER,
     SYSTEM,
@@ -84,8 +84,7 @@ LISTS = {
 }
 
 
-@pytest.fixture
-def scene() -> None:
+def build() -> None:
     """A bit of everything: rated, unpriced and unreadable rows, a draft, a paid receipt, a
     mismatch."""
     genomics = make_project("genomics", pi=make_user("alice"))
@@ -104,6 +103,9 @@ def scene() -> None:
     Reconciliation.objects.create(
         cluster=cluster, start=OCTOBER.start, end=OCTOBER.end, until=OCTOBER.end, outcome="agreed"
     )
+
+
+scene = scenes.standing(build)
 
 
 def unknown_permissions() -> set[str]:

@@ -15,6 +15,7 @@ from hpcbilling.closing import attempts, close_period, month_end
 from hpcbilling.tasks import close_month
 from pricing.models import Charge
 from receipts.models import BillingRun
+from tests import scenes
 from tests.console import last_event, messages_of, url, visitor
 from tests.factories import SYSTEM, Row, import_rows, make_cluster, make_project, make_user
 from tests.pricing.lists import flat, publish
@@ -25,7 +26,7 @@ MONTH = date(2026, 10, 1)
 END = datetime(2026, 10, 15, 12, tzinfo=UTC)
 
 
-@pytest.fixture
+@scenes.standing
 def cluster() -> Cluster:
     """One job of October, rated."""
     publish(flat("cpu", "1"), flat("mem", "0"))

@@ -40,6 +40,7 @@ from payments.services import (
 from payments.services.settlement import standing
 from receipts.models import BillingProfile, Receipt, TaxProfile, TaxRate
 from receipts.services import Part, ask_credit, create_receipt, void_receipt
+from tests import scenes
 from tests.examples import few
 from tests.factories import OCTOBER, Row, import_rows, make_cluster, make_project, make_user
 from tests.payments.test_histories import STEPS, Step, act, site
@@ -71,8 +72,8 @@ def at_issue(settings: Settings) -> None:
     settings.DOCUMENT_AT_PAYMENT = "receipt"
 
 
-@pytest.fixture
-def genomics(db: None) -> Project:
+@scenes.standing
+def genomics() -> Project:
     """A project with a job on each of three days, of amounts that don't divide well."""
     project = make_project("genomics")
     rows = (

@@ -8,7 +8,7 @@ import pytest
 import time_machine
 from django.conf import LazySettings
 from django.db import IntegrityError, connection, transaction
-from django.test import Client
+from django.test import Client, override_settings
 from django.urls import reverse
 from django.utils import timezone
 
@@ -39,7 +39,7 @@ from payments.services import (
 from receipts.models import Receipt
 from receipts.selectors import overdue
 from receipts.services import create_receipt
-from tests import console
+from tests import console, scenes
 from tests.factories import OCTOBER, SYSTEM, Row, import_rows, make_cluster, make_project, make_user
 
 pytestmark = pytest.mark.django_db
@@ -67,10 +67,9 @@ def other(bob: User) -> Actor:
     return Actor.of(bob)
 
 
-@pytest.fixture
-def receipts(settings: LazySettings) -> list[Receipt]:
+@override_settings(SITE_TAX_RATE=Decimal(7))
+def build() -> list[Receipt]:
     """Two receipts of 250 baht and seven percent tax."""
-    settings.SITE_TAX_RATE = Decimal(7)
     project = make_project("genomics")
     days = [OCTOBER.start + DAY * number for number in range(2)]
     rows = (
@@ -82,6 +81,15 @@ def receipts(settings: LazySettings) -> list[Receipt]:
         create_receipt(project_id=project.pk, window=Interval(day, day + DAY), actor=SYSTEM)
         for day in days
     ]
+
+
+issued = scenes.standing(build)
+
+
+@pytest.fixture
+def receipts(issued: list[Receipt], settings: LazySettings) -> list[Receipt]:
+    settings.SITE_TAX_RATE = Decimal(7)
+    return issued
 
 
 @pytest.fixture

@@ -1,18 +1,16 @@
 """Published lists that say more than one price for each resource."""
 
 from collections.abc import Iterable, Mapping
-from datetime import date, datetime
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from django.db import connection, transaction
 from django.db.models import Sum
-from django.utils import timezone
 
 from accounts.models import Project, Split, SplitShare, Tier, User
 from pricing.engine import cumulative
 from pricing.models import (
-    Canary,
     Charge,
     Counter,
     Equivalent,
@@ -24,7 +22,7 @@ from pricing.models import (
 )
 from pricing.selectors import live_charges
 from pricing.tariffs import read_rates
-from tests.factories import LONG_AGO
+from tests.factories import LONG_AGO, let_pass
 
 Slabs = Iterable[tuple[str | None, str] | tuple[str | None, str, str]]
 
@@ -40,21 +38,7 @@ def slabs(resource: str, *steps: Any, model: str = "graduated", **more: Any) -> 
 
 def publish(*rates: Mapping[str, Any], **content: Any) -> PriceList:
     """Publish a list, as somebody who let it pass unseen; for its content see ``draft``."""
-    made = draft(*rates, **content)
-    approver, _ = User.objects.get_or_create(username="price-approver")
-    now = timezone.now()
-    steps_taken = PriceList.objects.filter(pk=made.pk)
-    steps_taken.update(status="submitted", submitted_at=now, submitted_by=made.created_by)
-    Canary.objects.create(
-        price_list=made,
-        submitted_at=now,
-        month=date(2026, 10, 1),
-        limit_percent=50,
-        outcome=Canary.Outcome.NOTHING,
-    )
-    steps_taken.update(status="published", published_at=timezone.now(), approved_by=approver)
-    made.refresh_from_db()
-    return made
+    return let_pass(draft(*rates, **content))
 
 
 def draft(

@@ -23,6 +23,7 @@ from pricing.models import Charge, Sku
 from pricing.replacing import reverse_and_replace
 from pricing.selectors import live_charges
 from pricing.services.items import charge_item, reverse_item
+from tests import scenes
 from tests.databases import Database
 from tests.factories import SYSTEM, Row, import_rows, make_cluster, make_project, make_user
 from tests.pricing.lists import flat, publish, slabs
@@ -36,8 +37,8 @@ LATER = datetime(2026, 10, 15, 12, tzinfo=UTC)
 MEMORY = flat("mem", "0")
 
 
-@pytest.fixture
-def genomics(db: None) -> Project:
+@scenes.standing
+def genomics() -> Project:
     """A project that pays 1 for a CPU-hour until September's end, and 2 after it."""
     publish(flat("cpu", "1"), MEMORY)
     publish(flat("cpu", "2"), MEMORY, at=datetime(2026, 9, 30, 17, tzinfo=UTC))

@@ -21,6 +21,7 @@ from pricing.wording import told
 from receipts import explain_wording
 from receipts.explain import explain_receipt
 from receipts.services import create_receipt
+from tests import scenes
 from tests.api.conftest import Caller, make_key
 from tests.factories import (
     SYSTEM,
@@ -35,10 +36,7 @@ from usage.models import Cluster, Job
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def everything(db: None) -> None:
-    """See ``build``."""
-    build()
+everything = scenes.standing(build)
 
 
 def of_job(number: int) -> Explanation:

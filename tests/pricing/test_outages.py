@@ -26,7 +26,7 @@ from pricing.services.outages import (
     submit_outage,
     withdraw_outage,
 )
-from tests import console
+from tests import console, scenes
 from tests.examples import few
 from tests.factories import SYSTEM, Row, import_rows, make_cluster, make_project, make_user
 from tests.pricing.lists import flat, publish
@@ -47,8 +47,7 @@ def second() -> Actor:
     return Actor.of(make_user("second"))
 
 
-@pytest.fixture
-def cluster() -> Cluster:
+def build() -> Cluster:
     """Two projects have a job each that ends at noon; both cost 8 for 2 hours on 4 CPUs."""
     publish(flat("cpu", "1"), flat("mem", "0"))
     made = make_cluster()
@@ -57,6 +56,9 @@ def cluster() -> Cluster:
     rows = (Row(1, seconds=7200, end=NOON), Row(2, seconds=7200, end=NOON, account="climate"))
     import_rows(made, *rows)
     return made
+
+
+cluster = scenes.standing(build)
 
 
 def draft(cluster: Cluster, actor: Actor, percent: str = "100", **values: Any) -> OutageCredit:

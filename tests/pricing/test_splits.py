@@ -12,6 +12,7 @@ from hpcbilling.workflows import rate_pending
 from pricing.models import Charge, Counter, JobRating
 from pricing.selectors import live_charges
 from receipts.services import create_receipt, void_receipt
+from tests import scenes
 from tests.factories import OCTOBER, SYSTEM, Row, import_rows, make_cluster, make_project
 from tests.pricing.lists import flat, publish, slabs, split
 
@@ -26,7 +27,7 @@ def charged(resource: str = "cpu") -> dict[str, tuple[int, Decimal]]:
     return {row.project.code: (row.quantity, row.amount) for row in rows}
 
 
-@pytest.fixture
+@scenes.standing
 def grants() -> tuple[Project, Project, Project]:
     """A project, and two that pay for its jobs: by prices of 1 and 2."""
     publish(flat("cpu", "1"), flat("mem", "0"))

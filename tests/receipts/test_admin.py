@@ -11,7 +11,7 @@ from core import formatting
 from pricing.models import Charge
 from receipts.models import Receipt
 from receipts.services import create_receipt, draft_receipt
-from tests import console
+from tests import console, scenes
 from tests.factories import OCTOBER, SYSTEM, Row, import_rows, make_cluster, make_project
 
 pytestmark = pytest.mark.django_db
@@ -23,11 +23,13 @@ def clerk() -> Client:
     return console.visitor("finance")
 
 
-@pytest.fixture
-def genomics() -> Project:
+def build() -> Project:
     project = make_project("genomics")
     import_rows(make_cluster(), Row(1), Row(2, tres="cpu=1,mem=1G,gres/gpu=2,node=1"))
     return project
+
+
+genomics = scenes.standing(build)
 
 
 def make(client: Client, project: Project) -> str:

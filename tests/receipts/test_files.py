@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 from django.db import connection
-from django.test import Client
+from django.test import Client, override_settings
 from django.urls import reverse
 from pytest_django import Settings
 
@@ -20,6 +20,7 @@ from receipts.rendering.pdf import pdf_of
 from receipts.services import create_receipt, draft_receipt, void_receipt
 from receipts.services.files import pdf_file, xml_file
 from receipts.tasks import render_document
+from tests import scenes
 from tests.factories import (
     OCTOBER,
     SYSTEM,
@@ -32,26 +33,21 @@ from tests.factories import (
 from tests.receipts.rendering.reading import attached, codes, pages
 from tests.receipts.rendering.schematron import problems
 
-
-@pytest.fixture
-def site(settings: Settings) -> None:
-    settings.SITE_NAME = "ศูนย์คอมพิวเตอร์"
-    settings.SITE_TAX_ID = "0994000160976"
-    settings.SITE_BRANCH = "00000"
-    settings.SITE_TAX_RATE = Decimal(7)
-    settings.SITE_PROMPTPAY_ID = "0994000160976"
-    settings.SITE_BANK_DETAILS = "Bank 123-4"
-    settings.DOCUMENT_AT_ISSUE = "tax_invoice"
-
-
-@pytest.fixture
-def alice(db: None) -> User:
-    return make_user("alice")
+SITE = {
+    "SITE_NAME": "ศูนย์คอมพิวเตอร์",
+    "SITE_TAX_ID": "0994000160976",
+    "SITE_BRANCH": "00000",
+    "SITE_TAX_RATE": Decimal(7),
+    "SITE_PROMPTPAY_ID": "0994000160976",
+    "SITE_BANK_DETAILS": "Bank 123-4",
+    "DOCUMENT_AT_ISSUE": "tax_invoice",
+}
 
 
-@pytest.fixture
-def genomics(alice: User, site: None) -> Project:
-    """A project with three jobs in October and a profile in Thai."""
+@override_settings(**SITE)
+def build() -> tuple[User, Project]:
+    """A project with three jobs in October and a profile in Thai, and who leads it."""
+    alice = make_user("alice")
     project = make_project("genomics", pi=alice)
     project.billing_name, project.tax_id = "บริษัท ทดลอง จำกัด", "0105536000313"
     project.save()
@@ -60,7 +56,26 @@ def genomics(alice: User, site: None) -> Project:
         make_cluster(),
         *(Row(n, end=OCTOBER.start + timedelta(days=n), seconds=n * 1000 + 1) for n in (1, 2, 3)),
     )
-    return project
+    return alice, project
+
+
+used = scenes.standing(build)
+
+
+@pytest.fixture
+def site(settings: Settings) -> None:
+    for name, value in SITE.items():
+        setattr(settings, name, value)
+
+
+@pytest.fixture
+def alice(used: tuple[User, Project]) -> User:
+    return used[0]
+
+
+@pytest.fixture
+def genomics(used: tuple[User, Project], site: None) -> Project:
+    return used[1]
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from receipts.services import (
     submit_receipt,
     void_receipt,
 )
-from tests import console, racing
+from tests import console, racing, scenes
 from tests.factories import (
     LONG_AGO,
     OCTOBER,
@@ -36,17 +36,15 @@ from tests.factories import (
 DAY = timedelta(days=1)
 
 
-@pytest.fixture
-def genomics(db: None) -> Project:
-    """A project with one job in October, of 100 THB and 7 % tax."""
-    return billed()
-
-
 def billed() -> Project:
+    """A project with one job in October, of 100 THB and 7 % tax."""
     project = make_project("genomics")
     publish_prices("mu", LONG_AGO, cpu="25", mem="0")
     import_rows(make_cluster(), Row(1))
     return project
+
+
+genomics = scenes.standing(billed)
 
 
 def order(project: Project, **values: Any) -> PurchaseOrder:

@@ -20,6 +20,7 @@ from receipts.selectors import unbilled_charges, uncredited_reversals
 from receipts.services import create_receipt, void_receipt
 from receipts.services.outages import approve_outage_credit
 from receipts.services.part_credits import Part, ask_credit
+from tests import scenes
 from tests.factories import (
     OCTOBER,
     SYSTEM,
@@ -36,20 +37,28 @@ pytestmark = pytest.mark.django_db
 NOON = datetime(2026, 10, 15, 12, tzinfo=UTC)
 
 
-@pytest.fixture
-def genomics() -> Project:
-    return make_project("genomics")
-
-
-@pytest.fixture
-def cluster(genomics: Project) -> Cluster:
+def build() -> tuple[Project, Cluster]:
     """Two jobs of 4 CPU-hours at 100, of which the first is billed."""
+    genomics = make_project("genomics")
     publish(flat("cpu", "100"), flat("mem", "0"))
     made = make_cluster()
     import_rows(made, Row(1, end=NOON))
     create_receipt(project_id=genomics.pk, window=OCTOBER, actor=SYSTEM)
     import_rows(made, Row(2, end=NOON))
-    return made
+    return genomics, made
+
+
+billed = scenes.standing(build)
+
+
+@pytest.fixture
+def genomics(billed: tuple[Project, Cluster]) -> Project:
+    return billed[0]
+
+
+@pytest.fixture
+def cluster(billed: tuple[Project, Cluster]) -> Cluster:
+    return billed[1]
 
 
 def credited(cluster: Cluster, percent: int = 50) -> list[Adjustment]:

@@ -26,6 +26,7 @@ from receipts.services import (
     issue_receipt,
     void_receipt,
 )
+from tests import scenes
 from tests.factories import (
     LONG_AGO,
     OCTOBER,
@@ -39,8 +40,8 @@ from tests.factories import (
 from usage.models import Cluster
 
 
-@pytest.fixture
-def genomics(db: None) -> Project:
+@scenes.standing
+def genomics() -> Project:
     """A project with three jobs in October."""
     project = make_project("genomics")
     import_rows(

@@ -8,7 +8,7 @@ from django.test import Client
 from core.actor import Actor
 from core.errors import Conflict
 from hpcbilling.workflows import resume_imports
-from tests import console
+from tests import console, scenes
 from tests.factories import SYSTEM, Row, import_rows, make_cluster, make_project, make_user
 from usage.models import (
     Cluster,
@@ -32,7 +32,7 @@ def clerk() -> Client:
     return console.visitor("finance")
 
 
-@pytest.fixture
+@scenes.standing
 def run() -> ImportRun:
     make_project("genomics")
     odd = Row(3, extra={"State": "<b>odd"})

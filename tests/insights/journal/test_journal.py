@@ -15,6 +15,7 @@ import time_machine
 from django.conf import LazySettings
 from django.core.management import CommandError, call_command
 from django.db import IntegrityError, transaction
+from django.test import override_settings
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -39,6 +40,7 @@ from payments.services import Transfer, record_transfer
 from pricing.labels import NAMES
 from receipts.models import Receipt
 from receipts.services import create_receipt, void_receipt
+from tests import scenes
 from tests.factories import (
     OCTOBER,
     Row,
@@ -58,24 +60,34 @@ MONTH, NEXT = date(2026, 10, 1), date(2026, 11, 1)
 Sums = dict[str, Decimal]
 
 
-@pytest.fixture
-def alice() -> User:
-    return make_user("alice", groups=("finance",))
-
-
-@pytest.fixture
-def genomics(alice: User, settings: LazySettings) -> Project:
-    settings.SITE_TAX_RATE = Decimal(7)
-    return make_project("genomics", pi=alice)
-
-
-@pytest.fixture
-def cluster(genomics: Project) -> Cluster:
+@override_settings(SITE_TAX_RATE=Decimal(7))
+def build() -> tuple[User, Project, Cluster]:
     """Two jobs of four core-hours and eight GB-hours each, in October."""
+    alice = make_user("alice", groups=("finance",))
+    genomics = make_project("genomics", pi=alice)
     publish_prices("mu", datetime(2020, 1, 1, tzinfo=UTC), cpu="2.5", mem="0.125")
-    made = make_cluster()
-    import_rows(made, Row(1), Row(2, end=datetime(2026, 10, 16, tzinfo=UTC)))
-    return made
+    cluster = make_cluster()
+    import_rows(cluster, Row(1), Row(2, end=datetime(2026, 10, 16, tzinfo=UTC)))
+    return alice, genomics, cluster
+
+
+used = scenes.standing(build)
+
+
+@pytest.fixture
+def alice(used: tuple[User, Project, Cluster]) -> User:
+    return used[0]
+
+
+@pytest.fixture
+def genomics(used: tuple[User, Project, Cluster], settings: LazySettings) -> Project:
+    settings.SITE_TAX_RATE = Decimal(7)
+    return used[1]
+
+
+@pytest.fixture
+def cluster(used: tuple[User, Project, Cluster], genomics: Project) -> Cluster:
+    return used[2]
 
 
 def balances(lines: list[Line]) -> Sums:

@@ -18,14 +18,14 @@ from pricing.study.content import content_digest
 from pricing.study.figures import figures_from
 from pricing.study.services import ask_for_study, progress_of, run_study
 from pricing.tasks import resume_studies
-from tests import console
+from tests import console, scenes
 from tests.factories import OCTOBER, SYSTEM, Row, import_rows, make_cluster, make_project
 from tests.pricing.lists import draft, flat
 
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
+@scenes.standing
 def dearer() -> PriceList:
     """A draft under which genomics pays 5.2 for what 3.4 are charged."""
     make_project("genomics")
