@@ -204,7 +204,7 @@ def _in_terms_of_the_engine(rates: QuerySet[Rate]) -> list[engine.Rate]:
     """Read rates with their slabs, in the order of their keys."""
     rows = list(rates.select_related("price_list").order_by("pk"))
     slabs: dict[int, list[engine.Slab]] = defaultdict(list)
-    ours = Slab.objects.filter(rate__in=[row.pk for row in rows])
+    ours = Slab.objects.filter(rate__in=[row.pk for row in rows if row.unit_price is None])
     for slab in ours.order_by("rate", "position"):
         slabs[slab.rate_id].append(engine.Slab(slab.up_to, slab.unit_price, slab.flat_fee))
     return [engine_rate(row, slabs[row.pk]) for row in rows]
@@ -241,11 +241,13 @@ def _states(keys: list[int]) -> dict[int, list[engine.StatePolicy]]:
 
 
 def _equivalents(keys: list[int]) -> dict[int, list[engine.Equivalent]]:
+    rows = list(Equivalent.objects.filter(price_list__in=keys).order_by("pk"))
     parts: dict[int, list[engine.Part]] = defaultdict(list)
-    for part in EquivalentPart.objects.filter(equivalent__price_list__in=keys).order_by("resource"):
+    ours = EquivalentPart.objects.filter(equivalent__in=[row.pk for row in rows])
+    for part in ours.order_by("resource"):
         parts[part.equivalent_id].append(engine.Part(part.resource, part.counts, part.per))
     found: dict[int, list[engine.Equivalent]] = defaultdict(list)
-    for row in Equivalent.objects.filter(price_list__in=keys).order_by("pk"):
+    for row in rows:
         if parts[row.pk]:
             found[row.price_list_id].append(
                 engine.Equivalent(

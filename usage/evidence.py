@@ -136,6 +136,7 @@ class Chunks:
         self._index = 0
         self._wanted = 1
         self._taken = 0
+        self._ended = False
         self._ready: deque[bytes | memoryview] = deque()
 
     def next(self) -> bytes:
@@ -151,13 +152,14 @@ class Chunks:
         """Have as many chunks at hand as will be wanted soon: twice what was taken since."""
         self._wanted, self._taken = min(max(self._wanted, 2 * self._taken), MOST_CHUNKS), 0
         missing = self._wanted - len(self._ready)
-        if missing <= 0:
+        if missing <= 0 or self._ended:
             return
         chunks = EvidenceChunk.objects.filter(
             evidence_id=self._evidence_id, index__range=(self._index, self._index + missing - 1)
         )
         found = list(chunks.order_by("index").values_list("data", flat=True))
         self._index += len(found)
+        self._ended = len(found) < missing
         self._ready.extend(found)
 
 
