@@ -60,6 +60,16 @@ def lead_to(name: str) -> None:
         point_at(name)
 
 
+def leave_to_parent() -> None:
+    """In a forked process: have connections of its own to the same database.
+
+    Of its parent's it may see others than the parent closed before: Django keeps some for a thread
+    in which an event loop runs, as Playwright's does, and the loop does not run on in the child.
+    """
+    for connection in connections.all(initialized_only=True):
+        del connections[connection.alias]
+
+
 def clone(name: str, source: str = TEMPLATE) -> Database:
     drop(name)
     _patiently(

@@ -9,6 +9,7 @@ from multiprocessing.synchronize import Barrier
 from django.db import connections
 
 from core.errors import DomainError
+from tests import databases
 
 _FORK = multiprocessing.get_context("fork")
 
@@ -40,6 +41,7 @@ def _start(
 
 def _run(act: Callable[[], object], barrier: Barrier, writer: Connection) -> None:
     try:
+        databases.leave_to_parent()
         connections["default"].ensure_connection()
         barrier.wait(30)
         answer = str(act())
