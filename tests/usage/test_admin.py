@@ -276,6 +276,20 @@ def test_buckets_part_the_jobs(clerk: Client, bucket: str, ids: set[int]) -> Non
     assert {job.job_id for job in found} == ids
 
 
+def test_a_list_of_jobs_is_narrowed_to_what_the_latest_are(
+    clerk: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("usage.admin.jobs.LOOKED_AT", 2)
+    import_rows(make_cluster(), Row(1, state="TIMEOUT"), Row(2, state="FAILED"), Row(3))
+    shown = {
+        str(spec.title): list(getattr(spec, "lookup_choices", ()))
+        for spec in clerk.get(console.url(Job)).context["cl"].filter_specs
+    }
+    assert shown["state"] == ["COMPLETED", "FAILED"]
+    found = clerk.get(console.url(Job) + "?state=TIMEOUT").context["cl"].queryset
+    assert [job.job_id for job in found] == [1]
+
+
 def test_clusters_and_mappings_are_edited_with_a_trace(
     sent: list[Any], django_capture_on_commit_callbacks: Commits
 ) -> None:

@@ -26,6 +26,8 @@ from usage.stages import Stage
 
 GB_HOUR = 3600 * 1024
 SHOWN_REVISIONS = 10
+LOOKED_AT = 10_000
+"""How many of the latest jobs tell what a list can be narrowed to."""
 
 
 class BucketFilter(admin.SimpleListFilter):
@@ -40,6 +42,17 @@ class BucketFilter(admin.SimpleListFilter):
     def queryset(self, request: HttpRequest, queryset: QuerySet[Job]) -> QuerySet[Job]:
         stage = self.value()
         return queryset.filter(stages.condition(stage)) if stage in Stage.values else queryset
+
+
+class LatestValues(admin.AllValuesFieldListFilter):
+    """The values of a field among the latest jobs: to look for them in all, PostgreSQL would read
+    all jobs there are, for each list that is shown."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        latest = Job.objects.order_by("-end")[:LOOKED_AT].values("pk")
+        found = Job.objects.filter(pk__in=latest).order_by(self.field_path)
+        self.lookup_choices = found.values_list(self.field_path, flat=True).distinct()
 
 
 @admin.register(Job)
@@ -62,8 +75,8 @@ class JobAdmin(CsvExport, ReadOnlyAdmin):
         "cluster",
         BucketFilter,
         "rating__reason",
-        "state",
-        "partition",
+        ("state", LatestValues),
+        ("partition", LatestValues),
         "estimated",
         RunFilter,
     )
