@@ -39,6 +39,9 @@ from receipts.services.steps import locked
 
 log = logging.getLogger(__name__)
 
+ATTEMPTS = 3
+"""How often a correction is begun anew because other projects were charged meanwhile."""
+
 
 @dataclass(frozen=True, slots=True)
 class Settled:
@@ -88,8 +91,11 @@ def credit_now(*, receipt: Receipt, actor: Actor) -> None:
 
 def _tried(receipt_id: int, actor: Actor) -> str:
     try:
-        with transaction.atomic():
-            return _settle(receipt_id, actor)
+        for _attempt in range(ATTEMPTS):
+            with transaction.atomic():
+                if done := _settle(receipt_id, actor):
+                    return done
+        return "waiting"
     except DomainError as error:
         return _kept(receipt_id, str(error))
     except IntegrityError:
@@ -99,11 +105,15 @@ def _tried(receipt_id: int, actor: Actor) -> str:
 
 
 def _settle(receipt_id: int, actor: Actor) -> str:
-    # Another project of the same payer may be charged instead.
-    instead = replacements(receipt_id).order_by().values_list("project", flat=True)
-    receipt = locked(receipt_id, instead.distinct())
+    """Return what became of a receipt; nothing, and do nothing, where it is to be tried anew."""
+    # Another project of the same payer may be charged instead, and yet another one until the lock:
+    # whoever drafts its own document would take the same charges.
+    instead = _charged_instead(receipt_id)
+    receipt = locked(receipt_id, instead)
     if not receipts_to_correct([receipt_id]):
         return "waiting"
+    if not _charged_instead(receipt_id) <= instead:
+        return ""
     ids = list(replacements(receipt_id).values_list("pk", flat=True))
     # The note may take a number of an official receipt before the new receipt takes its own.
     hold_series(settings.SERIES_RECEIPT, fiscal_year(timezone.localdate()))
@@ -113,6 +123,11 @@ def _settle(receipt_id: int, actor: Actor) -> str:
     if again.exists():
         _bill(receipt, again, actor)
     return "corrected"
+
+
+def _charged_instead(receipt_id: int) -> set[int]:
+    projects = replacements(receipt_id).order_by().values_list("project", flat=True)
+    return set(projects.distinct())
 
 
 def reason_on(receipt: Receipt) -> str:

@@ -1,5 +1,8 @@
 """A document is locked with the projects whose usage is on it: what is taken back is theirs."""
 
+import multiprocessing
+import time
+from dataclasses import replace
 from datetime import date
 
 import pytest
@@ -12,12 +15,13 @@ from core.actor import Actor
 from pricing.replacing import reverse_and_replace
 from receipts.models import BillingProfile, Receipt
 from receipts.selectors import charges_in_force, lines_over, unbilled_charges
-from receipts.services import corrections, issue_receipt, runs, write_draft
+from receipts.services import corrections, create_receipt, issue_receipt, runs, write_draft
 from receipts.services.corrections import credit_now, settle_corrections
 from receipts.services.runs import drafting
 from receipts.services.steps import locked
 from tests.databases import Database
 from tests.factories import OCTOBER, SYSTEM, Row, import_rows, make_cluster, make_project
+from tests.racing import race
 from usage.models import Cluster
 
 MONTH = date(2026, 10, 1)
@@ -95,3 +99,43 @@ def is_locked(project: Project) -> bool:
     finally:
         second.close()
     return False
+
+
+def test_who_was_charged_just_before_the_lock_is_not_billed_twice_at_once(
+    committed_db: Database, monkeypatch: pytest.MonkeyPatch, settings: Settings
+) -> None:
+    """A correction that has the numbers finds that yet another project was charged instead, whose
+    own receipt has that project and waits for the numbers."""
+    payer, genomics, climate = (make_project(code) for code in ("payer", "genomics", "climate"))
+    issued(payer, genomics)
+    BillingProfile.objects.create(project=climate, grouping="payer", payer=payer, in_run=False)
+    other = replace(Row(1, seconds=360_000), tres="cpu=4,mem=8000M,node=1,billing=4")
+    import_rows(Cluster.objects.get(), other)
+    looked, charged, numbered = (multiprocessing.Event() for _ in range(3))
+
+    def lock(receipt_id: int, others: set[int]) -> Receipt:
+        looked.set()
+        assert charged.wait(30)
+        return locked(receipt_id, others)
+
+    def credit(*, receipt: Receipt, actor: Actor) -> None:
+        numbered.set()
+        time.sleep(1)
+        credit_now(receipt=receipt, actor=actor)
+
+    def correct() -> int:
+        settings.CORRECTION_THRESHOLD = {"THB": 0}
+        monkeypatch.setattr(corrections, "locked", lock)
+        monkeypatch.setattr(corrections, "credit_now", credit)
+        return settle_corrections(actor=SYSTEM).corrected
+
+    def bill() -> str:
+        assert looked.wait(30)
+        import_rows(Cluster.objects.get(), replace(other, account="climate"))
+        charged.set()
+        numbered.wait(10)
+        create_receipt(project_id=climate.pk, window=OCTOBER, actor=SYSTEM)
+        return "issued"
+
+    assert race(correct, bill) == ["1", "nothing_to_bill"]
+    assert Receipt.objects.latest("pk").lines.filter(project=climate).exists()
