@@ -17,14 +17,18 @@ from django.db import IntegrityError, transaction
 from django.db.models import Max, Min, Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _t
+from django.utils.translation import gettext_lazy as _
 from django.utils.translation import override
 
 from core.actor import Actor
-from core.errors import DomainError
+from core.errors import Conflict, DomainError
+from core.formatting import money
 from core.site import site_days
 from pricing.batches import Outcome
+from pricing.limits import limit_in
 from pricing.models import Charge
 from pricing.rating import rate_jobs
+from receipts.alone import alone_on_drafts
 from receipts.differences import receipts_to_correct, receipts_waiting, replacements, waiting_in
 from receipts.models import BillingProfile, CorrectionProblem, DocumentLanguage, Receipt
 from receipts.selectors import (
@@ -154,7 +158,23 @@ def _bill(receipt: Receipt, charges: QuerySet[Charge], actor: Actor) -> Receipt:
     window = site_days(timezone.localdate(ends["first"]), timezone.localdate(ends["last"]))
     lines = lines_over(charges)
     draft = write_draft(project=receipt.project, lines=lines, window=window, actor=actor)
+    _check_alone(draft)
     return issue_receipt(receipt_id=draft.pk, actor=actor)
+
+
+def _check_alone(draft: Receipt) -> None:
+    """Raise Conflict, saying how to go on, where nobody but a second person may issue it."""
+    found = alone_on_drafts([draft.pk]).get(draft.pk)
+    limit = limit_in(draft.currency)
+    if found is not None and found.is_beyond(limit):
+        said = _(
+            "Its new receipt would carry %(amount)s credited and charged by hand that one person"
+            " alone decided, more than %(limit)s, so it is not issued by itself. The next monthly"
+            " run corrects it, and a second person approves the receipt there. If the project is"
+            " not in the run, void this receipt and draft a new one for a second person to issue."
+        )
+        amounts = {"amount": found.amount, "limit": limit}
+        raise Conflict("alone", said % {k: money(v, draft.currency) for k, v in amounts.items()})
 
 
 def _off(receipt: Receipt) -> list[int]:

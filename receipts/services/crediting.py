@@ -12,14 +12,17 @@ from django.utils.translation import gettext_lazy as _
 from audit.services import record
 from core.actor import Actor
 from core.errors import Conflict, Invalid
+from core.formatting import money
 from core.locks import lock_rows
 from core.queue import RATE_TASK, after_commit
 from core.transitions import transition
-from pricing.models import AdjustmentKind, Charge
+from pricing.limits import limit_in
+from pricing.models import Adjustment, AdjustmentKind, Charge
 from pricing.replacing import reverse_and_replace
-from pricing.selectors import kinds_of
+from pricing.selectors import adjustment_of, kinds_of
 from pricing.services.line_credits import give_again
 from pricing.taking_back import take_back
+from receipts.alone import alone_on
 from receipts.arithmetic import LineItem, totals_of
 from receipts.models import Line, Receipt
 from receipts.selectors import (
@@ -42,7 +45,8 @@ def credit_reversals(*, receipt_id: int, actor: Actor, reason: str) -> Receipt |
     """Issue a credit note over the reversals of a receipt's charges that no note has yet.
 
     Returns None if there are none. Raises Invalid without a reason, Conflict if the receipt is not
-    issued. The note is taxed as the receipt was; all notes together never exceed it: where they
+    issued, and where the note would give back anew what one person alone decided, beyond the limit
+    of today. The note is taxed as the receipt was; all notes together never exceed it: where they
     would, on a line or in all, what was given back by hand is taken back in the same note.
     """
     with transaction.atomic():
@@ -50,6 +54,7 @@ def credit_reversals(*, receipt_id: int, actor: Actor, reason: str) -> Receipt |
         if not lines_crediting(receipt):
             return None
         given = _make_room(receipt, actor)
+        _check_alone(receipt, given)
         lines = [_with(item, given) for item in lines_crediting(receipt)]
         note = write_note(receipt=receipt, lines=lines, actor=actor, reason=reason)
         payable_changed(receipt, actor=actor)
@@ -82,6 +87,22 @@ def _make_room(receipt: Receipt, actor: Actor) -> Given:
         off = _in_force(receipt).filter(amount__lt=0)
         reverse_and_replace(charges=list(off), actor=actor)
     return given
+
+
+def _check_alone(receipt: Receipt, given: Given) -> None:
+    """Raise Conflict, saying how to go on, where a part that is given back anew, and that one
+    person alone decided, is beyond the limit by now. The database asks the same."""
+    keys = [adjustment_of(charge.resource) or 0 for charge in given.values()]
+    alone = Adjustment.objects.filter(pk__in=keys, decided_by=None)
+    amount, limit = alone_on(receipt), limit_in(receipt.currency)
+    if amount > limit and alone.exists():
+        said = _(
+            "Its credit note would go on giving back what one person alone decided: %(amount)s by"
+            " hand on this receipt, more than the limit of %(limit)s by now. Void the receipt: its"
+            " usage is billed anew. Then ask for the credit again; a second person approves it."
+        )
+        amounts = {"amount": amount, "limit": limit}
+        raise Conflict("alone", said % {k: money(v, receipt.currency) for k, v in amounts.items()})
 
 
 def _shrink(receipt: Receipt, line: Line, item: LineItem, actor: Actor) -> Charge | None:

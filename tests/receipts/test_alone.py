@@ -1,6 +1,6 @@
 """What one person alone may give or charge by hand adds up, document by document."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from functools import partial
 
@@ -10,9 +10,12 @@ from django.test import Client
 from pytest_django import Settings
 
 from accounts.models import Project, User
+from accounts.services import close
 from core.actor import Actor
 from core.errors import Conflict
+from hpcbilling.closing.seal import seal_of
 from pricing.models import Adjustment, AdjustmentKind
+from pricing.replacing import reverse_and_replace
 from pricing.services.adjustments import (
     Wanted,
     approve_adjustment,
@@ -20,8 +23,9 @@ from pricing.services.adjustments import (
     take_back_adjustment,
 )
 from receipts.alone import alone_before, alone_on
-from receipts.models import BillingProfile, Receipt
-from receipts.selectors import lines_over, unbilled_charges
+from receipts.differences import receipts_waiting
+from receipts.models import BillingProfile, CorrectionProblem, Receipt
+from receipts.selectors import charges_in_force, lines_over, unbilled_charges
 from receipts.services import (
     Part,
     approve_credit,
@@ -32,10 +36,12 @@ from receipts.services import (
     issue_receipt,
     issuing,
     part_credits,
+    runs,
     void_receipt,
     write_draft,
 )
 from receipts.services.adjustments import submit_adjustment
+from receipts.services.corrections import settle_corrections
 from tests import console
 from tests.databases import Database
 from tests.factories import OCTOBER, SYSTEM, Row, import_rows, make_cluster, make_project, make_user
@@ -43,6 +49,7 @@ from tests.racing import race
 
 D = Decimal
 K = AdjustmentKind
+OCTOBER_FIRST = date(2026, 10, 1)
 DAY = datetime(2026, 10, 15, tzinfo=UTC)
 
 
@@ -290,3 +297,55 @@ def test_two_parts_at_once_count_each_other(committed_db: Database, settings: Se
         return "waits" if note is None else "given"
 
     assert sorted(race(give, give)) == ["given", "waits"]
+
+
+def corrected(receipt: Receipt) -> str:
+    """What keeps a receipt from being corrected, of which a job was charged anew."""
+    newest = Receipt.objects.latest("pk").pk
+    usage = charges_in_force(receipt).filter(job__job_id=1)
+    reverse_and_replace(charges=list(usage), actor=SYSTEM)
+    assert settle_corrections(actor=SYSTEM).failed == 1
+    assert not Receipt.objects.filter(pk__gt=newest).exists(), "no document was made"
+    return CorrectionProblem.objects.get(receipt=receipt).problem
+
+
+def test_a_correction_that_takes_a_second_person_says_how_it_goes_on(
+    genomics: Project, clerk: Actor, second: Actor, settings: Settings
+) -> None:
+    """Nothing is there to be issued: the run drafts it, and a second person approves it there."""
+    settings.CORRECTION_THRESHOLD = {"THB": D(0)}
+    import_rows(make_cluster(), Row(1, seconds=3_600_000))
+    settings.ADJUSTMENT_LIMIT = {"THB": D(2000)}
+    assert submit(genomics, clerk, 2000) == "approved"
+    receipt = create_receipt(project_id=genomics.pk, window=OCTOBER, actor=SYSTEM)
+    settings.ADJUSTMENT_LIMIT = {"THB": D(100)}
+    said = corrected(receipt)
+    assert "has to issue it" not in said
+    assert "2,000.00" in said
+    assert "The next monthly run corrects it" in said
+    close(month=OCTOBER_FIRST, seal=seal_of, actor=SYSTEM)
+    run = runs.start_run(month=OCTOBER_FIRST, actor=clerk)
+    assert not runs.advance(run_id=run.pk, actor=SYSTEM)
+    assert not CorrectionProblem.objects.exists()
+    drafted = Receipt.objects.get(status="pending")
+    assert issue_receipt(receipt_id=drafted.pk, actor=second).status == "issued"
+
+
+def test_a_correction_that_would_give_back_beyond_a_lower_limit_says_how_it_goes_on(
+    genomics: Project, clerk: Actor, settings: Settings
+) -> None:
+    """A part that is given back anew on the note was within the limit when it was given."""
+    settings.CORRECTION_THRESHOLD = {"THB": D(0)}
+    import_rows(make_cluster(), Row(1, seconds=3_600_000), Row(2, seconds=3_600_000))
+    receipt = create_receipt(project_id=genomics.pk, window=OCTOBER, actor=SYSTEM)
+    line = receipt.lines.get(resource="cpu")
+    settings.ADJUSTMENT_LIMIT = {"THB": D(5000)}
+    part = Part(line.pk, line.amount * 2 / 3)
+    given = ask_credit(receipt_id=receipt.pk, parts=[part], reason="goodwill", actor=clerk)
+    assert given is not None
+    settings.ADJUSTMENT_LIMIT = {"THB": D(10)}
+    said = corrected(receipt)
+    assert said.startswith("Its credit note would go on giving back")
+    assert "Void the receipt" in said
+    assert void_receipt(receipt_id=receipt.pk, reason="a lower limit", actor=clerk).status == "void"
+    assert not receipts_waiting().exists()
