@@ -84,6 +84,14 @@ def beyond_limit(receipts: Iterable[Receipt]) -> dict[int, Receipt]:
     return {key: drafts[key] for key, alone in found.items() if alone.is_beyond(limits[key])}
 
 
+def not_second_to(receipts: QuerySet[Receipt], person: int | None) -> set[int]:
+    """Return the keys of those drafts that take a second person, which somebody is not."""
+    by_hand = receipts.filter(lines__resource__startswith=f"{RESOURCE}:").distinct()
+    beyond = beyond_limit(by_hand)
+    found = alone_on_drafts(beyond) if beyond else {}
+    return {key for key, draft in beyond.items() if not found[key].is_second(person, draft)}
+
+
 def _told(rows: list[Adjustment]) -> Alone:
     amount = sum((abs(row.amount) for row in rows), Decimal(0))
     return Alone(amount, frozenset(row.author_id for row in rows))

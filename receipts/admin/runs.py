@@ -1,6 +1,6 @@
 """The monthly run in the console: how far it is, and the review of its documents."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from decimal import Decimal, InvalidOperation
 from itertools import starmap
 from typing import Any
@@ -48,7 +48,7 @@ from receipts.services.runs.steps import RETRIED
 PER_PAGE = 50
 NONE_WAITED = _(
     "None of these documents waits for your approval any more: they are approved already, were sent"
-    " back, or you handed them in yourself."
+    " back, or somebody else has to approve them."
 )
 NONE_TRIED = _("None of these is to be tried again any more: somebody has done it already.")
 APPROVE_INTRO = _(
@@ -165,12 +165,21 @@ class BillingRunAdmin(ReadOnlyAdmin):
             progress=progress,
             rows=page,
             beyond=beyond_limit(row.receipt for row in page if row.receipt is not None),
+            not_own=self._not_own(request, page),
             q=query,
             which=which,
             tabs=[(name, NAMES[name], shown(found, name).count()) for name in FILTERS],
             may_issue=self.has_issue_permission(request),
             retried=[str(state) for state in RETRIED],
         )
+
+    def _not_own(self, request: HttpRequest, rows: Iterable[RunEntry]) -> set[int]:
+        """The entries that wait for the approval of somebody else than who looks."""
+        waiting = {row.pk for row in rows if _waits(row)}
+        if not waiting or not self.has_issue_permission(request):
+            return set()
+        mine = runs.to_approve(Actor.of(request.user)).filter(pk__in=waiting)
+        return waiting - set(mine.values_list("pk", flat=True))
 
     def progress(self, request: HttpRequest, run_id: int) -> HttpResponse:
         """Show how far a run is; its page asks for this part every other second."""
@@ -185,7 +194,8 @@ class BillingRunAdmin(ReadOnlyAdmin):
         """Show what is about to be approved, and approve it."""
         run = self._of(request, run_id)
         actor = Actor.of(request.user)
-        chosen = runs.to_approve(actor).filter(run=run, pk__in=self._chosen(request, run))
+        asked = RunEntry.objects.filter(run=run, pk__in=self._chosen(request, run))
+        chosen = runs.to_approve(actor).filter(pk__in=asked)
         listed = chosen.select_related("project", "receipt").order_by("project__code", "pk")
         seen = runs.seen_in(listed)
 
@@ -211,7 +221,7 @@ class BillingRunAdmin(ReadOnlyAdmin):
             initial={"entries": " ".join(starmap(_as_text, seen.items()))},
             template="admin/receipts/billingrun/approve.html",
             context={"rows": listed[:SHOWN], "more": max(0, len(seen) - SHOWN)},
-            intro=f"{APPROVE_INTRO} {_beyond(listed)}".strip(),
+            intro=f"{APPROVE_INTRO} {_beyond(listed)} {_left_out(asked, seen)}".strip(),
         )
 
     def retry(self, request: HttpRequest, run_id: int) -> HttpResponse:
@@ -322,15 +332,8 @@ class BillingRunAdmin(ReadOnlyAdmin):
         sums = chosen.order_by("currency").values_list("currency").annotate(Sum("total"))
         facts = [(_("Documents"), formatting.number(count))]
         facts += [(_("Total"), money(total, currency)) for currency, total in sums if total]
-        return self.step(
-            request,
-            Step(
-                back=review_page(of),
-                target=of,
-                facts=tuple(facts),
-                **step,
-            ),
-        )
+        made = Step(back=review_page(of), target=of, facts=tuple(facts), **step)
+        return self.step(request, made)
 
     def _of_entry(
         self, request: HttpRequest, entry: RunEntry, *, run: Callable[..., Text], **step: Any
@@ -358,13 +361,30 @@ def _beyond(listed: QuerySet[RunEntry]) -> str:
     found = beyond_limit(row.receipt for row in receipts.values() if row.receipt is not None)
     if not found:
         return ""
-    codes = sorted({receipts[key].project.code for key in found})
-    more = " …" if len(codes) > SHOWN else ""
+    codes = (receipts[key].project.code for key in found)
     said = _t(
         "Of these, one person alone decided more than the limit of what is credited and charged by"
         " hand: %(projects)s. By approving you approve that; whoever wrote it can't."
     )
-    return said % {"projects": ", ".join(codes[:SHOWN]) + more}
+    return said % {"projects": _named(codes)}
+
+
+def _named(codes: Iterable[str]) -> str:
+    found = sorted(set(codes))
+    return ", ".join(found[:SHOWN]) + (" …" if len(found) > SHOWN else "")
+
+
+def _waits(row: RunEntry) -> bool:
+    receipt = row.receipt
+    return receipt is not None and receipt.status == receipt.Status.PENDING and not row.approved_by
+
+
+def _left_out(asked: QuerySet[RunEntry], seen: Collection[int]) -> str:
+    """Name the documents that wait for the approval of somebody else than who asks."""
+    others = asked.exclude(pk__in=seen).select_related("project", "receipt", "approved_by")
+    names = _named(row.project.code for row in others if _waits(row))
+    said = _t("Left out, because somebody else has to approve them: %(projects)s.")
+    return said % {"projects": names} if names else ""
 
 
 def _as_text(entry_id: int, seen: Seen) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from accounts.models import Project, User
@@ -151,12 +152,21 @@ def test_a_review_tells_what_one_person_alone_decided_and_the_author_does_not_is
     assert "charged by hand: first. By approving you approve that" in confirm.content.decode()
     entry = run.entries.get(project=payer)
     chosen = run.entries.filter(pk=entry.pk)
-    runs.approve(seen=runs.seen_in(chosen), actor=Actor.of(author))
+    assert runs.approve(seen=runs.seen_in(chosen), actor=Actor.of(author)) == 0
+    own = Client()
+    own.force_login(author, backend="django.contrib.auth.backends.ModelBackend")
+    page = own.get(console.url(run, "change", run.pk)).content.decode()
+    assert page.count("A colleague approves it: you handed it in, or wrote a part of it") == 1
+    assert page.count('name="entry"') == 1
+    confirm = own.get(console.url(run, "approve", run.pk), {"all": "approve"})
+    assert "somebody else has to approve them: first." in confirm.content.decode()
+    assert len(confirm.context["form"].initial["entries"].split()) == 1
+    runs.approve(seen=runs.seen_in(run.entries.all()), actor=Actor.of(author))
     runs.issue_approved(run_id=run.pk)
-    entry.refresh_from_db()
-    assert entry.approved_by is None
-    shown_page = visitor.get(console.url(run, "change", run.pk), {"show": "problems"})
-    assert "Somebody else has to issue it" in shown_page.content.decode()
+    assert set(Receipt.objects.filter(period=MONTH).values_list("project__code", "status")) == {
+        ("first", S.PENDING),
+        ("third", S.ISSUED),
+    }
     runs.approve(
         seen=runs.seen_in(chosen), actor=Actor.of(User.objects.get(username="finance-person"))
     )

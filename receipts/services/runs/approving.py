@@ -26,6 +26,7 @@ from core.locks import lock_rows
 from core.queue import after_commit
 from core.seen import require_seen
 from core.transitions import transition
+from receipts.alone import not_second_to
 from receipts.models import BillingRun, Receipt, RunEntry
 from receipts.services.billed import note_billed
 from receipts.services.drafting import discard_draft
@@ -64,9 +65,9 @@ def approve(*, seen: Mapping[int, Seen], actor: Actor) -> int:
     """Note that a person approves the documents of these entries as they were seen; they are then
     issued one by one. Returns how many were not approved before.
 
-    Documents that are approved or issued already, and those that the person submitted, are left
-    out: a second click finds nothing more to approve. Raises Invalid where nobody is named, and
-    Changed, approving none, where a document was sent back, discarded or drafted anew since.
+    Documents that are approved or issued already, and those that another person has to approve, are
+    left out: a second click finds nothing more to approve. Raises Invalid where nobody is named,
+    and Changed, approving none, where a document was sent back, discarded or drafted anew since.
     """
     if actor.user_id is None:
         raise Invalid("person", _("This needs the name of a person."))
@@ -109,10 +110,12 @@ def _require_as_seen(seen: Mapping[int, Seen]) -> None:
 
 
 def to_approve(actor: Actor) -> QuerySet[RunEntry]:
-    """Return the entries whose documents a person may approve."""
-    own = Q(receipt__submitted_by__isnull=False, receipt__submitted_by=actor.user_id)
+    """Return the entries whose documents a person may approve: not those that he or she handed in,
+    or decided alone more of than the limit."""
     rows = RunEntry.objects.filter(receipt__status=S.PENDING, approved_by=None)
-    return rows.exclude(own)
+    own = Q(receipt__submitted_by__isnull=False, receipt__submitted_by=actor.user_id)
+    waiting = Receipt.objects.filter(pk__in=rows.order_by().values("receipt"))
+    return rows.exclude(own | Q(receipt__in=not_second_to(waiting, actor.user_id)))
 
 
 def _sums(entries: QuerySet[RunEntry]) -> dict[int, dict[str, object]]:
