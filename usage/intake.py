@@ -89,9 +89,12 @@ def read_batches(
 
     It is begun with once more, where the last committed batch ended, if a job is known that seemed
     to be new, and before the first known job changes: then all of the input is looked over, and
-    ``stack`` keeps what was found as long as it lasts.
+    ``stack`` keeps what was found as long as it lasts. Where an import of a known age is gone on
+    with it is looked over at once: that may have been done before, and what was found is lost.
     """
-    looked, may_be_new = False, True
+    may_be_new, looked = True, bool(run.rows_read) and run.as_of is not None
+    if looked:
+        _look_over(run, stack)
     while True:
         try:
             writing = _Writing(run, progress, batch_rows, looked=looked, may_be_new=may_be_new)
@@ -99,10 +102,14 @@ def read_batches(
         except KnownAfterAll:
             may_be_new = False
         except Unlooked:
-            latest = stack.enter_context(looked_over(reader_for(run)))
-            run.as_of = run.as_of or latest or run.created_at
-            ImportRun.objects.filter(pk=run.pk).update(as_of=run.as_of)
+            _look_over(run, stack)
             looked = True
+
+
+def _look_over(run: ImportRun, stack: ExitStack) -> None:
+    latest = stack.enter_context(looked_over(reader_for(run)))
+    run.as_of = run.as_of or latest or run.created_at
+    ImportRun.objects.filter(pk=run.pk).update(as_of=run.as_of)
 
 
 class _Writing:

@@ -1,7 +1,8 @@
 """Jobs that an input has twice with different values: a forged row, or files put together."""
 
+from contextlib import suppress
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from io import BytesIO
 
 import pytest
@@ -26,6 +27,7 @@ from usage.models import ImportRun, Job, QuarantinedRow
 from usage.previews import preview_stream
 from usage.quarantine import dismiss
 from usage.quarantine_states import open_rows
+from usage.services import prepare_import, run_import
 
 pytestmark = pytest.mark.django_db
 
@@ -155,6 +157,32 @@ def test_an_importer_that_died_looks_for_them_once(monkeypatch: pytest.MonkeyPat
     run = finish_import(run_id=run.pk, actor=SYSTEM).run
     assert (run.status, run.quarantined) == ("incomplete", 1)
     assert adds_up(run)
+
+
+def test_an_import_that_is_gone_on_with_still_knows_what_it_had_found(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The second row says what the job says already; but the first one had said something else."""
+    monkeypatch.setattr(services, "BATCH_ROWS", 1)
+    cluster, older = make_cluster(), Row(2, tres="cpu=1,mem=1M,node=1")
+    load(cluster, sacct(Row(2)), as_of=ASKED_AT)
+    run = prepare_import(
+        cluster=cluster,
+        stream=BytesIO(sacct(older, Row(3), Row(2))),
+        origin="a file",
+        actor=SYSTEM,
+        as_of=ASKED_AT - timedelta(days=1),
+    )
+    while run.status != "incomplete":
+        with suppress(InterruptedError):
+            run = run_import(run_id=run.pk, actor=SYSTEM, progress=interrupt)
+        assert run.status != "complete"
+    assert (run.jobs_older, run.jobs_new, run.quarantined) == (1, 1, 1)
+    assert adds_up(run)
+
+
+def interrupt(_run: ImportRun) -> None:
+    raise InterruptedError
 
 
 def test_a_preview_tells_of_them_too() -> None:
