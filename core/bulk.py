@@ -130,7 +130,7 @@ def make_room() -> None:
         cursor.execute("SET LOCAL work_mem = '32MB'")
 
 
-def copy_blocks(statement: sql.Composed, blocks: Iterable[str | bytes]) -> None:
+def copy_blocks(statement: sql.SQL | sql.Composed, blocks: Iterable[str | bytes]) -> None:
     """Give the blocks of many rows to a COPY, within the caller's transaction."""
     with (
         connection.cursor() as cursor,

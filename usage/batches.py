@@ -1,4 +1,5 @@
-"""One batch of parsed rows: sorted into jobs, steps and bad ones, staged, merged and counted."""
+"""One batch of parsed rows: sorted into jobs, steps and bad ones; its jobs are added or merged, and
+all are counted."""
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field

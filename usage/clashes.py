@@ -19,7 +19,9 @@ from datetime import datetime
 from functools import partial
 
 from django.db import connection
+from psycopg import sql
 
+from core.bulk import copy_blocks
 from usage.ages import moment_of
 from usage.batches import clash
 from usage.reasons import FileRefused
@@ -34,6 +36,7 @@ _BEGIN = """
     CREATE TEMPORARY TABLE usage_told (
            line bigint NOT NULL, job_id bigint NOT NULL, submit bigint NOT NULL, said uuid NOT NULL)
 """
+_TAKE = sql.SQL("COPY usage_told FROM STDIN")
 _FIND = """
     CREATE TEMPORARY TABLE usage_clash AS
     SELECT t.line FROM usage_told t JOIN (
@@ -76,21 +79,16 @@ def _take_down(rows: Iterable[Parsed]) -> datetime | None:
             said = job.fingerprint[:32]
             lines.append(f"{row.line}\t{job.job_id}\t{job.submit_at}\t{said}\n")
             if len(lines) == SHARE:
-                _copy(lines)
+                copy_blocks(_TAKE, ["".join(lines)])
                 lines.clear()
-    _copy(lines)
+    copy_blocks(_TAKE, ["".join(lines)])
     return None if latest is None else utc(latest)
-
-
-def _copy(lines: Iterable[str]) -> None:
-    with connection.cursor() as cursor, cursor.copy("COPY usage_told FROM STDIN") as copy:
-        copy.write("".join(lines))
 
 
 Ask = Callable[[Callable[[], list[int]]], list[int]]
 
 
-def sorted_out(rows: Iterable[Parsed], ask: Ask = lambda question: question()) -> Iterator[Parsed]:
+def sorted_out(rows: Iterable[Parsed], ask: Ask) -> Iterator[Parsed]:
     """Return the rows of an input that was looked over; what contradicts a row before is bad.
 
     Jobs come in the order of their lines, each behind its steps. ``ask`` has the database asked by

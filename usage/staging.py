@@ -11,6 +11,7 @@ from functools import lru_cache
 from django.db import connection
 from psycopg import sql
 
+from core.bulk import copy_blocks, in_batches
 from usage.normalise import JobRow
 from usage.sources.sacct import Parsed
 from usage.tres import Tres
@@ -75,9 +76,7 @@ def staged(lines: Sequence[str]) -> Iterator[None]:
     with connection.cursor() as cursor:
         cursor.execute(f"CREATE TEMPORARY TABLE {TABLE} ({columns}) ON COMMIT DROP")
         statement = sql.SQL("COPY {} FROM STDIN").format(sql.Identifier(TABLE))
-        with connection.wrap_database_errors, cursor.copy(statement) as copy:
-            for start in range(0, len(lines), BLOCK_ROWS):
-                copy.write("".join(lines[start : start + BLOCK_ROWS]))
+        copy_blocks(statement, map("".join, in_batches(lines, BLOCK_ROWS)))
         yield
         cursor.execute(f"DROP TABLE {TABLE}")
 

@@ -21,12 +21,12 @@ pytestmark = pytest.mark.django_db
 END = Row().end
 
 
-def one_job(cluster: Cluster, job_id: int = 1) -> Job:
+def one_job(cluster: Cluster) -> Job:
     """A job with a partition and a QOS."""
-    lines = sacct(Row(job_id, state="FAILED")).decode().splitlines()
+    lines = sacct(Row(state="FAILED")).decode().splitlines()
     header = f"Partition|QOS|Reservation|{'|'.join(COLUMNS)}"
     import_bytes(cluster, f"{header}\ngpu|high|maint|{lines[1]}\n".encode())
-    return Job.objects.get(cluster=cluster, job_id=job_id)
+    return Job.objects.get(cluster=cluster)
 
 
 @pytest.mark.parametrize(

@@ -60,10 +60,10 @@ TOLD: dict[str, Any] = {
 class FakeSacct:
     """The script and its folder; ``tell`` changes how it behaves from then on."""
 
-    def __init__(self, folder: Path, recording: str = "25.05/sacct-X-D-epoch.psv") -> None:
+    def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.sacct = folder / "sacct"
-        lines = recorded(recording).decode().splitlines()
+        lines = recorded("25.05/sacct-X-D-epoch.psv").decode().splitlines()
         width = lines[0].count("|")
         # The second half of a name with a line feed is short; names stand last and are not asked.
         whole = [line for line in lines if line.count("|") >= width]

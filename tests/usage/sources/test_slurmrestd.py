@@ -1,7 +1,7 @@
 """slurmrestd: which version, which question, who asks, and what each answer means."""
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,17 +18,6 @@ from usage.sources.base import Fetched, SourceFailed, WindowTooLarge
 from usage.sources.formats import open_reader
 from usage.sources.slurmrestd import ATTEMPTS
 from usage.sources.versions import API_VERSIONS, REMEMBERED_SECONDS, Versions
-
-
-@pytest.fixture
-def client(monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
-    monkeypatch.setenv("TOKEN", "good")
-    state = fake.State(jobs=ONE_JOB)
-    with fake.running(state) as url:
-        table = {"kind": "slurmrestd", "url": url, "user": "billing", "token_env": "TOKEN"}
-        connection = parse_connections({"main": table})["main"]
-        assert isinstance(connection, SlurmrestdConnection)
-        yield Client(state, replace(connection, timeout_seconds=10))
 
 
 def test_readers_that_follow_one_another_ask_for_the_version_once(client: Client) -> None:

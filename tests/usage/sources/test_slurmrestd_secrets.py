@@ -19,17 +19,6 @@ from usage.sources.base import SourceFailed
 from usage.sources.tokens import current_token
 
 
-@pytest.fixture
-def client(monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
-    monkeypatch.setenv("TOKEN", "good")
-    state = fake.State(jobs=ONE_JOB)
-    with fake.running(state) as url:
-        table = {"kind": "slurmrestd", "url": url, "user": "billing", "token_env": "TOKEN"}
-        connection = parse_connections({"main": table})["main"]
-        assert isinstance(connection, SlurmrestdConnection)
-        yield Client(state, replace(connection, timeout_seconds=10))
-
-
 def test_a_token_file_is_read_again_when_it_changes(client: Client, tmp_path: Path) -> None:
     token = tmp_path / "jwt"
     token.write_text("good\n")
