@@ -129,7 +129,7 @@ PAYMENT_DUMMY_SECRET = (
 
 INSTALLED_APPS = [
     "hpcbilling",  # first: its `migrate` command and templates come before Django's
-    "unfold",
+    "hpcbilling.console.site.ConsoleConfig",  # unfold
     "unfold.contrib.filters",
     "unfold.contrib.forms",
     "unfold.contrib.import_export",

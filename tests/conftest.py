@@ -49,8 +49,9 @@ def worker_database(django_db_blocker: DjangoDbBlocker) -> Iterator[str]:
     yield name
     with django_db_blocker.unblock():
         databases.point_at("none")
-        scenes.drop_all()
-        databases.drop(name)
+        if not databases.go_with_their_server():
+            scenes.drop_all()
+            databases.drop(name)
 
 
 @pytest.fixture(scope="session")

@@ -85,6 +85,12 @@ def drop(name: str) -> None:
     _patiently(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
+def go_with_their_server() -> bool:
+    """Whether the server is our own throw-away one, which does not even write what it is given."""
+    with _administration() as administration:
+        return administration.execute("SHOW fsync").fetchone() == ("off",)
+
+
 def _patiently(statement: sql.Composed) -> None:
     """Do to a database what nobody may be connected to it for.
 
