@@ -8,9 +8,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 
 from django.db import transaction
+from django.utils.translation import gettext_lazy as _
 
 from audit.services import record
 from core.actor import Actor
+from core.errors import Conflict
 from core.locks import lock_rows
 from usage.models import Cluster, ImportRun
 from usage.reasons import FileRefused, Reason
@@ -89,9 +91,35 @@ def settlement(cluster: Cluster, time_zone: str, misfit: NotOurs) -> dict[str, s
         raise misfit
     if misfit.code == "time_zone":
         return {"time_zone": time_zone}
-    if len(misfit.names) == 1 and not cluster.slurm_name and not _is_known(misfit.names[0]):
-        return {"slurm_name": misfit.names[0]}
-    raise misfit
+    if len(misfit.names) != 1 or cluster.slurm_name:
+        raise misfit
+    (name,) = misfit.names
+    if other := _known(name):
+        raise NotOurs(
+            "other_cluster",
+            f"All of it ran on {name}, which is {other} here. Choose that cluster. If"
+            f" {cluster.name} is another Slurm of the same name, enter {name} as its name in Slurm,"
+            f" in its settings or by import_usage --slurm-name {name}.",
+            misfit.names,
+        )
+    return {"slurm_name": name}
+
+
+def call_in_slurm(cluster: Cluster, name: str, *, actor: Actor) -> None:
+    """Say what Slurm calls a cluster of which there is no job yet. Raises Conflict otherwise, and
+    ValidationError for a name that can be none."""
+    if cluster.known_to_slurm_as == name:
+        return
+    with transaction.atomic():
+        (locked,) = lock_rows(Cluster.objects.all(), cluster.pk)
+        if locked.jobs.exists():
+            known = locked.known_to_slurm_as
+            raise Conflict("slurm_name", _("Slurm knows this cluster as “%s”.") % known)
+        apply(cluster, {"slurm_name": name})
+        cluster.full_clean()
+        changes = {"slurm_name": [locked.slurm_name, name]}
+        Cluster.objects.filter(pk=cluster.pk).update(slurm_name=name)
+        record("cluster.changed", actor=actor, target=cluster, data={"changes": changes})
 
 
 def settle(run: ImportRun, misfit: NotOurs, *, actor: Actor) -> None:
@@ -120,6 +148,8 @@ def apply(cluster: Cluster, changes: dict[str, str]) -> None:
         setattr(cluster, name, value)
 
 
-def _is_known(name: str) -> bool:
+def _known(name: str) -> str:
+    """The name here of a cluster that Slurm knows by this name, if there is one."""
     others = Cluster.objects.only("name", "slurm_name")
-    return any(other.known_to_slurm_as.lower() == name.lower() for other in others)
+    found = (other.name for other in others if other.known_to_slurm_as.lower() == name.lower())
+    return next(found, "")

@@ -84,6 +84,8 @@ def _demonstrate(port: int) -> None:
         # One file for each e-mail; the path keeps its first slash by being given two.
         "EMAIL_URL": os.environ.get("EMAIL_URL") or f"filemail:///{state / 'mail'}",
     }
+    if connections := os.environ.get("SLURM_CONNECTIONS"):
+        also["SLURM_CONNECTIONS"] = str(Path(connections).resolve())
     _say("Starting PostgreSQL and Redis…")
     with ExitStack() as stack:
         found = stack.enter_context(services.kept(also=also))

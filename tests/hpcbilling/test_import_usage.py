@@ -70,6 +70,23 @@ def test_an_unknown_cluster_says_how_to_make_it() -> None:
 
 
 @db
+def test_another_slurm_of_the_same_name_is_said_to_be_one(tmp_path: Path) -> None:
+    run("demo", "--path", str(RECORDING), "--create-cluster")
+    other = tmp_path / "other.psv"
+    other.write_bytes(b"".join(RECORDING.read_bytes().splitlines(keepends=True)[:-1]))
+    code, said = run("second", "--path", str(other), "--create-cluster")
+    assert code == 1
+    assert "--slurm-name demo" in said
+    code, said = run("second", "--path", str(other), "--slurm-name", "no such name")
+    assert code == 2
+    code, said = run("second", "--path", str(other), "--slurm-name", "demo")
+    assert (code, Cluster.objects.get(name="second").slurm_name) == (0, "demo")
+    code, said = run("second", "--path", str(other), "--slurm-name", "third")
+    assert code == 1
+    assert "knows this cluster as “demo”" in said
+
+
+@db
 def test_a_whole_file_is_imported_and_rated() -> None:
     project = Project.objects.create(code="pi_suda", name="Genomics")
     ProjectTier.objects.create(

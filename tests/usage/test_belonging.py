@@ -73,6 +73,8 @@ def test_an_input_of_another_cluster_is_refused_with_a_clear_message() -> None:
     assert run.explanation not in ("", run.error_code)
     assert not Job.objects.exists()
     assert not QuarantinedRow.objects.exists()
+    assert "which is beta here" in run.error
+    assert "--slurm-name beta" in run.error
     # Refused for one cluster, it is still free for the right one.
     assert load(Cluster.objects.get(name="beta"), content).run.status == "complete"
 

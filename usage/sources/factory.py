@@ -70,9 +70,7 @@ def _connection(name: str) -> Connection:
     except ConnectionsInvalid as error:
         raise SourceFailed("connection", str(error)) from error
     if found is None:
-        raise SourceFailed(
-            "connection",
-            f"There is no connection {name!r}. The operator adds it to the file that"
-            " SLURM_CONNECTIONS names.",
-        )
+        named = str(settings.SLURM_CONNECTIONS or "")
+        advice = f"Add it to {named}." if named else "SLURM_CONNECTIONS names no file here."
+        raise SourceFailed("connection", f"There is no connection {name!r}. {advice}")
     return found

@@ -245,6 +245,7 @@ class Slurmrestd:
         if status == HTTPStatus.GATEWAY_TIMEOUT:
             raise TimedOut("timeout", "The proxy before slurmrestd waited in vain.")
         told = raw[:200].decode("utf-8", "replace").strip()
+        told = "a web page" if told.startswith("<") else told
         kind = Transient if status >= HTTPStatus.INTERNAL_SERVER_ERROR else SourceFailed
         raise kind("error_answer", f"It answered with status {status}: {told}")
 

@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, DjangoHelpFormatter
 from django.utils import timezone
 
@@ -29,6 +30,7 @@ from hpcbilling.command_line import (
 )
 from hpcbilling.progress import Counted, Steps, steps
 from pricing.batches import Outcome
+from usage.belonging import call_in_slurm
 from usage.models import Cluster, ImportRun
 from usage.previews import Preview, preview_stream
 from usage.services import check_time_zone, create_cluster, prepare_import
@@ -95,6 +97,13 @@ class Command(BaseCommand):
             "--create-cluster", action="store_true", help="add the cluster if it is not there"
         )
         parser.add_argument(
+            "--slurm-name",
+            default="",
+            metavar="NAME",
+            help="what Slurm calls the cluster, if there is no job of it yet (default: the name"
+            " here, or the one that its first file tells)",
+        )
+        parser.add_argument(
             "--dry-run", action="store_true", help="tell what would change, no more"
         )
         parser.add_argument(
@@ -140,8 +149,11 @@ class Command(BaseCommand):
 
     def _import(self, stream: Counted, bars: Steps, actor: Actor, **options: Any) -> None:
         written = bars.step("Writing jobs", lambda: stream.rows)
+        cluster = self._cluster(actor, **options)
+        if options["slurm_name"]:
+            self._call_in_slurm(cluster, options["slurm_name"], actor)
         prepared = prepare_import(
-            cluster=self._cluster(actor, **options),
+            cluster=cluster,
             stream=stream,
             origin="standard input" if options["path"] == "-" else Path(options["path"]).name,
             actor=actor,
@@ -163,6 +175,13 @@ class Command(BaseCommand):
             )
             run.refresh_from_db()
         self._tell(run, rating, repeated=imported.repeated, as_json=options["json"])
+
+    @staticmethod
+    def _call_in_slurm(cluster: Cluster, name: str, actor: Actor) -> None:
+        try:
+            call_in_slurm(cluster, name, actor=actor)
+        except ValidationError as error:
+            raise CommandError(" ".join(error.messages), returncode=USAGE) from error
 
     def _cluster(self, actor: Actor, **options: Any) -> Cluster:
         name = options["cluster"]
