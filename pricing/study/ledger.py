@@ -5,7 +5,7 @@ nothing of time, states and equivalents, with prices for CPUs, memory and GPUs a
 may have any model and be limited to clusters, partitions and QOS.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import date
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -18,7 +18,7 @@ from core.site import site_zone
 from pricing.engine import Basis, Rate, Terms, criteria, specificity
 from pricing.models import Rate as RateRow
 from pricing.resources import RESOURCES
-from pricing.study.scope import Scope
+from pricing.study.scope import Scope, Stretch
 from pricing.study.tally import Key, Tally, Used
 from pricing.tariffs import Listed
 
@@ -148,7 +148,7 @@ def _of_jobs(rates: Iterable[Rate]) -> list[Rate]:
 # half up, in millionths, by whole numbers alone. What could overflow 64 bits goes a slower way:
 # numeric's div() cuts off exactly.
 _STATEMENT = """
-    SELECT x.project_id, nullif(x.tier_id, 0), x.resource, x.currency, x.rate_id, x.studied,
+    SELECT x.project_id, x.tier_id, x.resource, x.currency, x.rate_id, x.studied,
            x.aside, count(*) - 2 * count(x.reverses_id), sum(x.amount), sum(x.quantity),
            coalesce(sum(CASE WHEN x.size_of <= p.most
                         THEN CASE WHEN x.quantity < 0 THEN -1 ELSE 1 END
@@ -159,32 +159,62 @@ _STATEMENT = """
            coalesce(max(div(x.size_of::numeric * p.twice_price + p.size, 2 * p.size))
                     FILTER (WHERE x.size_of > p.most), 0)
       FROM (
-        SELECT c.project_id, s.tier_id, c.resource, c.currency, c.rate_id, c.amount, c.quantity,
-               abs(c.quantity) AS size_of, c.reverses_id, {studied} AS studied, {aside} AS aside
+        SELECT c.project_id, {tier} AS tier_id, c.resource, c.currency, c.rate_id, c.amount,
+               c.quantity, abs(c.quantity) AS size_of, c.reverses_id,
+               {studied} AS studied, {aside} AS aside
           FROM pricing_charge c
-          JOIN unnest(%(projects)s::bigint[], %(tiers)s::bigint[], %(starts)s::timestamptz[],
-                      %(ends)s::timestamptz[]) AS s (project_id, tier_id, starts_at, ends_at)
-            ON s.project_id = c.project_id
-           AND c.job_end >= s.starts_at AND c.job_end < s.ends_at
+          {stretches}
           {jobs}
          WHERE c.job_end >= %(start)s AND c.job_end < %(end)s
            AND c.kind IN ('usage', 'minimum', 'adjustment')
-           {mine}
+           AND c.project_id = ANY(%(projects)s::bigint[]) {mine}
       ) x
       LEFT JOIN unnest(%(rates)s::bigint[], %(prices)s::bigint[], %(sizes)s::bigint[],
                        %(mosts)s::bigint[]) AS p (rate_id, twice_price, size, most)
         ON p.rate_id = x.studied
      GROUP BY 1, 2, 3, 4, 5, 6, 7
 """
+_STRETCHES = """
+          JOIN unnest(%(projects)s::bigint[], %(tiers)s::bigint[], %(starts)s::timestamptz[],
+                      %(ends)s::timestamptz[]) AS s (project_id, tier_id, starts_at, ends_at)
+            ON s.project_id = c.project_id
+           AND c.job_end >= s.starts_at AND c.job_end < s.ends_at
+"""
 
 
-def _rows(scope: Scope, part: Interval, *, rates: Sequence[Rate], aside: Aside) -> list[_Row]:
-    """Return the charges in force of a part of the window in groups, and the studied amounts."""
-    here = [s for s in scope.stretches if s.starts_at < part.end and s.ends_at > part.start]
+def _rows(scope: Scope, part: Interval, *, rates: Sequence[Rate], aside: Aside) -> Iterator[_Row]:
+    """Yield the charges in force of a part of the window in groups, and the studied amounts.
+
+    Most projects are in one tier all the time: their charges need not be compared with its dates.
+    """
+    whole, rest = list[Stretch](), list[Stretch]()
+    for stretch in scope.stretches:
+        if stretch.starts_at <= part.start and part.end <= stretch.ends_at:
+            whole.append(stretch)
+        elif stretch.starts_at < part.end and part.start < stretch.ends_at:
+            rest.append(stretch)
+    tiers = {stretch.project_id: stretch.tier_id for stretch in whole}
+    for row in _groups(scope, part, whole, rates=rates, aside=aside, dated=False):
+        yield row._replace(tier_id=tiers[row.project_id])
+    yield from _groups(scope, part, rest, rates=rates, aside=aside, dated=True)
+
+
+def _groups(
+    scope: Scope,
+    part: Interval,
+    here: Sequence[Stretch],
+    *,
+    rates: Sequence[Rate],
+    aside: Aside,
+    dated: bool,
+) -> list[_Row]:
+    """Return the groups of some stretches; their tiers and dates are looked at if ``dated``."""
+    if not here:
+        return []
     linear = [(rate, _twice_price(rate)) for rate in rates if rate.is_linear]
     values: dict[str, Any] = {
         "projects": [s.project_id for s in here],
-        "tiers": [s.tier_id or 0 for s in here],
+        "tiers": [s.tier_id for s in here],
         "starts": [s.starts_at for s in here],
         "ends": [s.ends_at for s in here],
         "start": part.start,
@@ -199,6 +229,8 @@ def _rows(scope: Scope, part: Interval, *, rates: Sequence[Rate], aside: Aside) 
     }
     by_job = bool(aside.user_names or scope.user_name) or any(criteria(rate) for rate in rates)
     statement = _STATEMENT.format(
+        tier="s.tier_id" if dated else "NULL::bigint",
+        stretches=_STRETCHES if dated else "",
         studied=_chosen(rates, values),
         aside=_set_aside(aside),
         jobs="LEFT JOIN usage_job j ON j.id = c.job_id" if by_job else "",

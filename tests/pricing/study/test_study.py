@@ -1,12 +1,13 @@
 """A study of a list is what rating would make of it, and of the list that holds, the charges."""
 
 import json
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
 from django.db.models import Sum
 
-from accounts.models import Tier
+from accounts.models import ProjectTier, Tier
 from hpcbilling.workflows import rate_pending
 from pricing.content import flat as flat_content
 from pricing.models import Charge, JobRating, PriceList
@@ -94,6 +95,36 @@ def test_a_draft_comes_to_what_rating_makes_of_it(thorough: bool) -> None:
     for lines in (found.projects, found.tiers, found.resources):
         assert sum(line.after for line in lines) == found.total.after
         assert sum(line.before for line in lines) == found.total.before
+
+
+@pytest.mark.parametrize("thorough", [False, True])
+def test_a_project_that_changes_its_tier_is_studied_as_long_as_it_was_in_it(
+    thorough: bool,
+) -> None:
+    make_project("genomics")
+    nomad, moved_at = make_project("nomad", tier=""), OCTOBER.start + timedelta(days=9, hours=3)
+    for tier, start, end in (("mu", LONG_AGO, moved_at), ("gov", moved_at, None)):
+        of_tier = Tier.objects.get(code=tier)
+        ProjectTier.objects.create(project=nomad, tier=of_tier, starts_at=start, ends_at=end)
+    moments = [moved_at - timedelta(seconds=1), moved_at, moved_at + timedelta(days=3)]
+    rows = [Row(n, account="nomad", end=end, seconds=n * 97) for n, end in enumerate(moments, 1)]
+    import_rows(make_cluster(), *rows, Row(9))
+
+    def charged(tier: str) -> Decimal:
+        mine = live_charges().filter(rate__price_list__tier__code=tier)
+        return mine.aggregate(sum=Sum("amount"))["sum"] or Decimal(0)
+
+    prices = {"cpu": "1.234567", "mem": "0.01"}
+    for tier, jobs in (("mu", 2), ("gov", 2)):
+        found = of(draft(tier, **prices), thorough=thorough)
+        assert found.way == ("engine" if thorough else "ledger")
+        assert found.total.before == charged(tier) > 0
+        assert [line.code for line in found.tiers] == [tier]
+        after_publishing(tier, **prices)
+        assert found.total.after == charged(tier) != found.total.before
+        assert (
+            live_charges().filter(rate__price_list__tier__code=tier, resource="cpu").count() == jobs
+        )
 
 
 @pytest.mark.usefixtures("campus")
