@@ -1,6 +1,7 @@
 """Imports in the console: upload, dry run, confirmation, progress, release; quarantine; exports."""
 
 import io
+import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -26,6 +27,7 @@ from tests.factories import (
     make_project,
     sacct,
 )
+from usage import services
 from usage.models import AccountMapping, Cluster, ImportRun, Job, Pull, QuarantinedRow, Window
 from usage.raw import raw_row
 from usage.services import prepare_import
@@ -92,6 +94,25 @@ def test_an_upload_is_looked_at_confirmed_and_run(
     assert run.requested_by is not None
     assert run.requested_by.username == "finance-person"
     assert console.actions().count("import.confirmed") == 1
+
+
+def test_what_is_being_read_again_is_seen_to_add_up(
+    clerk: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster, known = make_cluster(), [Row(number) for number in range(1, 9)]
+    import_rows(cluster, *known)
+    upload(clerk, cluster, sacct(*known, BROKEN, Row(20), Row(21)))
+    shown: list[list[int]] = []
+
+    def look(run: ImportRun) -> None:
+        content = clerk.get(console.url(run, "progress", run.pk)).content.decode()
+        shown.append([int(figure) for figure in re.findall(r'class="value">(\d+)<', content)])
+
+    monkeypatch.setattr("usage.services.BATCH_ROWS", 2)
+    services.run_import(run_id=latest_run().pk, actor=SYSTEM, progress=look)
+    assert len(shown) > 1
+    assert [figures[0] for figures in shown] == [sum(figures[1:]) for figures in shown]
+    assert shown[-1] == [11, 2, 0, 8, 0, 1]
 
 
 def _figures() -> tuple[int, ...]:
