@@ -71,6 +71,11 @@ _VALUES = {
     "energy_joules": "coalesce(s.energy_joules, {energy_joules})",
     "estimated": "s.estimated",
     "flags": "s.flags::jsonb",
+}
+"""What a staged row ``s`` says of a job, besides its identity. The fields in braces are what stands
+for absent ones."""
+
+_STANDS = {
     "fingerprint": "{fingerprint}",
     "run_id": "%(run)s",
     "line": "s.line",
@@ -78,10 +83,10 @@ _VALUES = {
     "raw_size": "s.raw_size",
     "raw_digest": "s.raw_digest",
 }
-"""What a staged row ``s`` says of a job. The fields in braces are what stands for absent ones."""
+"""What the row is known by, and where it stands."""
 
-VALUE_FIELDS = tuple(name.strip('"') for name in _VALUES)[:-6]
-"""What a row says of a job, besides its identity, its fingerprint and where it stands."""
+VALUE_FIELDS = tuple(name.strip('"') for name in _VALUES)
+"""What a row says of a job, besides its identity."""
 
 GROWING_FIELDS = (
     "elapsed_seconds", "suspended_seconds", "cpu_seconds", "gpu_seconds", "mem_mib_seconds",
@@ -138,7 +143,8 @@ _FINGERPRINT = r"""CASE WHEN s.fingerprint IS NOT NULL
 def _said(instead: Mapping[str, str]) -> dict[str, str]:
     fingerprint = _FINGERPRINT.format(**instead)
     return {
-        name: value.format(**instead, fingerprint=fingerprint) for name, value in _VALUES.items()
+        name: value.format(**instead, fingerprint=fingerprint)
+        for name, value in {**_VALUES, **_STANDS}.items()
     }
 
 
