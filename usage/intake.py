@@ -87,10 +87,11 @@ def read_batches(
 ) -> Reader:
     """Read the rest of a run's input; returns the reader, at its end.
 
-    It is begun with once more, where the last committed batch ended, if a job is known that seemed
-    to be new, and before the first known job changes: then all of the input is looked over, and
-    ``stack`` keeps what was found as long as it lasts. Where an import of a known age is gone on
-    with it is looked over at once: that may have been done before, and what was found is lost.
+    There are two reasons to begin once more, where the last committed batch ended. A job that was
+    taken for new is known: then all are compared from there on. A known job is about to change:
+    then the whole input is looked over first, and what was found lasts as long as ``stack``. An
+    import of a known age that is gone on with is looked over at once: it may have been before, and
+    what was found then is lost.
     """
     may_be_new, looked = True, bool(run.rows_read) and run.as_of is not None
     if looked:
