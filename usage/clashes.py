@@ -26,7 +26,7 @@ from usage.ages import moment_of
 from usage.batches import clash
 from usage.reasons import FileRefused
 from usage.sources.sacct import Parsed
-from usage.times import utc
+from usage.times import utc_if_told
 
 SHARE = 10_000
 """So many rows are written down at a time; memory stays bounded."""
@@ -82,7 +82,7 @@ def _take_down(rows: Iterable[Parsed]) -> datetime | None:
                 copy_blocks(_TAKE, ["".join(lines)])
                 lines.clear()
     copy_blocks(_TAKE, ["".join(lines)])
-    return None if latest is None else utc(latest)
+    return utc_if_told(latest)
 
 
 Ask = Callable[[Callable[[], list[int]]], list[int]]

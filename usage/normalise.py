@@ -22,7 +22,7 @@ from typing import NamedTuple
 
 from usage.fingerprints import UNMEASURED, fingerprint, measured
 from usage.reasons import Reason, RowError
-from usage.times import UNSET, Clock, Moments, seconds, utc
+from usage.times import UNSET, Clock, Moments, seconds, utc, utc_if_told
 from usage.tres import Tres
 from usage.tres_cells import asked, joules, reading
 from usage.used import UNKNOWN, Used
@@ -110,11 +110,11 @@ class JobRow(NamedTuple):
 
     @property
     def start(self) -> datetime | None:
-        return None if self.start_at is None else utc(self.start_at)
+        return utc_if_told(self.start_at)
 
     @property
     def end(self) -> datetime | None:
-        return None if self.end_at is None else utc(self.end_at)
+        return utc_if_told(self.end_at)
 
     @property
     def held_seconds(self) -> int:

@@ -22,7 +22,7 @@ from usage.reasons import FileRefused
 from usage.services import BATCH_ROWS, check_time_zone
 from usage.sources.formats import Reader, open_reader
 from usage.sources.sacct import Parsed
-from usage.times import utc
+from usage.times import utc_if_told
 
 SHOWN_ROWS = 50
 """How many bad rows a preview holds; it counts all of them."""
@@ -107,7 +107,7 @@ def _latest_told(run: ImportRun, until: float) -> datetime | None:
                 latest = moment_of(row.job)
             if row.line % BATCH_ROWS == 0 and time.monotonic() > until:
                 return None
-    return None if latest is None else utc(latest)
+    return utc_if_told(latest)
 
 
 def _open(run: ImportRun, make_reader: Callable[[], Reader]) -> tuple[Reader, Iterator[Parsed]]:

@@ -33,6 +33,11 @@ def utc(count: int) -> datetime:
     return datetime.fromtimestamp(count, UTC)
 
 
+def utc_if_told(count: int | None) -> datetime | None:
+    """Return the same, None of None: not yet, or not told."""
+    return None if count is None else utc(count)
+
+
 class AmbiguousTime(Exception):
     """A local time that happened twice, on the night when the clocks went back."""
 
@@ -100,8 +105,7 @@ class Clock:
 
     def instant(self, text: str) -> datetime | None:
         """The UTC time, None when unset. Raises RowError; AmbiguousTime in a repeated hour."""
-        found = self._seconds(text)
-        return None if found is None else utc(found)
+        return utc_if_told(self._seconds(text))
 
     def _seconds(self, text: str) -> int | None:
         if text.isdigit() and text.isascii() and len(text) <= _EPOCH_DIGITS:
