@@ -30,7 +30,6 @@ RATING_COLUMNS = (
     "job_id", "status", "reason", "project_id", "job_revision", "generation", "since", "due",
 )  # fmt: skip
 NULL = "\\N"
-ZERO = Decimal(0)
 _NO_COUNTER = f"\t{NULL}\t{NULL}\tusage\t{NULL}\t{NULL}\t{NULL}\t\n"
 
 
@@ -48,7 +47,6 @@ class ChargeLines:
     def __init__(self, periods: PeriodBook) -> None:
         self._booked = periods.of
         self.count = 0
-        self._priced: dict[str, Decimal] = defaultdict(Decimal)
         self._millionths: dict[str, int] = defaultdict(int)
         self._prices: dict[int, str] = {}
         self._sha256 = hashlib.sha256()
@@ -56,10 +54,7 @@ class ChargeLines:
     @property
     def amounts(self) -> dict[str, Decimal]:
         """The sums by currency."""
-        found = {code: Decimal(f"{n}e-{CHARGE_DECIMALS}") for code, n in self._millionths.items()}
-        for currency, amount in self._priced.items():
-            found[currency] = found.get(currency, ZERO) + amount
-        return found
+        return {code: Decimal(f"{n}e-{CHARGE_DECIMALS}") for code, n in self._millionths.items()}
 
     @property
     def digest(self) -> str:
@@ -138,7 +133,7 @@ class ChargeLines:
         reverses: int | str = NULL,
     ) -> str:
         self.count += 1
-        self._priced[charge.currency] += charge.amount
+        self._millionths[charge.currency] += int(charge.amount.scaleb(CHARGE_DECIMALS))
         values = (
             job, charge.project_id, charge.resource, generation, charge.rate_id, *end,
             charge.quantity, charge.unit_size, charge.unit_price, charge.amount, charge.currency,
