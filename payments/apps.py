@@ -15,3 +15,5 @@ class PaymentsConfig(AppConfig):
         finders[:] = {*finders, import_string("payments.official_documents.verified")}
         standings = import_string("receipts.settling.STANDINGS")
         standings[:] = [import_string("payments.selectors.with_standing")]
+        balances = import_string("receipts.settling.BALANCES")
+        balances[:] = [import_string("payments.selectors.balance_of")]

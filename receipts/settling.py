@@ -1,6 +1,6 @@
 """Where settlement hears of receipts: what was issued, and what is not owed any more.
 
-Payments stand above receipts and can't be imported here; they put themselves into this list when
+Payments stand above receipts and can't be imported here; they put themselves into these lists when
 the program starts.
 """
 
@@ -11,6 +11,7 @@ from typing import Any
 
 from django.db.models import QuerySet
 
+from accounts.models import Project
 from core.actor import Actor
 from receipts.models import Receipt
 
@@ -33,6 +34,18 @@ def with_standing(receipts: QuerySet[Receipt]) -> QuerySet[Any]:
     for add in STANDINGS:
         receipts = add(receipts)
     return receipts
+
+
+Balances = Callable[[Project, str], Decimal]
+
+BALANCES: list[Balances] = []
+"""Tell what a project has paid in a currency that settles nothing yet."""
+
+
+def has_balance(receipt: Receipt) -> bool:
+    """Tell whether what a receipt's project has paid could settle more of it, as far as anyone here
+    knows of payments."""
+    return any(told(receipt.project, receipt.currency) > 0 for told in BALANCES)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,4 @@
-"""Reports in the console, reached from receipts, projects and departments: aging, statements; and
-what pages of receipts leave out by what payments know."""
+"""Reports in the console, reached from receipts, projects and departments: aging, statements."""
 
 from collections.abc import Callable
 from typing import Any
@@ -26,7 +25,6 @@ from insights.statements import (
     last_month_of_department,
     project_statement,
 )
-from payments.selectors import balance_of
 from receipts.admin.billing import BilledDepartmentAdmin, BilledProjectAdmin
 from receipts.admin.receipts import ReceiptAdmin
 from receipts.forms import window_form
@@ -47,15 +45,6 @@ class ReportedReceiptAdmin(ReceiptAdmin):
     """Documents, from draft to paid, and how old what is owed is."""
 
     actions_list = ("aging", *ReceiptAdmin.actions_list)
-
-    def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
-        """Offer the balance only where there is one."""
-        actions = super().get_actions_detail(request, object_id)
-        rest = [each for each in actions if each.method.original_function_name != "use_balance"]
-        if len(rest) == len(actions):
-            return actions
-        found = self.get_object(request, str(object_id))
-        return actions if found and balance_of(found.project, found.currency) > 0 else rest
 
     @button(_("Aging"), path="aging", icon="hourglass_bottom", permission="view")
     def aging(self, request: HttpRequest) -> HttpResponseBase:

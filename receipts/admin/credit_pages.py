@@ -43,6 +43,7 @@ from receipts.selectors import CREDITABLE
 from receipts.services.corrections import correct_jobs
 from receipts.services.crediting import left_after
 from receipts.services.part_credits import Part, left_of, mark_of_credit
+from receipts.settling import has_balance
 
 PAGE_CASES = 50
 CSV_JOBS = 1000
@@ -130,7 +131,8 @@ class CreditPages(ReadOnlyAdmin):
         return request.user.has_perm("pricing.approve_adjustment")
 
     def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
-        """Return the buttons that fit the kind of document, and whether a credit of it waits."""
+        """Return the buttons that fit the kind of document, whether a credit of it waits, and
+        whether its project has a balance."""
         buttons = super().get_actions_detail(request, object_id)
         found = self.get_object(request, str(object_id))
         if found is None:
@@ -141,6 +143,8 @@ class CreditPages(ReadOnlyAdmin):
             hidden = {"credit"} if line_credits_waiting(found.pk).exists() else DECIDING
             if found.kind == Receipt.Kind.OPENING:
                 hidden = hidden | {"void"}
+            if found.status in Receipt.OPEN and not has_balance(found):
+                hidden = hidden | {"use_balance"}
         return [item for item in buttons if item.method.original_function_name not in hidden]
 
     @button(_("Corrections"), path="corrections", icon="difference", permission="view")

@@ -39,7 +39,7 @@ from payments.services.settlement import standing
 from pricing.replacing import reverse_and_replace
 from receipts.models import BillingProfile, Receipt
 from receipts.selectors import charges_in_force, uncredited_reversals
-from receipts.services import create_receipt, void_receipt
+from receipts.services import Part, ask_credit, create_receipt, void_receipt
 from tests import console, scenes
 from tests.factories import OCTOBER, SYSTEM, Row, import_rows, make_cluster, make_project, make_user
 from usage.models import Cluster
@@ -364,3 +364,10 @@ def test_a_site_may_give_none(actor: Actor, settings: Settings) -> None:
     pay(receipt, receipt.total, "1", actor)
     assert status(receipt) == "paid"
     assert not OfficialReceipt.objects.exists()
+
+
+def test_what_is_credited_has_the_minus_of_other_amounts(receipt: Receipt, actor: Actor) -> None:
+    part = Part(receipt.lines.get().pk, Decimal(100))
+    assert ask_credit(receipt_id=receipt.pk, parts=[part], reason="goodwill", actor=actor)
+    page = console.visitor("finance").get(console.url(receipt, "change", receipt.pk))
+    assert page.content.decode().count("-THB\N{NO-BREAK SPACE}107.00") == 2, "and of the note"
