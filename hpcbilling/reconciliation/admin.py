@@ -126,6 +126,7 @@ class ReconciliationAdmin(CsvExport, ReadOnlyAdmin):
             lines=pages.figure_lines(result) if result.figures else [],
             causes=pages.cause_lines(result),
             jobs=pages.job_rows(result),
+            report=pages.report_rows(result),
             left=max(0, result.jobs_differing - pages.SHOWN_JOBS),
             history=others[: pages.SHOWN_HISTORY],
             quarantine=admin_url(QuarantinedRow, "changelist"),

@@ -21,6 +21,12 @@ UNITS: dict[str, tuple[Text, int]] = {
     "mem_mib_seconds": (_lazy("GB-hours"), 3600 * 1024),
     "node_seconds": (_lazy("Node-hours"), 3600),
 }
+SECONDS: dict[str, Text] = {
+    "cpu_seconds": _lazy("CPU-core-seconds"),
+    "gpu_seconds": _lazy("GPU-seconds"),
+    "mem_mib_seconds": _lazy("MiB-seconds"),
+    "node_seconds": _lazy("Node-seconds"),
+}
 SHOWN_JOBS = 200
 SHOWN_HISTORY = 15
 
@@ -78,6 +84,19 @@ def job_rows(result: Reconciliation) -> list[dict[str, Any]]:
             ),
         }
         for row in result.differences[:SHOWN_JOBS]
+    ]
+
+
+def report_rows(result: Reconciliation) -> list[dict[str, Any]]:
+    """Return the sums in which sreport differs, without a cause while it lacks the last hours."""
+    early = not result.report.get("rolled_up", True)
+    return [
+        {
+            **row,
+            "resource": SECONDS.get(row["resource"], row["resource"]),
+            "cause": _cause(row.get("cause") or ("" if early else Cause.UNKNOWN)),
+        }
+        for row in result.report.get("differences", ())
     ]
 
 

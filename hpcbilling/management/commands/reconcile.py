@@ -103,7 +103,9 @@ class Command(BaseCommand):
             self.stdout.write(f"  {row['job']} ({row['cause']}): {', '.join(changes)}")
         if result.report:
             agrees = "agrees with" if result.report["agrees"] else "differs from"
-            self.stdout.write(f"sreport {agrees} the sum of Slurm's jobs")
+            counts = result.report["agrees"] or result.report["rolled_up"]
+            early = "" if counts else ", but has not the last hours yet: that is no difference"
+            self.stdout.write(f"sreport {agrees} the sum of Slurm's jobs{early}")
             for line in result.report["differences"]:
                 self.stdout.write(
                     f"  {line['account']} {line['user']} {line['resource']}:"

@@ -64,6 +64,12 @@ def test_agreement_failure_and_history_are_told(
     slurm.reports(*report_of(stated(Row(1))))
     agreed = reconcile(cluster=cluster, period=OCTOBER, actor=SYSTEM)
     assert "the same, to the second" in page(clerk, agreed)
+    slurm.reports(*report_of(Stated(1, seconds=3599)))
+    unlike = reconcile(cluster=cluster, period=OCTOBER, actor=SYSTEM)
+    assert unlike.outcome == Reconciliation.Outcome.UNEXPLAINED
+    shown = page(clerk, unlike)
+    for text in ("CPU-core-seconds", "MiB-seconds", "14,396", "Unknown"):
+        assert text in shown
 
 
 def test_a_clerk_asks_for_a_month_and_the_worker_compares_it(
