@@ -62,3 +62,22 @@ def test_a_review_says_what_an_approver_approves(visit: Visit) -> None:
             visitor.go(console.url(run, "approve", run.pk) + "?all=approve")
             assert "payer" in visitor.page.inner_text("body")
             visitor.picture(f"limit-run-approve-{language}-{width}")
+
+
+def test_a_review_leaves_to_a_colleague_what_one_wrote(visit: Visit) -> None:
+    run = BillingRun.objects.get()
+    words = {
+        "en": ("A colleague approves it", "Left out"),
+        "th": ("ต้องให้เพื่อนร่วมงานอนุมัติ", "ไม่รวมเอกสาร"),
+    }
+    for language, (said, left_out) in words.items():
+        for width in (1280, 360):
+            visitor = visit(language=language, width=width)
+            visitor.log_in("clerk", "/admin/")
+            visitor.go(console.url(run, "change", run.pk))
+            assert visitor.page.inner_text("body").count(said) == 1
+            assert visitor.page.locator("input[name=entry]").count() == 1
+            visitor.picture(f"limit-run-own-{language}-{width}")
+            visitor.go(console.url(run, "approve", run.pk) + "?all=approve")
+            assert left_out in visitor.page.inner_text("body")
+            visitor.picture(f"limit-run-own-approve-{language}-{width}")
