@@ -128,7 +128,7 @@ def test_json_has_counts_that_add_up_and_exact_amounts() -> None:
 def test_a_cut_off_file_is_held_back_with_its_own_exit_code(cut_off: Path) -> None:
     code, said = run("demo", "--path", str(cut_off), "--create-cluster")
     assert code == 3
-    assert "1 row is in quarantine; the file is cut off within its last row" in said
+    assert "1 row is in quarantine (1 × truncated); the file is cut off within its last row" in said
     assert "--release REASON --by USER" in said
     assert Job.objects.filter(IS_HELD).count() == Job.objects.count() == 29
     assert not JobRating.objects.exists()

@@ -88,10 +88,10 @@ def _facts(row: Exemption) -> tuple[tuple[Any, Any], ...]:
     return (
         (_("Cluster"), row.cluster),
         (_("Which jobs"), row.criteria),
-        (_("from"), moment(row.starts_at)),
-        (_("until"), moment(row.ends_at) if row.ends_at else _("until further notice")),
+        (_("From"), moment(row.starts_at)),
+        (_("Until"), moment(row.ends_at) if row.ends_at else _("until further notice")),
         (_("Reason"), row.reason),
-        (_("author"), row.author),
+        (_("Author"), row.author),
     )
 
 

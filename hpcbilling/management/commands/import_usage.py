@@ -11,6 +11,7 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, DjangoHelpFormatter
+from django.db.models import Count
 from django.utils import timezone
 
 from core.actor import Actor
@@ -37,6 +38,7 @@ from usage.services import check_time_zone, create_cluster, prepare_import
 from usage.sources.columns import SACCT_COMMAND
 
 S = ImportRun.Status
+SHOWN_REASONS = 5
 
 EPILOGUE = f"""
 exit codes:
@@ -267,11 +269,18 @@ def _columns(text: str) -> list[str]:
     return [name.strip() for name in text.split(",")] if text else []
 
 
+def _why_quarantined(run: ImportRun) -> str:
+    """The reasons with their number of rows, the most frequent ones first."""
+    counted = run.quarantine.values("reason").annotate(rows=Count("pk"))
+    found = [f"{row['rows']:,} × {row['reason']}" for row in counted.order_by("-rows", "reason")]
+    return ", ".join(found[:SHOWN_REASONS]) + (", …" if len(found) > SHOWN_REASONS else "")
+
+
 def _why_held(run: ImportRun) -> str:
     reasons = []
     if run.quarantined:
         rows = "row is" if run.quarantined == 1 else "rows are"
-        reasons.append(f"{run.quarantined:,} {rows} in quarantine")
+        reasons.append(f"{run.quarantined:,} {rows} in quarantine ({_why_quarantined(run)})")
     if run.error:
         reasons.append(run.error.rstrip("."))
     elif run.truncated:
