@@ -16,6 +16,8 @@ moment at which it was made, with ``--as-of`` or on the upload page. The last tw
 database too (trigger ``usage_job_not_set_back``).
 """
 
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 from django.db import connection
@@ -25,6 +27,9 @@ from django.utils.translation import gettext_lazy as _
 from core.errors import Invalid
 from usage.models import ImportRun
 from usage.normalise import JobRow
+from usage.reasons import FileRefused
+from usage.sources.sacct import Parsed
+from usage.times import utc
 
 CLOCKS_DIFFER = timedelta(minutes=5)
 
@@ -43,6 +48,33 @@ def moment_of(job: JobRow) -> int:
     if job.start_at is None:
         return job.submit_at
     return max(job.submit_at, job.start_at + job.held_seconds)
+
+
+def find_ages(run: ImportRun, read: Callable[[ImportRun], Iterable[Parsed]]) -> None:
+    """Find out how old an import is, and others of its cluster that are being read meanwhile, where
+    that is not known: else what the newer one has just told could be changed by the older one.
+
+    Of two that are being read the one that began later sees the other. An import that is alone
+    learns its age on the way, or at its end.
+    """
+    others = ImportRun.objects.filter(cluster=run.cluster_id, status=ImportRun.Status.RUNNING)
+    others = others.exclude(pk=run.pk).select_related("cluster", "evidence")
+    if not others.exists():
+        return
+    for each in (run, *others.filter(as_of=None)):
+        if each.as_of is None:
+            each.as_of = _latest_in(each, read) or each.created_at
+            ImportRun.objects.filter(pk=each.pk, as_of=None).update(as_of=each.as_of)
+
+
+def _latest_in(run: ImportRun, read: Callable[[ImportRun], Iterable[Parsed]]) -> datetime | None:
+    latest = 0
+    # What is refused is refused again when it is read to be imported.
+    with suppress(FileRefused):
+        for row in read(run):
+            if row.job is not None:
+                latest = max(latest, moment_of(row.job))
+    return utc(latest) if latest else None
 
 
 _LATEST = """

@@ -17,6 +17,7 @@ from core.ahead import Ahead
 from core.bulk import insert_many
 from usage import evidence as evidence_store
 from usage.adding import KnownAfterAll, beginning_of
+from usage.ages import find_ages
 from usage.batches import Batch, Tally, write_batch
 from usage.belonging import NotOurs, own_rows, settle
 from usage.clashes import contradictions_found, looked_over, sorted_out
@@ -94,6 +95,7 @@ def read_batches(
     what was found then is lost.
     """
     may_be_new, looked = True, bool(run.rows_read) and run.as_of is not None
+    find_ages(run, reader_for)
     if looked:
         _look_over(run, stack)
     while True:

@@ -246,6 +246,7 @@ def _give_up(run: ImportRun, refusal: FileRefused, *, actor: Actor) -> None:
 def _finish(run: ImportRun, status: S, *, actor: Actor, refusal: FileRefused | None = None) -> None:
     """End a run; the jobs of a complete one are free for rating from this commit on."""
     run.finished_at = timezone.now()
+    run.refresh_from_db(fields=["as_of"])  # another import may have found it out: ages.find_ages
     if run.as_of is None and (run.jobs_new or run.jobs_changed):
         run.as_of = latest_told(run) or run.created_at
     if refusal is not None:

@@ -16,6 +16,7 @@ from pricing.models import Charge
 from tests.factories import (
     SYSTEM,
     Row,
+    import_bytes,
     import_rows,
     make_cluster,
     make_project,
@@ -94,6 +95,27 @@ def test_a_newer_file_changes_jobs_wherever_its_latest_row_stands(
     run = read(cluster, OLD, Row(3), Row(4, end=LATE + timedelta(days=1)))
     assert (run.jobs_changed, run.jobs_older) == (1, 0)
     assert Job.objects.get(job_id=1).cpu_seconds == 64 * 3600
+
+
+@pytest.mark.parametrize("is_first", [False, True])
+def test_an_older_file_changes_nothing_of_a_newer_one_that_is_just_being_read(
+    is_first: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody knows yet how old the newer one is: its latest row was not reached."""
+    monkeypatch.setattr("usage.services.BATCH_ROWS", 1)
+    cluster = make_cluster()
+    inputs = [sacct(OLD, Row(2)), sacct(KNOWN, Row(3), LATER)]
+    outer, inner = reversed(inputs) if is_first else inputs
+    others = iter([inner])
+
+    def begin_another(_run: ImportRun) -> None:
+        for content in others:
+            import_bytes(cluster, content)
+
+    run = prepare_import(cluster=cluster, stream=io.BytesIO(outer), origin="a file", actor=SYSTEM)
+    run = run_import(run_id=run.pk, actor=SYSTEM, progress=begin_another)
+    assert (run.status, run.as_of) == ("complete", LATE if is_first else KNOWN.end)
+    assert Job.objects.get(job_id=1).cpu_seconds == 4 * 3600
 
 
 def test_somebody_may_say_that_a_file_is_newer_than_it_looks() -> None:
