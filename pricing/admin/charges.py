@@ -25,12 +25,19 @@ from core.admin import (
     link,
     money,
 )
+from core.list_filters import DayFilter, LatestValues
 from pricing import wording
 from pricing.explain import explain_job
 from pricing.models import Charge, ChargeKind
 from pricing.selectors import live_charges
 from pricing.services.items import reverse_item
 from usage.models import Job
+
+
+class EndFilter(DayFilter):
+    """Charges by the end of what they are for."""
+
+    field = "job_end"
 
 
 class ProjectFilter(LinkedFilter):
@@ -93,9 +100,10 @@ class ChargeAdmin(CsvExport, ReadOnlyAdmin):
     )
     list_display_links = ("resource",)
     list_filter = (
+        EndFilter,
         "kind",
-        "resource",
-        "currency",
+        ("resource", LatestValues),
+        ("currency", LatestValues),
         BilledFilter,
         "estimated",
         ProjectFilter,
@@ -104,7 +112,6 @@ class ChargeAdmin(CsvExport, ReadOnlyAdmin):
     )
     list_select_related = ("job", "job__cluster", "project")
     search_fields = ("=project__code", "^job__display_id", "=job__user_name")
-    date_hierarchy = "job_end"
     actions_detail = ("explain", "take_back")
     csv_columns = {
         "charge": "pk",

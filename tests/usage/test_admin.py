@@ -300,7 +300,7 @@ def test_buckets_part_the_jobs(clerk: Client, bucket: str, ids: set[int]) -> Non
 def test_a_list_of_jobs_is_narrowed_to_what_the_latest_are(
     clerk: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("usage.admin.jobs.LOOKED_AT", 2)
+    monkeypatch.setattr("core.list_filters.LOOKED_AT", 2)
     import_rows(make_cluster(), Row(1, state="TIMEOUT"), Row(2, state="FAILED"), Row(3))
     shown = {
         str(spec.title): list(getattr(spec, "lookup_choices", ()))

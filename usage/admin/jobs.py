@@ -18,6 +18,7 @@ from core.admin import (
     link,
 )
 from core.errors import Text
+from core.list_filters import DayFilter, LatestValues
 from usage import stages
 from usage.admin.imports import RunFilter
 from usage.models import ImportRun, Job
@@ -26,8 +27,6 @@ from usage.stages import Stage
 
 GB_HOUR = 3600 * 1024
 SHOWN_REVISIONS = 10
-LOOKED_AT = 10_000
-"""How many of the latest jobs tell what a list can be narrowed to."""
 
 
 class BucketFilter(admin.SimpleListFilter):
@@ -42,17 +41,6 @@ class BucketFilter(admin.SimpleListFilter):
     def queryset(self, request: HttpRequest, queryset: QuerySet[Job]) -> QuerySet[Job]:
         stage = self.value()
         return queryset.filter(stages.condition(stage)) if stage in Stage.values else queryset
-
-
-class LatestValues(admin.AllValuesFieldListFilter):
-    """The values of a field among the latest jobs: to look for them in all, PostgreSQL would read
-    all jobs there are, for each list that is shown."""
-
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        latest = Job.objects.order_by("-end")[:LOOKED_AT].values("pk")
-        found = Job.objects.filter(pk__in=latest).order_by(self.field_path)
-        self.lookup_choices = found.values_list(self.field_path, flat=True).distinct()
 
 
 @admin.register(Job)
@@ -73,6 +61,7 @@ class JobAdmin(CsvExport, ReadOnlyAdmin):
     )
     list_filter = (
         "cluster",
+        DayFilter,
         BucketFilter,
         "rating__reason",
         ("state", LatestValues),
@@ -138,7 +127,6 @@ class JobAdmin(CsvExport, ReadOnlyAdmin):
     )
     readonly_fields = ("source", "is_held", "gpu_types")
     search_fields = ("=user_name", "=account", "^display_id", "^name")
-    date_hierarchy = "end"
     csv_columns = {
         "cluster": "cluster__name",
         "job_id": "display_id",
