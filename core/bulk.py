@@ -99,7 +99,7 @@ def look_up_by_index() -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             "SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off;"
-            "SET LOCAL jit = off; SET LOCAL work_mem = '32MB'"
+            "SET LOCAL work_mem = '32MB'"
         )
 
 

@@ -208,7 +208,11 @@ environ.Env.DB_SCHEMES.setdefault("postgresql", "django.db.backends.postgresql")
 
 def _database(url: str) -> dict[str, Any]:
     config: dict[str, Any] = env.db_url_config(url)
-    config.setdefault("OPTIONS", {})["connect_timeout"] = 10
+    options = config.setdefault("OPTIONS", {})
+    options["connect_timeout"] = 10
+    # PostgreSQL compiles for seconds what looks dear to it and then runs in milliseconds, such as
+    # statements over tables that have just been filled.
+    options.setdefault("options", "-c jit=off")
     config["CONN_MAX_AGE"] = env.int("DATABASE_CONN_MAX_AGE", default=60)
     config["CONN_HEALTH_CHECKS"] = True
     return config

@@ -248,9 +248,7 @@ _CONFIRM = _statement("""
       FROM usage_touched s
      WHERE j.id = s.id AND NOT s.changes""")
 
-# Plans that are ruled out cost so much that PostgreSQL would compile each statement: for seconds.
 _BY_KEY = """
-    SET LOCAL jit = off;
     SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off;
     SET LOCAL enable_material = off; SET LOCAL enable_bitmapscan = off;
     SET LOCAL enable_seqscan = off"""

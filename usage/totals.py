@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from django.db import connection, transaction
+from django.db import connection
 
 from usage.models import Cluster
 from usage.normalise import UNPLACED
@@ -139,10 +139,7 @@ def _query(
         "cluster": cluster.pk,
         "unplaced": list(UNPLACED),
     }
-    with transaction.atomic(), connection.cursor() as cursor:
-        # How many days a job has can't be foreseen: PostgreSQL compiled for seconds what reads a
-        # few thousand jobs in milliseconds.
-        cursor.execute("SET LOCAL jit = off")
+    with connection.cursor() as cursor:
         cursor.execute(_SQL.format(key=key, sums=sums), values)
         return [
             (place, name, Sums(*(int(value) for value in figures[:-2])), (figures[-2], figures[-1]))

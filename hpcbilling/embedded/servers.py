@@ -88,8 +88,6 @@ def _postgres_options(*, throw_away: bool) -> dict[str, str]:
             "wal_init_zero": "off",
             "wal_buffers": "16MB",  # as larger servers have it by default
             "max_wal_size": "2GB",
-            # Tables without statistics look large; to compile a query takes longer than to run it.
-            "jit": "off",
         }
     return options
 

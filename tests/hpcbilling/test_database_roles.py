@@ -108,6 +108,15 @@ def test_a_committed_database_is_seen_by_other_connections(committed_db: Databas
 
 
 @pytest.mark.django_db
+def test_no_statement_of_ours_is_compiled() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW jit")
+        assert cursor.fetchone() == ("off",)
+        cursor.execute("SELECT reset_val, source FROM pg_settings WHERE name = 'jit'")
+        assert cursor.fetchone() == ("off", "client")
+
+
+@pytest.mark.django_db
 def test_a_committed_database_leaves_nothing_behind() -> None:
     assert not User.objects.filter(username="alice").exists()
 
