@@ -31,7 +31,7 @@ class DayFilter(SimpleListFilter):
     the days of the month that is chosen.
     """
 
-    title = _("Ended")
+    title = _("end")
     parameter_name = "ended"
     field = "end"
 

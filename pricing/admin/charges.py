@@ -100,12 +100,12 @@ class ChargeAdmin(CsvExport, ReadOnlyAdmin):
     )
     list_display_links = ("resource",)
     list_filter = (
-        EndFilter,
         "kind",
         ("resource", LatestValues),
         ("currency", LatestValues),
         BilledFilter,
         "estimated",
+        EndFilter,
         ProjectFilter,
         JobFilter,
         ReceiptFilter,

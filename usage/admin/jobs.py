@@ -61,12 +61,12 @@ class JobAdmin(CsvExport, ReadOnlyAdmin):
     )
     list_filter = (
         "cluster",
-        DayFilter,
         BucketFilter,
         "rating__reason",
         ("state", LatestValues),
         ("partition", LatestValues),
         "estimated",
+        DayFilter,
         RunFilter,
     )
     list_select_related = ("cluster",)
