@@ -179,6 +179,6 @@ def test_a_minimum_is_that_of_the_list_that_counts() -> None:
     with pytest.raises(IntegrityError, match="that counts for the project"):
         _raw(
             charge, kind="minimum", resource="minimum", rate=None, price_list=other, quantity=0,
-            unit_size=1, unit_price=None, amount=Decimal(46),
+            unit_size=1, unit_price=None, amount=Decimal(46), generation=2,
         )  # fmt: skip
     assert Charge.objects.count() == 2
