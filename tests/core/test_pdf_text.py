@@ -10,7 +10,7 @@ import pypdf
 import pypdfium2
 import pytest
 import typst
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from core.pdf import FONTS, render
@@ -72,11 +72,13 @@ def test_thai_is_copied_as_it_was_written(template: Path) -> None:
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@example(["พำ", "ก"])
 @given(st.lists(st.lists(SYLLABLES, min_size=1, max_size=8).map("".join), min_size=1, max_size=30))
 def test_every_syllable_is_copied_as_it_was_written(template: Path, lines: list[str]) -> None:
     data = render(template, {"lines": lines}, made_at=NOON)
-    # Where a line ends is a guess of the reader, so what is compared are the letters.
-    assert "".join(copied(data)) == "".join(lines)
+    # Where a line ends is a guess of the reader, which may take it for a space: what is compared
+    # are the letters.
+    assert "".join(" ".join(copied(data)).split()) == "".join(lines)
     assert "".join(extracted(data)) == "".join(drawn(line) for line in lines)
 
 
