@@ -8,11 +8,10 @@ from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
 
-from django.db import connection, connections
+from django.db import connection
 
 from accounts.models import Tier
 from core.intervals import Interval
-from hpcbilling.database_roles import DEFAULT, migration_alias
 from pricing.content import flat
 from pricing.models import Charge, PriceList
 from pricing.services import Head, draft_price_list
@@ -29,9 +28,6 @@ PLAIN = """
 
 def seconds_of_study() -> tuple[float, float, int]:
     """The best of some takes: the study, the plain pass, and how many charges both read."""
-    with connections[migration_alias(DEFAULT)].cursor() as cursor:
-        for table in ("pricing_charge", "pricing_jobrating", "usage_job"):
-            cursor.execute(f"VACUUM ANALYZE {table}")  # what autovacuum does within minutes
     draft = _draft()
     window = Interval(FIRST_END, WINDOW_END)
     plain = _best(lambda: _plain(window))
