@@ -92,9 +92,8 @@ def cases(rows: Iterable[dict[str, Any]]) -> Iterator[Case]:
     wanted = receipts | {key for row in found for key in _list(row["notes"]) if key}
     wanted |= {key for _, keys in after.values() for key in keys}
     documents = Receipt.objects.select_related("project").in_bulk(wanted)
-    problems = dict(
-        CorrectionProblem.objects.filter(pk__in=receipts).values_list("receipt", "problem")
-    )
+    kept = CorrectionProblem.objects.filter(pk__in=receipts)
+    problems = {row.receipt_id: row.problem_text for row in kept}
     for row in found:
         amount, again = after[_key(row)]
         # A draft may be discarded between one look and the next.

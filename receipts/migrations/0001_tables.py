@@ -192,7 +192,7 @@ class Migration(migrations.Migration):
             name='CorrectionProblem',
             fields=[
                 ('receipt', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, primary_key=True, related_name='correction_problem', serialize=False, to='receipts.receipt', verbose_name='receipt')),
-                ('problem', models.CharField(max_length=400, verbose_name='problem')),
+                ('problem', models.JSONField(default=dict, verbose_name='problem')),
                 ('since', models.DateTimeField(auto_now_add=True, verbose_name='since')),
                 ('tried_at', models.DateTimeField(auto_now=True, verbose_name='last tried')),
             ],

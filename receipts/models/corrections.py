@@ -4,9 +4,10 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from receipts.models.documents import Receipt
+from receipts.models.problems import WithProblem
 
 
-class CorrectionProblem(models.Model):
+class CorrectionProblem(WithProblem):
     """Why a receipt that is due to be corrected could not be: its reversals wait on, and it is
     tried again. The row goes when it is done."""
 
@@ -17,7 +18,6 @@ class CorrectionProblem(models.Model):
         related_name="correction_problem",
         verbose_name=_("receipt"),
     )
-    problem = models.CharField(_("problem"), max_length=400)
     since = models.DateTimeField(_("since"), auto_now_add=True)
     tried_at = models.DateTimeField(_("last tried"), auto_now=True)
 
@@ -27,4 +27,4 @@ class CorrectionProblem(models.Model):
         ordering = ("since",)
 
     def __str__(self) -> str:
-        return f"{self.receipt_id}: {self.problem}"
+        return f"{self.receipt_id}: {self.problem_text}"

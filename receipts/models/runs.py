@@ -3,11 +3,11 @@
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
-from django.utils import translation
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Period, Project, User
 from receipts.models.documents import Receipt
+from receipts.models.problems import WithProblem
 
 
 class BillingRun(models.Model):
@@ -52,13 +52,12 @@ class BillingRun(models.Model):
         return f"{self.period_id:%Y-%m}"
 
 
-class RunEntry(models.Model):
+class RunEntry(WithProblem):
     """What a run makes for one addressee in one currency.
 
     ``total`` is what its charges come to, tax included, where a document was made or they are
-    carried forward. ``problem`` says in each language of the site what a person has to do, with a
-    ``code`` for programs. ``approved_by`` is who approved the document in the review: it is issued
-    a moment later.
+    carried forward. ``approved_by`` is who approved the document in the review: it is issued a
+    moment later.
 
     Invariants, kept by the database: one entry for an addressee and currency in a run; one document
     for an entry, of that addressee, currency and month; the steps of ``state``.
@@ -86,7 +85,6 @@ class RunEntry(models.Model):
         Receipt, models.PROTECT, null=True, related_name="run_entry", verbose_name=_("receipt")
     )
     total = models.DecimalField(_("total"), max_digits=18, decimal_places=4, null=True)
-    problem = models.JSONField(_("problem"), default=dict)
     approved_by = models.ForeignKey(
         User, models.PROTECT, null=True, related_name="+", verbose_name=_("approved by")
     )
@@ -113,13 +111,6 @@ class RunEntry(models.Model):
 
     def __str__(self) -> str:
         return f"{self.run}: {self.project.code}"
-
-    @property
-    def problem_text(self) -> str:
-        """What a person has to do, in the current language; empty if nothing."""
-        texts = self.problem.get("texts", {})
-        language = (translation.get_language() or "en")[:2]
-        return str(texts.get(language) or next(iter(texts.values()), ""))
 
 
 class BilledUntil(models.Model):

@@ -21,7 +21,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import override
 
 from core.actor import Actor
-from core.errors import Conflict, DomainError
+from core.errors import Conflict
 from core.formatting import money
 from core.site import site_days
 from pricing.batches import Outcome
@@ -40,6 +40,7 @@ from receipts.selectors import (
 from receipts.services import credit_reversals, issue_receipt, write_draft
 from receipts.services.numbering import fiscal_year, hold_series
 from receipts.services.steps import locked
+from receipts.services.telling import Problem, refusal_of
 
 log = logging.getLogger(__name__)
 
@@ -94,18 +95,23 @@ def credit_now(*, receipt: Receipt, actor: Actor) -> None:
 
 
 def _tried(receipt_id: int, actor: Actor) -> str:
-    try:
+    done = "waiting"
+
+    def act() -> None:
+        nonlocal done
         for _attempt in range(ATTEMPTS):
             with transaction.atomic():
-                if done := _settle(receipt_id, actor):
-                    return done
-        return "waiting"
-    except DomainError as error:
-        return _kept(receipt_id, str(error))
+                if settled := _settle(receipt_id, actor):
+                    done = settled
+                    return
+
+    try:
+        refused = refusal_of(act)
     except IntegrityError:
         # Rating or a person was faster; what is left then is seen the next time.
         log.warning("receipt %s changed while it was corrected", receipt_id, exc_info=True)
         return "waiting"
+    return _kept(receipt_id, refused) if refused else done
 
 
 def _settle(receipt_id: int, actor: Actor) -> str:
@@ -145,11 +151,9 @@ def reason_on(receipt: Receipt) -> str:
     return " / ".join(texts)
 
 
-def _kept(receipt_id: int, problem: str) -> str:
+def _kept(receipt_id: int, problem: Problem) -> str:
     """Keep why a receipt could not be corrected."""
-    CorrectionProblem.objects.update_or_create(
-        receipt_id=receipt_id, defaults={"problem": problem[:400]}
-    )
+    CorrectionProblem.objects.update_or_create(receipt_id=receipt_id, defaults={"problem": problem})
     return "failed"
 
 

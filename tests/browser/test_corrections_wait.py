@@ -60,6 +60,12 @@ def scene() -> Callable[[], None]:
     return build
 
 
+WAYS_OUT = {
+    "en": ("The next monthly run corrects it", "Void the receipt: its usage is billed anew"),
+    "th": ("รอบเรียกเก็บรายเดือนครั้งถัดไปจะแก้ไขให้", "โปรดยกเลิกใบแจ้งหนี้ การใช้งานจะถูกเรียกเก็บใหม่"),
+}
+
+
 def test_the_page_says_how_corrections_go_on(visit: Visit) -> None:
     for language in ("en", "th"):
         for width in (1280, 360):
@@ -67,6 +73,5 @@ def test_the_page_says_how_corrections_go_on(visit: Visit) -> None:
             visitor.log_in("clerk", "/admin/")
             visitor.go("/admin/receipts/receipt/corrections?state=waiting")
             text = visitor.page.inner_text("body")
-            assert "The next monthly run corrects it" in text
-            assert "Void the receipt: its usage is billed anew" in text
+            assert all(way in text for way in WAYS_OUT[language])
             visitor.picture(f"corrections-wait-{language}-{width}")

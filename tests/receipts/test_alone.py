@@ -306,7 +306,7 @@ def corrected(receipt: Receipt) -> str:
     reverse_and_replace(charges=list(usage), actor=SYSTEM)
     assert settle_corrections(actor=SYSTEM).failed == 1
     assert not Receipt.objects.filter(pk__gt=newest).exists(), "no document was made"
-    return CorrectionProblem.objects.get(receipt=receipt).problem
+    return CorrectionProblem.objects.get(receipt=receipt).problem_text
 
 
 def test_a_correction_that_takes_a_second_person_says_how_it_goes_on(

@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import pytest
 from django.db import connection, transaction
+from django.utils import translation
 from pytest_django import DjangoAssertNumQueries, Settings
 
 from accounts.models import Project
@@ -95,7 +96,10 @@ def test_a_new_receipt_that_no_order_covers_keeps_the_problem_and_loses_nothing(
     )  # fmt: skip
     assert settle_corrections(actor=SYSTEM).failed == 1
     problem = CorrectionProblem.objects.get()
-    assert (problem.receipt, "PO-1" in problem.problem) == (receipt, True)
+    assert (problem.receipt, "PO-1" in problem.problem_text) == (receipt, True)
+    with translation.override("th"):
+        assert "PO-1" in problem.problem_text
+        assert problem.problem_text != problem.problem["texts"]["en"]
     assert Receipt.objects.count() == 1
     assert list(receipts_waiting()) == [receipt]
     assert unbilled_charges().count() == 2

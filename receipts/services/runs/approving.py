@@ -32,8 +32,8 @@ from receipts.services.billed import note_billed
 from receipts.services.drafting import discard_draft
 from receipts.services.issuing import issue_all, issue_receipt, return_receipt, submit_receipt
 from receipts.services.runs.steps import ADVANCE_TASK, ISSUE_TASK, RETRIED, RUN_STEPS
-from receipts.services.runs.telling import DEFECT, problem, refusal_of
 from receipts.services.steps import locked_all
+from receipts.services.telling import DEFECT, problem, refusal_of
 
 log = logging.getLogger(__name__)
 E = RunEntry.State

@@ -36,8 +36,8 @@ from receipts.selectors import lines_over, unbilled_charges, uncredited_reversal
 from receipts.services.corrections import credit_now, receipts_to_credit
 from receipts.services.drafting import Content, write_drafts
 from receipts.services.runs.steps import ENTRY_STEPS, RUN_STEPS
-from receipts.services.runs.telling import DEFECT, Problem, problem, refusal_of
 from receipts.services.steps import STEPS, figures_of, moved, projects_on
+from receipts.services.telling import DEFECT, Problem, problem, refusal_of
 from receipts.taxing import taxes_for
 
 log = logging.getLogger(__name__)
