@@ -14,6 +14,8 @@ from decimal import Decimal
 from django.db.models import Exists, OuterRef, Q, QuerySet, Sum, TextField, Value
 from django.db.models.functions import Abs, Cast, Concat
 
+from core.errors import Conflict, Text
+from core.formatting import money
 from pricing.limits import limit_in
 from pricing.models import Adjustment, Charge, ChargeKind, ReviewStatus
 from pricing.models.adjustments import RESOURCE
@@ -75,21 +77,28 @@ def alone_on_drafts(receipt_ids: Collection[int]) -> dict[int, Alone]:
     return {receipt: _told(mine) for receipt, mine in found.items()}
 
 
-def beyond_limit(receipts: Iterable[Receipt]) -> dict[int, Receipt]:
-    """Return, by key, those drafts that a second person issues: one alone decided more of them than
-    ``ADJUSTMENT_LIMIT``."""
+def beyond_limit(receipts: Iterable[Receipt]) -> dict[int, Alone]:
+    """Return, by key, what one alone decided of those drafts that a second person issues: it is
+    more than ``ADJUSTMENT_LIMIT``."""
     drafts = {receipt.pk: receipt for receipt in receipts if receipt.status in receipt.BEFORE_ISSUE}
     found = alone_on_drafts(drafts)
     limits = {key: limit_in(drafts[key].currency) for key in found}
-    return {key: drafts[key] for key, alone in found.items() if alone.is_beyond(limits[key])}
+    return {key: alone for key, alone in found.items() if alone.is_beyond(limits[key])}
 
 
 def not_second_to(receipts: QuerySet[Receipt], person: int | None) -> set[int]:
     """Return the keys of those drafts that take a second person, which somebody is not."""
     by_hand = receipts.filter(lines__resource__startswith=f"{RESOURCE}:").distinct()
-    beyond = beyond_limit(by_hand)
-    found = alone_on_drafts(beyond) if beyond else {}
-    return {key for key, draft in beyond.items() if not found[key].is_second(person, draft)}
+    drafts = {receipt.pk: receipt for receipt in by_hand}
+    beyond = beyond_limit(drafts.values())
+    return {key for key, alone in beyond.items() if not alone.is_second(person, drafts[key])}
+
+
+def above_limit(said: Text, amount: Decimal, currency: str) -> Conflict:
+    """Return a refusal because of what one person alone decided; what it says names the ``amount``
+    and the ``limit``."""
+    amounts = {"amount": amount, "limit": limit_in(currency)}
+    return Conflict("alone", str(said) % {k: money(v, currency) for k, v in amounts.items()})
 
 
 def _told(rows: list[Adjustment]) -> Alone:

@@ -19,6 +19,7 @@ database too (trigger ``usage_job_not_set_back``).
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import datetime, timedelta
+from functools import partial
 
 from django.db import connection
 from django.utils import timezone
@@ -29,7 +30,7 @@ from usage.models import ImportRun
 from usage.normalise import JobRow
 from usage.reasons import FileRefused
 from usage.sources.sacct import Parsed
-from usage.times import utc
+from usage.times import utc_if_told
 
 CLOCKS_DIFFER = timedelta(minutes=5)
 
@@ -63,18 +64,19 @@ def find_ages(run: ImportRun, read: Callable[[ImportRun], Iterable[Parsed]]) -> 
         return
     for each in (run, *others.filter(as_of=None)):
         if each.as_of is None:
-            each.as_of = _latest_in(each, read) or each.created_at
+            each.as_of = latest_in(partial(read, each)) or each.created_at
             ImportRun.objects.filter(pk=each.pk, as_of=None).update(as_of=each.as_of)
 
 
-def _latest_in(run: ImportRun, read: Callable[[ImportRun], Iterable[Parsed]]) -> datetime | None:
-    latest = 0
+def latest_in(read: Callable[[], Iterable[Parsed]]) -> datetime | None:
+    """Return the latest moment that the rows of an input tell; None if they tell of none."""
+    latest = None
     # What is refused is refused again when it is read to be imported.
     with suppress(FileRefused):
-        for row in read(run):
-            if row.job is not None:
-                latest = max(latest, moment_of(row.job))
-    return utc(latest) if latest else None
+        for row in read():
+            if row.job is not None and (latest is None or moment_of(row.job) > latest):
+                latest = moment_of(row.job)
+    return utc_if_told(latest)
 
 
 _LATEST = """

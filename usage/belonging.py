@@ -115,11 +115,10 @@ def call_in_slurm(cluster: Cluster, name: str, *, actor: Actor) -> None:
         if locked.jobs.exists():
             known = locked.known_to_slurm_as
             raise Conflict("slurm_name", _("Slurm knows this cluster as “%s”.") % known)
-        apply(cluster, {"slurm_name": name})
+        changes = {"slurm_name": name}
+        apply(cluster, changes)
         cluster.full_clean()
-        changes = {"slurm_name": [locked.slurm_name, name]}
-        Cluster.objects.filter(pk=cluster.pk).update(slurm_name=name)
-        record("cluster.changed", actor=actor, target=cluster, data={"changes": changes})
+        _change(locked, changes, actor=actor)
 
 
 def settle(run: ImportRun, misfit: NotOurs, *, actor: Actor) -> None:
@@ -128,18 +127,15 @@ def settle(run: ImportRun, misfit: NotOurs, *, actor: Actor) -> None:
     with transaction.atomic():
         (cluster,) = lock_rows(Cluster.objects.all(), run.cluster_id)
         changes = settlement(cluster, run.time_zone, misfit)
-        before = {name: getattr(cluster, name) for name in changes}
-        Cluster.objects.filter(pk=cluster.pk).update(**changes)
-        record(
-            "cluster.changed",
-            actor=actor,
-            target=cluster,
-            data={
-                "changes": {name: [before[name], new] for name, new in changes.items()},
-                "import": run.pk,
-            },
-        )
+        _change(cluster, changes, actor=actor, **{"import": run.pk})
     apply(run.cluster, changes)
+
+
+def _change(cluster: Cluster, changes: dict[str, str], *, actor: Actor, **why: object) -> None:
+    """Write settings of a locked cluster, and tell the log."""
+    told = {name: [getattr(cluster, name), new] for name, new in changes.items()}
+    Cluster.objects.filter(pk=cluster.pk).update(**changes)
+    record("cluster.changed", actor=actor, target=cluster, data={"changes": told, **why})
 
 
 def apply(cluster: Cluster, changes: dict[str, str]) -> None:

@@ -3,7 +3,6 @@
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import BinaryIO
@@ -12,7 +11,7 @@ from zoneinfo import ZoneInfo
 from django.db import transaction
 from django.utils import timezone
 
-from usage.ages import moment_of
+from usage.ages import latest_in
 from usage.batches import Batch, Tally, classify
 from usage.belonging import NotOurs, apply, own_rows, settlement
 from usage.explanations import explain_refusal
@@ -22,7 +21,6 @@ from usage.reasons import FileRefused
 from usage.services import BATCH_ROWS, check_time_zone
 from usage.sources.formats import Reader, open_reader
 from usage.sources.sacct import Parsed
-from usage.times import utc_if_told
 
 SHOWN_ROWS = 50
 """How many bad rows a preview holds; it counts all of them."""
@@ -100,14 +98,17 @@ def preview_run(*, run_id: int, seconds: float = math.inf) -> Preview:
 
 def _latest_told(run: ImportRun, until: float) -> datetime | None:
     """Return the latest moment that an input tells, None if there was no time to find out."""
-    latest = None
-    with suppress(FileRefused):
+
+    def in_time() -> Iterator[Parsed]:
         for row in reader_for(run):
-            if row.job is not None and (latest is None or moment_of(row.job) > latest):
-                latest = moment_of(row.job)
+            yield row
             if row.line % BATCH_ROWS == 0 and time.monotonic() > until:
-                return None
-    return utc_if_told(latest)
+                raise TimeoutError
+
+    try:
+        return latest_in(in_time)
+    except TimeoutError:
+        return None
 
 
 def _open(run: ImportRun, make_reader: Callable[[], Reader]) -> tuple[Reader, Iterator[Parsed]]:

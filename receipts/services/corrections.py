@@ -21,14 +21,11 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import override
 
 from core.actor import Actor
-from core.errors import Conflict
-from core.formatting import money
 from core.site import site_days
 from pricing.batches import Outcome
-from pricing.limits import limit_in
 from pricing.models import Charge
 from pricing.rating import rate_jobs
-from receipts.alone import alone_on_drafts
+from receipts.alone import above_limit, beyond_limit
 from receipts.differences import receipts_to_correct, receipts_waiting, replacements, waiting_in
 from receipts.models import BillingProfile, CorrectionProblem, DocumentLanguage, Receipt
 from receipts.selectors import (
@@ -168,17 +165,14 @@ def _bill(receipt: Receipt, charges: QuerySet[Charge], actor: Actor) -> Receipt:
 
 def _check_alone(draft: Receipt) -> None:
     """Raise Conflict, saying how to go on, where nobody but a second person may issue it."""
-    found = alone_on_drafts([draft.pk]).get(draft.pk)
-    limit = limit_in(draft.currency)
-    if found is not None and found.is_beyond(limit):
+    if found := beyond_limit([draft]).get(draft.pk):
         said = _(
             "Its new receipt would carry %(amount)s credited and charged by hand that one person"
             " alone decided, more than %(limit)s, so it is not issued by itself. The next monthly"
             " run corrects it, and a second person approves the receipt there. If the project is"
             " not in the run, void this receipt and draft a new one for a second person to issue."
         )
-        amounts = {"amount": found.amount, "limit": limit}
-        raise Conflict("alone", said % {k: money(v, draft.currency) for k, v in amounts.items()})
+        raise above_limit(said, found.amount, draft.currency)
 
 
 def _off(receipt: Receipt) -> list[int]:

@@ -12,7 +12,6 @@ from django.utils.translation import gettext_lazy as _
 from audit.services import record
 from core.actor import Actor
 from core.errors import Conflict, Invalid
-from core.formatting import money
 from core.locks import lock_rows
 from core.queue import RATE_TASK, after_commit
 from core.transitions import transition
@@ -22,7 +21,7 @@ from pricing.replacing import reverse_and_replace
 from pricing.selectors import adjustment_of, kinds_of
 from pricing.services.line_credits import give_again
 from pricing.taking_back import take_back
-from receipts.alone import alone_on
+from receipts.alone import above_limit, alone_on
 from receipts.arithmetic import LineItem, totals_of
 from receipts.models import Line, Receipt
 from receipts.selectors import (
@@ -94,15 +93,14 @@ def _check_alone(receipt: Receipt, given: Given) -> None:
     person alone decided, is beyond the limit by now. The database asks the same."""
     keys = [adjustment_of(charge.resource) or 0 for charge in given.values()]
     alone = Adjustment.objects.filter(pk__in=keys, decided_by=None)
-    amount, limit = alone_on(receipt), limit_in(receipt.currency)
-    if amount > limit and alone.exists():
+    amount = alone_on(receipt)
+    if amount > limit_in(receipt.currency) and alone.exists():
         said = _(
             "Its credit note would go on giving back what one person alone decided: %(amount)s by"
             " hand on this receipt, more than the limit of %(limit)s by now. Void the receipt: its"
             " usage is billed anew. Then ask for the credit again; a second person approves it."
         )
-        amounts = {"amount": amount, "limit": limit}
-        raise Conflict("alone", said % {k: money(v, receipt.currency) for k, v in amounts.items()})
+        raise above_limit(said, amount, receipt.currency)
 
 
 def _shrink(receipt: Receipt, line: Line, item: LineItem, actor: Actor) -> Charge | None:

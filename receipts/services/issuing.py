@@ -14,13 +14,12 @@ from audit.services import record, record_all
 from core.actor import Actor
 from core.bulk import look_up_by_index
 from core.errors import Changed, Conflict, Invalid
-from core.formatting import money
 from core.intervals import Interval
 from core.queue import after_commit
 from core.transitions import transition
 from pricing.limits import limit_in
 from receipts.addressees import addressees_of
-from receipts.alone import Alone, alone_on_drafts
+from receipts.alone import Alone, above_limit, alone_on_drafts
 from receipts.arithmetic import totals_of
 from receipts.models import BillingProfile, Line, MailKind, Receipt, ReceiptStatus, RunEntry
 from receipts.orders import order_for, under_orders
@@ -203,8 +202,7 @@ def takes_second_person(found: Alone, currency: str) -> Conflict:
         " document, more than %(limit)s. Somebody else has to issue it: a colleague of the"
         " billing office who neither wrote any of it nor drafted the document."
     )
-    amounts = {"amount": found.amount, "limit": limit_in(currency)}
-    return Conflict("alone", said % {name: money(of, currency) for name, of in amounts.items()})
+    return above_limit(said, found.amount, currency)
 
 
 def _retax(receipt: Receipt, taxed: Taxed) -> None:

@@ -27,8 +27,8 @@ _JSON = (b"{", b"[")
 class Reader(Protocol):
     """Gives the rows of an input once, in order. Raises FileRefused, also on the way.
 
-    After iteration ``rows`` says how many there were (jobs + steps + bad), and ``truncated``
-    whether the input ended within one.
+    After iteration ``rows`` says how many there were (jobs + steps + bad, and those that were
+    recognised), and ``truncated`` whether the input ended within one.
     """
 
     rows: int
@@ -39,7 +39,7 @@ class Reader(Protocol):
         ...
 
     def __iter__(self) -> Iterator[Parsed]:
-        """Yield each row once."""
+        """Yield each row once; of recognised ones, some on end at a time."""
         ...
 
 
